@@ -4,6 +4,11 @@
 //! be reviewed, fuzzed and replayed: what it decides depends on its arguments alone.
 
 pub mod der;
+pub mod encode;
+pub mod key;
+pub mod name;
 pub mod oid;
 pub mod read;
+pub mod role;
+pub mod serial;
 pub mod time;
