@@ -126,10 +126,10 @@ impl Encoder {
         self.value(tag::GENERALIZED_TIME, text.as_bytes())
     }
 
-    /// BIT STRING of named bits, of which bit 0 is the top bit of the first octet; trailing zero
+    /// BIT STRING of named bits: bit `n` of the ASN.1 definition is bit `n` of `bits`. Trailing zero
     /// bits are left out (X.690 11.2.2).
     pub fn named_bits(&mut self, bits: u16) -> &mut Self {
-        let [first, second] = bits.to_be_bytes();
+        let [first, second] = bits.reverse_bits().to_be_bytes();
         let octets: &[u8] = match (first, second) {
             (0, 0) => &[],
             (_, 0) => &[first],
@@ -199,9 +199,9 @@ mod tests {
     #[test]
     fn named_bits_drop_trailing_zeros() {
         // keyCertSign (5) and cRLSign (6), as every CA certificate has them.
-        assert_eq!(encode(|e| _ = e.named_bits(0x0600)), [3, 2, 1, 6]);
-        assert_eq!(encode(|e| _ = e.named_bits(0x8000)), [3, 2, 7, 0x80]);
-        assert_eq!(encode(|e| _ = e.named_bits(0x0080)), [3, 3, 7, 0, 0x80]);
+        assert_eq!(encode(|e| _ = e.named_bits(0b110_0000)), [3, 2, 1, 6]);
+        assert_eq!(encode(|e| _ = e.named_bits(1)), [3, 2, 7, 0x80]);
+        assert_eq!(encode(|e| _ = e.named_bits(1 << 8)), [3, 3, 7, 0, 0x80]);
         assert_eq!(encode(|e| _ = e.named_bits(0)), [3, 1, 0]);
     }
 

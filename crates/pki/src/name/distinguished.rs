@@ -6,6 +6,7 @@ use super::Principal;
 use crate::der::tag;
 use crate::encode::Encoder;
 use crate::oid;
+use crate::read::NameRef;
 
 /// An attribute type that our subjects may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +26,15 @@ pub enum Attribute {
 }
 
 impl Attribute {
+    const ALL: [Self; 6] = [
+        Self::Country,
+        Self::State,
+        Self::Locality,
+        Self::Organization,
+        Self::OrganizationalUnit,
+        Self::CommonName,
+    ];
+
     const fn oid(self) -> &'static [u8] {
         match self {
             Self::Country => oid::COUNTRY,
@@ -146,6 +156,26 @@ impl DistinguishedName {
     /// The DER of the Name.
     pub fn to_der(&self) -> Vec<u8> {
         let mut encoder = Encoder::with_capacity(64);
+        self.encode(&mut encoder);
+        encoder.into_bytes()
+    }
+
+    /// The owned form of a name that was read; `None` where it has an attribute of another type, one
+    /// twice, or a value out of bounds.
+    pub fn from_view(view: &NameRef<'_>) -> Option<Self> {
+        let mut name = Self::default();
+        for attribute in view.attributes() {
+            let kind = Attribute::ALL.into_iter().find(|kind| attribute.oid == *kind.oid())?;
+            if name.value(kind).is_some() {
+                return None;
+            }
+            name = name.with(kind, &attribute.text()?).ok()?;
+        }
+        Some(name)
+    }
+
+    /// Writes the Name.
+    pub(crate) fn encode(&self, encoder: &mut Encoder) {
         encoder.nested(tag::SEQUENCE, |rdns| {
             for (attribute, value) in &self.attributes {
                 let string_tag = match attribute {
@@ -159,7 +189,6 @@ impl DistinguishedName {
                 });
             }
         });
-        encoder.into_bytes()
     }
 }
 
