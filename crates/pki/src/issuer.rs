@@ -245,7 +245,7 @@ impl Issuer {
     /// prepared bytes is signed once.
     pub fn sign(&self, certificate: ToBeSigned) -> Result<Certificate, IssueError> {
         match certificate.issuer_key_id == self.ca.fields.key_id {
-            true => seal_certificate(&certificate, &*self.signer),
+            true => seal_certificate(certificate, &*self.signer),
             false => Err(IssueError::WrongIssuer),
         }
     }
@@ -268,14 +268,15 @@ impl fmt::Debug for Issuer {
 /// Signs a root's own certificate with the key that is in it.
 pub fn sign_root(certificate: ToBeSigned, signer: &dyn Signer) -> Result<Certificate, IssueError> {
     match certificate.issuer_key_id == signer.public_key().key_id() {
-        true => seal_certificate(&certificate, signer),
+        true => seal_certificate(certificate, signer),
         false => Err(IssueError::WrongIssuer),
     }
 }
 
-fn seal_certificate(tbs: &ToBeSigned, signer: &dyn Signer) -> Result<Certificate, IssueError> {
-    let der = seal(&tbs.bytes, signer)?;
-    Ok(Certificate::assembled(der, tbs.serial, (tbs.not_before, tbs.not_after)))
+fn seal_certificate(tbs: ToBeSigned, signer: &dyn Signer) -> Result<Certificate, IssueError> {
+    let ToBeSigned { bytes, serial, not_before, not_after, .. } = tbs;
+    let der = seal(&bytes, signer)?;
+    Ok(Certificate::assembled(der, serial, (not_before, not_after)))
 }
 
 /// `SEQUENCE { tbs, signatureAlgorithm, signatureValue }`.
