@@ -1,6 +1,11 @@
 //! A hierarchy in memory.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "test code of which each file uses its own part"
+)]
 
 use std::sync::Arc;
 
