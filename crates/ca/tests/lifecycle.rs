@@ -31,9 +31,9 @@ fn renew(certificate: &str, key: RenewalKey) -> RenewRequest {
 }
 
 fn serials(crl: &[u8]) -> Vec<String> {
-    let crl = CrlRef::read(crl).unwrap();
+    let crl = CrlRef::read(crl).expect("a CRL");
     let hex = |octets: &[u8]| octets.iter().map(|o| format!("{o:02x}")).collect::<String>();
-    crl.entries().map(|entry| hex(entry.unwrap().serial.magnitude())).collect()
+    crl.entries().map(|entry| hex(entry.expect("an entry").serial.magnitude())).collect()
 }
 
 #[tokio::test]
