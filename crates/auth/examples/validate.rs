@@ -55,7 +55,7 @@ struct Validate {
     #[arg(long)]
     crl_file: Option<String>,
     #[arg(long)]
-    at: UnixTime,
+    at: Option<UnixTime>,
     #[arg(long, value_enum, default_value = "any")]
     purpose: PurposeFlag,
     #[arg(long)]
@@ -119,7 +119,7 @@ fn terms(arguments: &Validate) -> Result<Terms, String> {
         .map(|policy| parse_dotted(policy).ok_or_else(|| format!("{policy} is no OID")))
         .collect::<Result<_, _>>()?;
     Ok(Terms {
-        at: arguments.at,
+        at: arguments.at.unwrap_or_else(now),
         rules: match arguments.rules {
             RulesFlag::Pkix => RuleSet::Pkix,
             RulesFlag::Rfc5280 => RuleSet::Rfc5280,
@@ -138,6 +138,13 @@ fn terms(arguments: &Validate) -> Result<Terms, String> {
             inhibit_any: arguments.inhibit_any_policy,
         },
     })
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line is where the clock is read")]
+fn now() -> UnixTime {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let seconds = since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(0));
+    UnixTime::from_seconds(seconds)
 }
 
 fn names(arguments: &Validate) -> Vec<ReferenceName> {

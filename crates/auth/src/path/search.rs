@@ -400,24 +400,34 @@ impl<'q, 'a> Search<'q, 'a> {
         checks::anchor(anchor, below, self.terms)
     }
 
-    /// DSA keys without parameters: those of the nearest key above that has some.
+    /// The signatures by DSA keys without parameters, which could not be verified earlier.
     fn check_inherited_signatures(&mut self, path: &Path) -> Result<(), Refusal> {
-        let bag = self.bag;
-        let key = |at: usize| match path.certificates.get(at) {
-            Some(index) => &bag.certificates[*index].view.spki,
-            None => &bag.anchors[path.anchor].spki,
-        };
         for at in 1..path.certificates.len() {
-            if !signature::inherits_parameters(key(at)) {
-                continue;
+            let key = self.key_at(path, at);
+            if signature::inherits_parameters(key) {
+                let source = self.parameters_above(path, at);
+                self.check_signature(path.certificates[at - 1], key, source)?;
             }
-            let source = (at + 1..=path.certificates.len())
-                .map(key)
-                .take_while(|spki| spki.algorithm.oid == oid::DSA)
-                .find(|spki| !signature::inherits_parameters(spki));
-            self.check_signature(path.certificates[at - 1], key(at), source)?;
         }
         Ok(())
+    }
+
+    /// The key of a certificate of the path; past its end, the anchor's.
+    fn key_at(&self, path: &Path, at: usize) -> &'q SpkiRef<'a> {
+        let bag = self.bag;
+        match path.certificates.get(at) {
+            Some(index) => &bag.certificates[*index].view.spki,
+            None => &bag.anchors[path.anchor].spki,
+        }
+    }
+
+    /// The nearest DSA key above `at` that has parameters, if only DSA keys lie between (RFC 3279
+    /// 2.3.2).
+    pub(crate) fn parameters_above(&self, path: &Path, at: usize) -> Option<&'q SpkiRef<'a>> {
+        (at + 1..=path.certificates.len())
+            .map(|at| self.key_at(path, at))
+            .take_while(|spki| spki.algorithm.oid == oid::DSA)
+            .find(|spki| !signature::inherits_parameters(spki))
     }
 
     fn check_depth(&self, path: &Path, terms: &Terms) -> Result<(), Refusal> {

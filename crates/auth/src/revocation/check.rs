@@ -189,14 +189,15 @@ impl<'a> Search<'_, 'a> {
     ) -> Result<Result<(), Unusable>, Refusal> {
         let bag = self.bag;
         let (name, key, may_sign) = self.issuer_of(subject);
-        if may_sign && same_name(&name, &view.issuer) && self.signed_by(crl, &key)? {
+        let parameters = self.parameters_above(subject.path, subject.at + 1);
+        if may_sign && same_name(&name, &view.issuer) && self.signed_by(crl, &key, parameters)? {
             return Ok(Ok(()));
         }
         let anchor = &bag.anchors[subject.path.anchor];
         let anchor_signs = !self.terms.rules.judges_anchors() || may_sign_crls(&anchor.certificate);
         if anchor_signs
             && same_name(&anchor.name, &view.issuer)
-            && self.signed_by(crl, &anchor.spki)?
+            && self.signed_by(crl, &anchor.spki, None)?
         {
             return Ok(Ok(()));
         }
@@ -205,7 +206,7 @@ impl<'a> Search<'_, 'a> {
             self.budget.spend(Work::Names, 1)?;
             if !may_sign_crls(candidate)
                 || !same_name(&candidate.view.subject, &view.issuer)
-                || !self.signed_by(crl, &candidate.view.spki)?
+                || !self.signed_by(crl, &candidate.view.spki, None)?
             {
                 continue;
             }
@@ -248,7 +249,12 @@ impl<'a> Search<'_, 'a> {
         }
     }
 
-    fn signed_by(&mut self, crl: &Crl, key: &SpkiRef<'a>) -> Result<bool, Refusal> {
+    fn signed_by(
+        &mut self,
+        crl: &Crl,
+        key: &SpkiRef<'a>,
+        parameters: Option<&SpkiRef<'a>>,
+    ) -> Result<bool, Refusal> {
         if crl.is_verified_under(key) {
             return Ok(true);
         }
@@ -257,7 +263,7 @@ impl<'a> Search<'_, 'a> {
             RuleSet::Pkix => Dsa::Verified,
             _ => Dsa::Refused,
         };
-        Ok(crl.verify(key, dsa).is_ok())
+        Ok(crl.verify(key, dsa, parameters).is_ok())
     }
 
     /// Steps (c), (h) and (i): what the newest delta CRL to this base says of the certificate.

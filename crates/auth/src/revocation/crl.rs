@@ -115,8 +115,13 @@ impl Crl {
         self.verified_under.get().is_some_and(|verified| **verified == *key.der)
     }
 
-    /// Verifies the signature under `key`.
-    pub(crate) fn verify(&self, key: &SpkiRef<'_>, dsa: Dsa) -> Result<(), Refusal> {
+    /// Verifies the signature under `key`; a DSA key may take its parameters from another.
+    pub(crate) fn verify(
+        &self,
+        key: &SpkiRef<'_>,
+        dsa: Dsa,
+        parameters: Option<&SpkiRef<'_>>,
+    ) -> Result<(), Refusal> {
         if self.is_verified_under(key) {
             return Ok(());
         }
@@ -127,7 +132,7 @@ impl Crl {
             return Err(crate::error::Rule::SignatureAlgorithmMismatch.into());
         }
         let algorithm = &crl.signature_algorithm;
-        signature::verify(algorithm, key, crl.tbs, crl.signature, dsa, None)?;
+        signature::verify(algorithm, key, crl.tbs, crl.signature, dsa, parameters)?;
         // Another thread may have been first, with this key or, for a rolled key, another.
         let _ = self.verified_under.set(Box::from(key.der));
         Ok(())
