@@ -111,6 +111,7 @@ rules! {
 
     VersionNot3 "version_not_3" "CA/B BR 7.1.1" "it is not of version 3" "issue it as version 3";
     KeyForbidden "key_forbidden" "CA/B BR 6.1.5" "the key is of a kind or size that is not allowed" "use RSA of at least 2048 bits in whole octets, P-256, P-384 or P-521";
+    SignatureForbidden "signature_forbidden" "CA/B BR 7.1.3.2" "the signature algorithm is not one that is allowed" "sign with RSA or with ECDSA on a NIST curve";
     AkiFormForbidden "aki_form_forbidden" "CA/B BR 7.1.2.11.1" "authorityKeyIdentifier names an issuer or serial number, or no key" "issue it with the key identifier alone";
     RootAkiMismatch "root_aki_mismatch" "CA/B BR 7.1.2.1.3" "a root's authorityKeyIdentifier is not its own subjectKeyIdentifier" "issue the root with the same identifier in both";
     RootHasEku "root_has_eku" "CA/B BR 7.1.2.1.2" "a root has extendedKeyUsage" "issue the root without the extension";

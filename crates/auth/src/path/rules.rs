@@ -87,8 +87,8 @@ pub(crate) fn findings(
     if rules != RuleSet::Pkix {
         fields(&mut findings);
         key_identifiers(&mut findings);
-        usage(&mut findings);
         constraints(&mut findings);
+        usage(&mut findings);
         policies(&mut findings);
         names(&mut findings);
         criticality(&mut findings);

@@ -119,6 +119,12 @@ impl<'q, 'a> Search<'q, 'a> {
         self.find(0, Goal::Leaf)
     }
 
+    /// The leaf is on every path, so that what is wrong with it alone is found before any search.
+    fn check_leaf_rules(&self) -> Result<(), Refusal> {
+        let found = findings(&self.bag.certificates[0], Place::Leaf, self.terms.rules);
+        found.into_iter().next().map_or(Ok(()), Err)
+    }
+
     /// The proof of what [`Search::leaf_path`] found.
     pub(crate) fn proof(&self, path: &Path) -> VerifiedPath<'a> {
         let views =
@@ -148,6 +154,9 @@ impl<'q, 'a> Search<'q, 'a> {
         let first_attempt = self.attempts.len();
         let certificate = &self.bag.certificates[target];
         self.check_target(certificate, goal).map_err(|refusal| refusal.of(&certificate.view))?;
+        if goal == Goal::Leaf {
+            self.check_leaf_rules()?;
+        }
         let mut nodes = vec![Node { certificate: target, below: None, length: 1 }];
         let mut queue = VecDeque::from([0]);
         while let Some(at) = queue.pop_front() {
@@ -465,18 +474,11 @@ impl<'q, 'a> Search<'q, 'a> {
 
     /// The rules for single certificates, of the certificates of this path only.
     fn check_rules(&self, path: &Path) -> Result<(), Refusal> {
-        match self.findings(path).into_iter().next() {
-            Some(refusal) => Err(refusal),
-            None => Ok(()),
-        }
+        let found = self.findings_under(path, self.terms.rules);
+        found.into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// What the rule set finds in the certificates of a path, leaf first.
-    fn findings(&self, path: &Path) -> Vec<Refusal> {
-        self.findings_under(path, self.terms.rules)
-    }
-
-    /// What another rule set would find in them.
+    /// What a rule set finds in the certificates of a path, leaf first.
     pub(crate) fn findings_under(&self, path: &Path, rules: RuleSet) -> Vec<Refusal> {
         if rules == RuleSet::Pkix {
             return Vec::new();

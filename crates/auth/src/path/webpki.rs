@@ -1,9 +1,9 @@
 //! The rules of the CA/Browser Forum's Baseline Requirements that a relying party can see.
 
-use rustmq_pki::oid;
+use rustmq_pki::oid::{self, Oid};
 use rustmq_pki::read::{Attribute, GeneralName, GeneralNames, SpkiRef};
 
-use super::names::{DnsSyntax, is_dns_name};
+use super::names::{DnsSyntax, is_dns_name, split_wildcard};
 use super::rules::{Findings, Place, is_v3};
 use crate::error::{Detail, Rule};
 use crate::signature::named_curve;
@@ -16,9 +16,30 @@ pub(super) fn findings(f: &mut Findings<'_, '_>) {
     info_access(f);
     match f.place {
         Place::Leaf => leaf(f),
-        Place::Anchor => f.find(f.known().extended_key_usage.is_some(), Rule::RootHasEku),
+        Place::Anchor => {
+            f.find(f.known().extended_key_usage.is_some(), Rule::RootHasEku);
+            f.find(
+                !is_allowed_signature(f.view().signature_algorithm.oid),
+                Rule::SignatureForbidden,
+            );
+        }
         Place::Intermediate => {}
     }
+}
+
+/// 7.1.3.2, and SHA-1 for the self-signatures of roots, which nobody relies on.
+fn is_allowed_signature(algorithm: Oid<'_>) -> bool {
+    matches!(
+        algorithm.as_bytes(),
+        oid::SHA1_WITH_RSA
+            | oid::SHA256_WITH_RSA
+            | oid::SHA384_WITH_RSA
+            | oid::SHA512_WITH_RSA
+            | oid::RSASSA_PSS
+            | oid::ECDSA_WITH_SHA256
+            | oid::ECDSA_WITH_SHA384
+            | oid::ECDSA_WITH_SHA512
+    )
 }
 
 /// 6.1.5: RSA of at least 2048 bits in whole octets with an odd exponent, or a NIST curve by name.
@@ -80,10 +101,26 @@ fn leaf(f: &mut Findings<'_, '_>) {
     for name in names.value {
         judge_name(f, name);
     }
+    if !names.value.iter().all(|name| is_internal(&name)) {
+        common_names(f, names.value);
+    }
+}
+
+/// 7.1.4.3 is about names that a public CA may certify.
+fn common_names(f: &mut Findings<'_, '_>, names: GeneralNames<'_>) {
     for common_name in f.view().subject.values_of(oid::COMMON_NAME) {
-        if !is_in(&common_name, names.value) {
+        if !is_in(&common_name, names) {
             f.find_in(Rule::CommonNameNotInSan, Detail::Name(common_name.to_string()));
         }
+    }
+}
+
+/// Names that mean something on one's own network only: a single label, a loopback address.
+fn is_internal(name: &GeneralName<'_>) -> bool {
+    match name {
+        GeneralName::Dns(dns) => !dns.contains(&b'.') && !dns.contains(&b'*'),
+        GeneralName::Ip([127, _, _, _] | [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]) => true,
+        _ => false,
     }
 }
 
@@ -104,11 +141,11 @@ fn is_allowed_wildcard(name: &[u8]) -> bool {
 }
 
 /// 7.1.4.3: a DNS name character for character, an IPv4 address in dotted decimals, an IPv6 address
-/// as RFC 5952 writes it.
+/// as RFC 5952 writes it. The domain of a wildcard counts: deployed certificates have it so.
 fn is_in(common_name: &Attribute<'_>, names: GeneralNames<'_>) -> bool {
     let Some(text) = common_name.text() else { return false };
     names.iter().any(|name| match name {
-        GeneralName::Dns(dns) => dns == text.as_bytes(),
+        GeneralName::Dns(dns) => split_wildcard(dns).1 == text.as_bytes() || dns == text.as_bytes(),
         GeneralName::Ip(octets) => address_text(octets).is_some_and(|address| address == text),
         _ => false,
     })
