@@ -66,7 +66,7 @@ pub(crate) struct Search<'q, 'a> {
     pub(crate) terms: &'q Terms,
     pub(crate) names: &'q [ReferenceName],
     pub(crate) revocation: &'q Revocation<'q>,
-    pub(crate) facts: &'q Facts,
+    pub(crate) facts: Option<&'q Facts>,
     pub(crate) mtls: Option<&'q MtlsPolicy>,
     /// Whether a CRL counted only because of the grace period.
     pub(crate) grace_used: bool,
@@ -91,7 +91,7 @@ impl<'q, 'a> Search<'q, 'a> {
         terms: &'q Terms,
         names: &'q [ReferenceName],
         revocation: &'q Revocation<'q>,
-        facts: &'q Facts,
+        facts: Option<&'q Facts>,
     ) -> Self {
         Self {
             bag,
@@ -116,7 +116,22 @@ impl<'q, 'a> Search<'q, 'a> {
             let result = mtls.check_leaf(leaf, self.terms.purpose);
             result.map_err(|refusal| refusal.of(&leaf.view))?;
         }
-        self.find(0, Goal::Leaf)
+        let path = self.find(0, Goal::Leaf)?;
+        self.learn(&path);
+        Ok(path)
+    }
+
+    /// Remembers the signatures of the intermediates that were verified for this path.
+    fn learn(&self, path: &Path) {
+        let Some(facts) = self.facts else { return };
+        for (at, index) in path.certificates.iter().enumerate().skip(1) {
+            let key = self.key_at(path, at + 1);
+            let verified =
+                self.signatures.iter().any(|(child, k, ok)| *ok && child == index && *k == key.der);
+            if verified {
+                facts.learn(&self.bag.certificates[*index].view, key);
+            }
+        }
     }
 
     /// The leaf is on every path, so that what is wrong with it alone is found before any search.
@@ -234,7 +249,8 @@ impl<'q, 'a> Search<'q, 'a> {
                 Err(Refusal::from(Rule::SignatureInvalid).of(view))
             };
         }
-        if self.facts.knows(view, key) {
+        // The leaf's own signature is no fact: a leaf that was seen has a verdict.
+        if child != 0 && self.facts.is_some_and(|facts| facts.knows(view, key)) {
             return Ok(());
         }
         let dsa = match self.terms.rules {
