@@ -181,7 +181,10 @@ impl Issued {
 
 /// The program of this workspace, built from its present sources. `RUSTMQ_ADMIN` names one that is
 /// built already; `make test` sets it, so that a run builds everything once.
-fn program() -> PathBuf {
+///
+/// # Panics
+/// If it cannot be built.
+pub fn program() -> PathBuf {
     if let Some(program) = env::var_os("RUSTMQ_ADMIN") {
         return PathBuf::from(program);
     }
