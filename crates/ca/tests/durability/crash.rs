@@ -31,7 +31,7 @@ struct Run {
 }
 
 impl Run {
-    fn prepare(template: &Path, directory: PathBuf) -> Self {
+    fn prepare(template: &Path, directory: &Path) -> Self {
         let markers = directory.join("markers");
         fs::create_dir_all(&markers).unwrap_or_else(|e| panic!("{}: {e}", markers.display()));
         let data_dir = directory.join("data");
@@ -62,7 +62,7 @@ impl Run {
 
 /// How many calls of each kind an undisturbed run makes.
 fn count_calls(template: &Path, directory: &Path, operation: Operation, call: &str) -> usize {
-    let run = Run::prepare(template, directory.join(format!("count-{call}")));
+    let run = Run::prepare(template, &directory.join(format!("count-{call}")));
     let output = run.strace(operation, &[]);
     assert!(child::acknowledged(&output).is_some(), "{output:?}");
     let trace = fs::read_to_string(&run.trace).expect("a trace");
@@ -88,7 +88,7 @@ fn sweep(operation: Operation, call: &str, fewest: usize) {
                     if at > calls {
                         return;
                     }
-                    let run = Run::prepare(&template, temp.path().join(format!("run-{at}")));
+                    let run = Run::prepare(&template, &temp.path().join(format!("run-{at}")));
                     let inject = format!("inject={call}:signal=KILL:when={at}");
                     let output = run.strace(operation, &["-e", &inject]);
                     if run.was_killed() {
