@@ -246,12 +246,12 @@ async fn an_empty_store_exports_an_empty_archive() {
 async fn fault_after(edit: &str) -> Option<AuditFault> {
     let ca = TestCa::with_hierarchy().await;
     ca.issue("a@b.example", Role::Client).await;
-    let connection = Connection::open(ca.data_dir().join("authority.db")).unwrap();
+    let connection = Connection::open(ca.data_dir().join("authority.db")).expect("it works");
     let refused = connection.execute_batch("DELETE FROM audit WHERE number = 3");
-    assert!(refused.unwrap_err().to_string().contains("append-only"));
-    connection.execute_batch("DROP TRIGGER audit_is; DROP TRIGGER audit_stays;").unwrap();
-    connection.execute_batch(edit).unwrap();
-    ca.manager.audit_verify().await.unwrap().fault
+    assert!(refused.expect_err("a trigger").to_string().contains("append-only"));
+    connection.execute_batch("DROP TRIGGER audit_is; DROP TRIGGER audit_stays;").expect("it works");
+    connection.execute_batch(edit).expect("it works");
+    ca.manager.audit_verify().await.expect("it works").fault
 }
 
 #[tokio::test]

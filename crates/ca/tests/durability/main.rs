@@ -4,3 +4,4 @@ mod child;
 mod crash;
 mod fixture;
 mod order;
+mod processes;

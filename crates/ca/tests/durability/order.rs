@@ -59,6 +59,7 @@ fn trace(template: &Path, directory: &Path, without_fsync: bool) -> Vec<Event> {
         data_dir: &data_dir,
         markers: &markers,
         without_fsync,
+        die_at_signature: false,
         under: &under,
     }
     .run();
