@@ -143,10 +143,7 @@ impl Authority {
 
     /// One more attempt when another process changed the CA in between.
     async fn issue_leaf(&self, leaf: LeafRequest) -> Result<Issuance, Error> {
-        let swept = match leaf.execution {
-            Execution::Commit => self.keep_house().await?,
-            Execution::DryRun => Swept::Nothing,
-        };
+        let swept = self.keep_house_for(leaf.execution).await?;
         let mut issuance = match self.attempt_leaf(leaf.clone()).await {
             Err(Error::CaChanged { .. }) => {
                 self.forget_prepared();

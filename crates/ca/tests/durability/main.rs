@@ -2,6 +2,7 @@
 
 mod child;
 mod crash;
+mod faults;
 mod fixture;
 mod order;
 mod processes;
