@@ -62,6 +62,8 @@ pub(crate) enum Operation {
     IssueAtOnce,
     /// Counts certificates; opened for reading.
     List,
+    /// Finds cert-3 by its serial number; opened for reading.
+    LookUp,
 }
 
 impl Operation {
@@ -75,6 +77,7 @@ impl Operation {
             Self::Root => "root",
             Self::IssueAtOnce => "issue-at-once",
             Self::List => "list",
+            Self::LookUp => "look-up",
         }
     }
 }
@@ -242,6 +245,13 @@ async fn perform(
             }
             Ok("64".to_owned())
         }
+        "look-up" => {
+            let serial = manager.info("cert-3").await?.serial;
+            manager.bundle(&serial).await?;
+            let principal = Some("template@company.com".to_owned());
+            manager.list(ListFilter { principal, ..ListFilter::default() }).await?;
+            Ok(manager.find_ca("prod_ca_1").await?.id)
+        }
         "list" => Ok(manager.list(ListFilter::default()).await?.len().to_string()),
         other => panic!("no operation {other}"),
     }
@@ -254,7 +264,7 @@ fn child_process() {
     let (data_dir, markers) = (path(DATA_DIR), path(MARKERS));
     let mode = match operation.as_str() {
         "root" => OpenMode::Create,
-        "list" => OpenMode::Read,
+        "list" | "look-up" => OpenMode::Read,
         _ => OpenMode::Write,
     };
     let options = child_options(&data_dir, &markers).mode(mode);
