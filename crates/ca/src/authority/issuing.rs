@@ -193,13 +193,19 @@ impl Authority {
         let key = self.key_of(&issuer).await?;
         match self.walk(walk, &key).await? {
             Walked::Replayed(number) => self.replay(number, leaf.idempotency, &profile).await,
-            Walked::Issued { issued, completed, notes, planned } => {
-                let crl_failure = match completed.crl_due {
+            Walked::Issued(walked) => {
+                let crl_failure = match walked.completed.crl_due {
                     true => self.sign_crl(&issuer).await.err(),
                     false => None,
                 };
-                let issued = Some(*issued);
-                Ok(Issuance { issued, planned, notes, replayed: false, supersede_at, crl_failure })
+                Ok(Issuance {
+                    issued: Some(walked.issued),
+                    planned: walked.planned,
+                    notes: walked.notes,
+                    replayed: false,
+                    supersede_at,
+                    crl_failure,
+                })
             }
         }
     }
