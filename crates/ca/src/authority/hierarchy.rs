@@ -8,9 +8,8 @@ use rustmq_pki::name::{DistinguishedName, TrustDomain};
 use rustmq_pki::profile::{Profile, ProfileKind, Validity};
 use rustmq_pki::request::CertificateRequest;
 
-use super::{Attempt, Authority, Prepared, Walk, WalkIssuer, Walked};
+use super::{Attempt, Authority, Prepared, Walk, WalkIssuer, Walked, WalkedThrough};
 use crate::info::{CaInfo, CertificateRole};
-use crate::keys::NewKey;
 use crate::outcome::{CaCreation, Planned};
 use crate::request::{
     Execution, Inherited, IntermediateCaRequest, NewCa, RekeyCaRequest, RenewCaRequest,
@@ -168,14 +167,15 @@ impl Authority {
             Some(parent) => Some(self.key_of(parent).await?),
             None => None,
         };
-        let NewKey { signer, encrypted, epoch } = self.keys.create(founding.key_type).await?;
+        let new_key = self.keys.create(founding.key_type).await?;
+        let signer = new_key.signer.clone();
         let row = NewCaRow {
             id: founding.id,
             parent: founding.parent.map(|parent| parent.row.number),
             common_name: founding.common_name,
             key_hash: *signer.public_key().fingerprint().as_bytes(),
-            encrypted_key: encrypted,
-            key_epoch: epoch,
+            encrypted_key: new_key.encrypted.clone(),
+            key_epoch: new_key.epoch,
             base_url: founding.base_url.clone(),
             trust_domain: founding.trust_domain.clone(),
             crl_days: founding.crl_days,
@@ -192,14 +192,15 @@ impl Authority {
             repeatable: None,
         };
         let key = issuing.unwrap_or_else(|| SigningKey::Root(signer.clone()));
-        let Walked::Issued { completed, notes, planned, .. } = self.walk(walk, &key).await? else {
+        let Walked::Issued(walked) = self.walk(walk, &key).await? else {
             // Only an idempotency key replays, and a CA has none.
             return Err(Error::NoCa);
         };
-        let number = completed.subject_authority.unwrap_or_default();
-        self.keys.keep(number, signer);
+        let number = walked.completed.row.subject_authority.unwrap_or_default();
+        self.keys.keep(number, new_key);
         let crl_failure = self.publish_after(number, founding.parent).await.err();
         let ca = Some(self.ca_info(number).await?);
+        let WalkedThrough { notes, planned, .. } = *walked;
         Ok(creation(ca, planned, notes, founding.base_url, founding.trust_domain, crl_failure))
     }
 
@@ -272,9 +273,10 @@ impl Authority {
             Some(parent) => self.key_of(parent).await?,
             None => SigningKey::Root(self.keys.signer(&old.row).await?),
         };
-        let Walked::Issued { notes, planned, .. } = self.walk(walk, &key).await? else {
+        let Walked::Issued(walked) = self.walk(walk, &key).await? else {
             return Err(Error::CaChanged { ca: old.row.id });
         };
+        let WalkedThrough { notes, planned, .. } = *walked;
         self.forget_prepared();
         let crl_failure = match parent.as_ref() {
             Some(parent) => self.publish_parent(parent).await.err(),

@@ -25,7 +25,8 @@ enum Job {
 
 /// A change whose result waits for the commit.
 trait Change: Send {
-    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
+    /// Fails only when the whole transaction has.
+    fn run(&mut self, connection: &Connection) -> Result<(), Fault>;
     fn finish(self: Box<Self>, store: &Path, commit: Result<(), &Fault>);
 }
 
@@ -41,15 +42,20 @@ where
     F: FnOnce(&Connection) -> Result<T, Fault> + Send,
 {
     /// Runs the change in a savepoint: its refusal does not undo the others'.
-    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    fn run(&mut self, connection: &Connection) -> Result<(), Fault> {
         let Some(change) = self.change.take() else { return Ok(()) };
         execute(connection, "SAVEPOINT change")?;
         let result = change(connection);
+        if connection.is_autocommit() {
+            // A full or failing disk: the database gave up the transaction, savepoints and all.
+            return Err(result.err().unwrap_or_else(|| Error::StoreClosed.into()));
+        }
         if result.is_err() {
             execute(connection, "ROLLBACK TO change")?;
         }
         self.result = Some(result);
-        execute(connection, "RELEASE change")
+        execute(connection, "RELEASE change")?;
+        Ok(())
     }
 
     fn finish(self: Box<Self>, store: &Path, commit: Result<(), &Fault>) {
@@ -90,13 +96,27 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, store: PathBuf) -> Result<Self, Error> {
+    /// Starts the thread, which opens its connection itself: all that is written to the store is
+    /// written by it.
+    pub(super) fn start(
+        store: PathBuf,
+        open: impl FnOnce() -> Result<Connection, Error> + Send + 'static,
+    ) -> Result<Self, Error> {
         let (queue, jobs) = mpsc::channel();
+        let (opened, outcome) = mpsc::sync_channel(1);
         let path = store.clone();
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || write_all(connection, &store, &jobs))
+            .spawn(move || match open() {
+                // The opener waits for one of the two.
+                Ok(connection) if opened.send(Ok(())).is_ok() => {
+                    write_all(connection, &store, &jobs);
+                }
+                Ok(_) => {}
+                Err(error) => drop(opened.send(Err(error))),
+            })
             .map_err(|error| filesystem::io_error(&path, error))?;
+        outcome.recv().map_err(|_| Error::StoreClosed)??;
         Ok(Self { queue: Mutex::new(Some(queue)), thread: Some(thread) })
     }
 
