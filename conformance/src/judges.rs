@@ -35,13 +35,23 @@ impl Judge {
     /// # Panics
     /// If the judge is missing or reaches no verdict.
     pub fn verify(self, chain: &Chain) -> Verdict {
+        self.verify_all(&[chain]).remove(0)
+    }
+
+    /// Its verdict on each of several chains; a judge that is slow to start is started once.
+    ///
+    /// # Panics
+    /// As [`Judge::verify`].
+    pub fn verify_all(self, chains: &[&Chain]) -> Vec<Verdict> {
+        let each =
+            |verify: fn(&Chain) -> Verdict| chains.iter().map(|chain| verify(chain)).collect();
         match self {
-            Self::OpenSsl => openssl::verify(chain),
-            Self::GnuTls => gnutls::verify(chain),
-            Self::Java => java::verify(chain),
-            Self::Go => go::verify(chain),
-            Self::Python => python::verify(chain),
-            Self::Pkilint => pkilint::verify(chain),
+            Self::OpenSsl => each(openssl::verify),
+            Self::GnuTls => each(gnutls::verify),
+            Self::Java => java::verify_all(chains),
+            Self::Go => each(go::verify),
+            Self::Python => python::verify_all(chains),
+            Self::Pkilint => each(pkilint::verify),
         }
     }
 
