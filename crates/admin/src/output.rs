@@ -191,6 +191,10 @@ impl Output {
                 .map_err(|e| CliError::Stdout(io::Error::other(e)))?,
         };
         self.write(text.as_bytes())?;
+        if self.format == Format::Json {
+            // The object has them.
+            return Ok(());
+        }
         for note in &report.notes {
             self.note(note);
         }
@@ -220,11 +224,17 @@ impl Output {
 
     /// Says what is under way, plainly.
     pub(crate) fn line(self, text: &str) {
-        self.say(&style::visible(text));
+        match self.format {
+            Format::Json => self.say(&json!({ "progress": text }).to_string()),
+            _ => self.say(&style::visible(text)),
+        }
     }
 
     /// Says what the user should know although all went well.
     pub(crate) fn note(self, text: &str) {
+        if self.format == Format::Json {
+            return self.say(&json!({ "note": text }).to_string());
+        }
         let label = self.stderr.paint(Tone::Warning, "note:");
         self.say(&format!("{label} {}", style::visible(text)));
     }

@@ -6,6 +6,7 @@ mod certificates;
 mod command_line;
 mod delivery;
 mod formats;
+mod interruption;
 mod passphrase;
 mod refusals;
 mod specification;
