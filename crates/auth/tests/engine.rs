@@ -4,10 +4,14 @@
 
 #[path = "engine/bad_input.rs"]
 mod bad_input;
+#[path = "engine/handshake.rs"]
+mod handshake;
 #[path = "engine/hostile.rs"]
 mod hostile;
 #[path = "engine/issue.rs"]
 mod issue;
+#[path = "engine/manager.rs"]
+mod manager;
 #[path = "engine/mtls.rs"]
 mod mtls;
 #[path = "engine/revocation.rs"]

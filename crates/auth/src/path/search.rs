@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use rustmq_pki::oid;
 use rustmq_pki::read::{ReadError, SpkiRef};
+use rustmq_pki::time::UnixTime;
 
 use super::constraints::Constraints;
 use super::names::same_name;
@@ -71,6 +72,10 @@ pub(crate) struct Search<'q, 'a> {
     pub(crate) mtls: Option<&'q MtlsPolicy>,
     /// Whether a CRL counted only because of the grace period.
     pub(crate) grace_used: bool,
+    /// From when until when the status holds that was found.
+    pub(crate) status_window: (UnixTime, UnixTime),
+    /// A key under which the leaf's signature was verified before.
+    pub(crate) known_leaf_key: Option<&'q [u8]>,
     pub(crate) budget: Budget,
     pub(crate) attempts: Vec<Attempt>,
     /// The certificates whose status is being found out, so that a circle is seen.
@@ -104,6 +109,8 @@ impl<'q, 'a> Search<'q, 'a> {
             facts,
             mtls: None,
             grace_used: false,
+            status_window: (UnixTime::MIN, UnixTime::MAX),
+            known_leaf_key: None,
             budget: Budget::full(),
             attempts: Vec::new(),
             in_progress: Vec::new(),
@@ -252,6 +259,9 @@ impl<'q, 'a> Search<'q, 'a> {
             } else {
                 Err(Refusal::from(Rule::SignatureInvalid).of(view))
             };
+        }
+        if child == 0 && self.known_leaf_key == Some(key.der) {
+            return Ok(());
         }
         // The leaf's own signature is no fact: a leaf that was seen has a verdict.
         if child != 0 && self.facts.is_some_and(|facts| facts.knows(view, key)) {

@@ -4,6 +4,7 @@ use rustmq_pki::read::{
     CrlRef, DistributionPoint, DistributionPointName, GeneralName, GeneralNames,
     IssuingDistributionPoint, KeyUsage, NameRef, ReasonFlags, RevocationReason, SpkiRef,
 };
+use rustmq_pki::time::UnixTime;
 
 use super::{Crl, StatusPolicy, Unusable};
 use crate::budget::Work;
@@ -160,7 +161,15 @@ impl<'a> Search<'_, 'a> {
         };
         status.revoked = found.filter(|reason| *reason != RevocationReason::RemoveFromCrl);
         status.covered = status.covered.union(reasons);
+        self.rests_on(view.this_update.at, view.next_update.map(|time| time.at));
         Ok(())
+    }
+
+    /// Remembers from when until when the answer holds, given what it rests on.
+    pub(super) fn rests_on(&mut self, this_update: UnixTime, next_update: Option<UnixTime>) {
+        let until = next_update.unwrap_or(UnixTime::MAX).plus_seconds(self.revocation.grace);
+        self.status_window.0 = self.status_window.0.max(this_update);
+        self.status_window.1 = self.status_window.1.min(until);
     }
 
     /// Whether the list may be used at all: its date, its extensions, its signer.
@@ -293,7 +302,7 @@ impl<'a> Search<'_, 'a> {
         let Some((base_number, _)) = base_view.known.number else { return Ok(None) };
         let revocation = self.revocation;
         let mut newest: Option<(&[u8], &Crl)> = None;
-        for delta in revocation.crls.iter().filter(|crl| !std::ptr::eq(*crl, base)) {
+        for delta in revocation.crls.iter().filter(|crl| crl.der() != base.der()) {
             self.budget.spend(Work::Names, 1)?;
             let Some(view) = delta.view() else { continue };
             let (Some(needed), Some((number, _))) = (view.known.delta_base, view.known.number)

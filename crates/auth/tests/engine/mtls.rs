@@ -42,7 +42,7 @@ fn a_peer_needs_purpose_and_role() {
 
 #[test]
 fn only_listed_roles_pass() {
-    let policy = MtlsPolicy { allowed_roles: vec!["broker".to_owned()] };
+    let policy = MtlsPolicy { allowed_roles: vec!["broker".to_owned()], ..MtlsPolicy::default() };
     let spec = |name| Spec::leaf("a.example").with(role(name));
     assert_eq!(asked(&spec("broker"), &policy, Purpose::Server).0, "valid");
     assert_eq!(asked(&spec("client"), &policy, Purpose::Server).0, "role_not_allowed");
