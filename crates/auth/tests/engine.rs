@@ -14,6 +14,8 @@ mod issue;
 mod manager;
 #[path = "engine/mtls.rs"]
 mod mtls;
+#[path = "engine/network.rs"]
+mod network;
 #[path = "engine/revocation.rs"]
 mod revocation;
 

@@ -25,29 +25,29 @@ impl rustls::time_provider::TimeProvider for Clock {
     }
 }
 
-struct World {
-    root: Holder,
+pub(crate) struct World {
+    pub(crate) root: Holder,
     broker: Holder,
-    server: Arc<AuthenticationManager>,
+    pub(crate) server: Arc<AuthenticationManager>,
 }
 
-type Credentials = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+pub(crate) type Credentials = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-fn credentials(holder: &Holder, chain: &[&[u8]]) -> Credentials {
+pub(crate) fn credentials(holder: &Holder, chain: &[&[u8]]) -> Credentials {
     let key = holder.key.to_pkcs8v1().unwrap();
     let chain = chain.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
     (chain, PrivatePkcs8KeyDer::from(key.as_ref().to_vec()).into())
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (root, broker) = (Holder::new("Root"), Holder::new("broker-01"));
         let trust = Self::trust(&root, Purpose::Client, 1, &[]);
         let server = Arc::new(AuthenticationManager::new(&trust, now()).unwrap());
         Self { root, broker, server }
     }
 
-    fn trust(root: &Holder, purpose: Purpose, number: u8, revoked: &[&[u8]]) -> Trust {
+    pub(crate) fn trust(root: &Holder, purpose: Purpose, number: u8, revoked: &[&[u8]]) -> Trust {
         Trust {
             anchors: vec![root.self_signed()],
             crls: vec![root.crl(number, now().plus_days(-1), now().plus_days(1), revoked)],
@@ -56,7 +56,7 @@ impl World {
         }
     }
 
-    fn server_config(&self) -> Arc<ServerConfig> {
+    pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
         let spec = Spec::leaf("broker-01.example").with(role("broker"));
         let (chain, key) = credentials(&self.broker, &[&self.root.issue(&self.broker, &spec)]);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -67,7 +67,7 @@ impl World {
         Arc::new(config)
     }
 
-    fn client_config(
+    pub(crate) fn client_config(
         &self,
         credentials: Option<Credentials>,
         versions: &[&'static rustls::SupportedProtocolVersion],
@@ -104,7 +104,7 @@ impl World {
     }
 }
 
-fn client_spec() -> Spec {
+pub(crate) fn client_spec() -> Spec {
     Spec::leaf("app.example").with(role("client"))
 }
 
