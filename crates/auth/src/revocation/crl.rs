@@ -44,6 +44,9 @@ pub struct Crl(Arc<Loaded>);
 #[derive(Debug)]
 struct Loaded {
     der: Box<[u8]>,
+    /// The name of the signer, as encoded.
+    issuer: Box<[u8]>,
+    is_delta: bool,
     revoked: Vec<Revoked>,
     /// Whether an entry has a critical extension that is unknown: the list cannot be used then.
     unknown_critical: bool,
@@ -72,9 +75,17 @@ impl Crl {
             serials: SerialSet::new(serials),
         });
         let revoked = revoked.collect();
+        let (issuer, is_delta) = (Box::from(crl.issuer.der), crl.known.delta_base.is_some());
         let der = Box::from(der);
         let verified_under = OnceLock::new();
-        Ok(Self(Arc::new(Loaded { der, revoked, unknown_critical, verified_under })))
+        Ok(Self(Arc::new(Loaded {
+            der,
+            issuer,
+            is_delta,
+            revoked,
+            unknown_critical,
+            verified_under,
+        })))
     }
 
     /// The list as it was loaded.
@@ -95,6 +106,22 @@ impl Crl {
     /// The header. It was read when the list was loaded, so that reading it again cannot fail.
     pub(crate) fn view(&self) -> Option<CrlRef<'_>> {
         CrlRef::read(&self.0.der).ok()
+    }
+
+    /// Whether it is the same loaded list, not just an equal one.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether it is a delta CRL.
+    pub(crate) fn is_delta(&self) -> bool {
+        self.0.is_delta
+    }
+
+    /// Whether its signer has this name.
+    pub(crate) fn is_by(&self, name: &NameRef<'_>) -> bool {
+        *self.0.issuer == *name.der
+            || NameRef::from_der(&self.0.issuer).is_ok_and(|issuer| same_name(&issuer, name))
     }
 
     pub(crate) fn has_unknown_critical(&self) -> bool {
