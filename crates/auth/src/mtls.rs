@@ -15,6 +15,17 @@ use crate::path::Purpose;
 pub struct MtlsPolicy {
     /// The roles that may pass.
     pub allowed_roles: Vec<String>,
+    /// Roles for certificates that name none, by the CA that issued them.
+    pub role_rules: Vec<RoleRule>,
+}
+
+/// Gives the certificates of a CA that does not write our extension a role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleRule {
+    /// The name of the issuing CA, as RFC 4514.
+    pub issuer: String,
+    /// The role of what it issued.
+    pub role: String,
 }
 
 /// The roles of the product.
@@ -22,7 +33,8 @@ pub(crate) const ROLES: [&str; 4] = ["broker", "controller", "client", "admin"];
 
 impl Default for MtlsPolicy {
     fn default() -> Self {
-        Self { allowed_roles: ROLES.iter().map(|role| (*role).to_owned()).collect() }
+        let allowed_roles = ROLES.iter().map(|role| (*role).to_owned()).collect();
+        Self { allowed_roles, role_rules: Vec::new() }
     }
 }
 
@@ -49,11 +61,27 @@ impl MtlsPolicy {
     }
 
     fn check_role(&self, leaf: &Certificate<'_>) -> Result<(), Refusal> {
-        let role = role_of(leaf)?.ok_or(Rule::MtlsRoleMissing)?;
+        let role = self.role_of(leaf)?.ok_or(Rule::MtlsRoleMissing)?;
         if self.allowed_roles.iter().any(|allowed| allowed == role) {
             return Ok(());
         }
         Err(Refusal::new(Rule::MtlsRoleNotAllowed, Detail::Name(role.to_owned())))
+    }
+
+    /// The role that the certificate names, or else the one that a rule gives to its issuer's.
+    pub(crate) fn role_of<'r>(
+        &'r self,
+        leaf: &Certificate<'r>,
+    ) -> Result<Option<&'r str>, Refusal> {
+        if let Some(role) = role_of(leaf)? {
+            return Ok(Some(role));
+        }
+        if self.role_rules.is_empty() {
+            return Ok(None);
+        }
+        let issuer = leaf.view.issuer.to_string();
+        let rule = self.role_rules.iter().find(|rule| rule.issuer == issuer);
+        Ok(rule.map(|rule| rule.role.as_str()))
     }
 
     /// What holds of every key of the path.

@@ -482,6 +482,11 @@ impl<'a, T: Element<'a>> List<'a, T> {
         Ok(Self { contents, element: std::marker::PhantomData })
     }
 
+    /// A list whose every element the caller has read.
+    pub(crate) const fn assume_checked(contents: &'a [u8]) -> Self {
+        Self { contents, element: std::marker::PhantomData }
+    }
+
     /// Whether there is no element.
     pub const fn is_empty(&self) -> bool {
         self.contents.is_empty()

@@ -4,6 +4,7 @@ use rustmq_pki::read::{
     CrlRef, DistributionPoint, DistributionPointName, GeneralName, GeneralNames,
     IssuingDistributionPoint, KeyUsage, NameRef, ReasonFlags, RevocationReason, SpkiRef,
 };
+use rustmq_pki::time::UnixTime;
 
 use super::{Crl, StatusPolicy, Unusable};
 use crate::budget::Work;
@@ -134,6 +135,10 @@ impl<'a> Search<'_, 'a> {
         crl: &Crl,
         status: &mut Status,
     ) -> Result<(), Refusal> {
+        // Most lists of a large set are by another issuer: that is seen without reading them.
+        if point.crl_issuer().is_none() && !crl.is_by(&subject.certificate.view.issuer) {
+            return Ok(());
+        }
         let Some(view) = crl.view() else { return Ok(()) };
         if !in_scope(subject.certificate, point, &view) {
             return Ok(());
@@ -160,7 +165,15 @@ impl<'a> Search<'_, 'a> {
         };
         status.revoked = found.filter(|reason| *reason != RevocationReason::RemoveFromCrl);
         status.covered = status.covered.union(reasons);
+        self.rests_on(view.this_update.at, view.next_update.map(|time| time.at));
         Ok(())
+    }
+
+    /// Remembers from when until when the answer holds, given what it rests on.
+    pub(super) fn rests_on(&mut self, this_update: UnixTime, next_update: Option<UnixTime>) {
+        let until = next_update.unwrap_or(UnixTime::MAX).plus_seconds(self.revocation.grace);
+        self.status_window.0 = self.status_window.0.max(this_update);
+        self.status_window.1 = self.status_window.1.min(until);
     }
 
     /// Whether the list may be used at all: its date, its extensions, its signer.
@@ -293,7 +306,7 @@ impl<'a> Search<'_, 'a> {
         let Some((base_number, _)) = base_view.known.number else { return Ok(None) };
         let revocation = self.revocation;
         let mut newest: Option<(&[u8], &Crl)> = None;
-        for delta in revocation.crls.iter().filter(|crl| !std::ptr::eq(*crl, base)) {
+        for delta in revocation.crls.iter().filter(|crl| crl.is_delta() && !crl.is_same(base)) {
             self.budget.spend(Work::Names, 1)?;
             let Some(view) = delta.view() else { continue };
             let (Some(needed), Some((number, _))) = (view.known.delta_base, view.known.number)

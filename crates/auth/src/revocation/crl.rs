@@ -1,6 +1,6 @@
 //! A revocation list, loaded: its header and the serial numbers that it lists.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rustmq_pki::der::tag;
 use rustmq_pki::read::{
@@ -37,10 +37,16 @@ type Lists<'a> = Vec<(Option<&'a [u8]>, Vec<(&'a [u8], RevocationReason)>)>;
 
 /// A CRL whose entries are kept as sets of serial numbers.
 ///
-/// Its signature is verified once for a key, and remembered.
+/// Its signature is verified once for a key, and remembered. A clone shares all of it.
+#[derive(Clone, Debug)]
+pub struct Crl(Arc<Loaded>);
+
 #[derive(Debug)]
-pub struct Crl {
+struct Loaded {
     der: Box<[u8]>,
+    /// The name of the signer, as encoded.
+    issuer: Box<[u8]>,
+    is_delta: bool,
     revoked: Vec<Revoked>,
     /// Whether an entry has a critical extension that is unknown: the list cannot be used then.
     unknown_critical: bool,
@@ -69,18 +75,27 @@ impl Crl {
             serials: SerialSet::new(serials),
         });
         let revoked = revoked.collect();
+        let (issuer, is_delta) = (Box::from(crl.issuer.der), crl.known.delta_base.is_some());
         let der = Box::from(der);
-        Ok(Self { der, revoked, unknown_critical, verified_under: OnceLock::new() })
+        let verified_under = OnceLock::new();
+        Ok(Self(Arc::new(Loaded {
+            der,
+            issuer,
+            is_delta,
+            revoked,
+            unknown_critical,
+            verified_under,
+        })))
     }
 
     /// The list as it was loaded.
     pub fn der(&self) -> &[u8] {
-        &self.der
+        &self.0.der
     }
 
     /// How many certificates it lists.
     pub fn len(&self) -> usize {
-        self.revoked.iter().map(|revoked| revoked.serials.len()).sum()
+        self.0.revoked.iter().map(|revoked| revoked.serials.len()).sum()
     }
 
     /// Whether it lists none.
@@ -90,11 +105,36 @@ impl Crl {
 
     /// The header. It was read when the list was loaded, so that reading it again cannot fail.
     pub(crate) fn view(&self) -> Option<CrlRef<'_>> {
-        CrlRef::read(&self.der).ok()
+        CrlRef::read(&self.0.der).ok()
     }
 
-    pub(crate) const fn has_unknown_critical(&self) -> bool {
-        self.unknown_critical
+    /// Whether it is the same loaded list, not just an equal one.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether it is a delta CRL.
+    pub(crate) fn is_delta(&self) -> bool {
+        self.0.is_delta
+    }
+
+    /// Whether its signer has this name.
+    pub(crate) fn is_by(&self, name: &NameRef<'_>) -> bool {
+        *self.0.issuer == *name.der
+            || NameRef::from_der(&self.0.issuer).is_ok_and(|issuer| same_name(&issuer, name))
+    }
+
+    pub(crate) fn has_unknown_critical(&self) -> bool {
+        self.0.unknown_critical
+    }
+
+    /// Whether the list may hold the certificate with this issuer, as encoded, and serial number: a
+    /// quick first look, without scope and signature.
+    pub(crate) fn lists(&self, issuer: &[u8], serial: &[u8]) -> bool {
+        self.0.revoked.iter().any(|revoked| {
+            revoked.issuer.as_deref().is_none_or(|held| held == issuer)
+                && revoked.serials.find(serial).is_some()
+        })
     }
 
     /// Why the list revokes the certificate with this issuer and serial number, if it does.
@@ -104,7 +144,7 @@ impl Crl {
         issuer: &NameRef<'_>,
         serial: &[u8],
     ) -> Option<RevocationReason> {
-        self.revoked.iter().find_map(|revoked| {
+        self.0.revoked.iter().find_map(|revoked| {
             let same = match &revoked.issuer {
                 None => same_name(signer, issuer),
                 Some(der) => NameRef::from_der(der).is_ok_and(|name| same_name(&name, issuer)),
@@ -115,7 +155,17 @@ impl Crl {
 
     /// Whether the signature is known to verify under `key`, so that checking it costs nothing.
     pub(crate) fn is_verified_under(&self, key: &SpkiRef<'_>) -> bool {
-        self.verified_under.get().is_some_and(|verified| **verified == *key.der)
+        self.0.verified_under.get().is_some_and(|verified| **verified == *key.der)
+    }
+
+    /// Whether the signature was verified under some key.
+    pub(crate) fn is_verified(&self) -> bool {
+        self.0.verified_under.get().is_some()
+    }
+
+    /// The key that the signature was verified under, if it was.
+    pub(crate) fn verified_key(&self) -> Option<SpkiRef<'_>> {
+        SpkiRef::from_der(self.0.verified_under.get()?).ok()
     }
 
     /// Verifies the signature under `key`; a DSA key may take its parameters from another.
@@ -137,7 +187,7 @@ impl Crl {
         let algorithm = &crl.signature_algorithm;
         signature::verify(algorithm, key, crl.tbs, crl.signature, dsa, parameters)?;
         // Another thread may have been first, with this key or, for a rolled key, another.
-        let _ = self.verified_under.set(Box::from(key.der));
+        let _ = self.0.verified_under.set(Box::from(key.der));
         Ok(())
     }
 }
