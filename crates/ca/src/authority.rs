@@ -27,11 +27,11 @@ use crate::request::{Execution, Options};
 use crate::signing::{self, SigningKey};
 use crate::store::{
     CaRow, Completed, Completion, Entry, Fault, IssuerVersion, OpenStore, Outcome, Repeatable,
-    Reservation, ReserveOutcome, Store, Subject, authorities, certificates, idempotency,
-    key_holders,
+    Reservation, ReserveOutcome, Store, Subject, authorities, certificates, key_holders,
 };
 use crate::{Actor, Clock, Error, describe, gate, names};
 
+mod founding;
 mod hierarchy;
 mod housekeeping;
 mod issuing;
@@ -244,15 +244,11 @@ impl Authority {
             WalkIssuer::Ca(prepared) => Some(prepared.row.clone()),
             WalkIssuer::NewRoot | WalkIssuer::SameRoot(_) => None,
         };
-        let (subject, repeatable) = (walk.subject, walk.repeatable);
-        let actor = self.actor.clone();
+        let subject = walk.subject;
         self.store
             .read(move |connection| {
                 if let Some(issuer) = &issuer {
                     authorities::check_may_issue(connection, issuer, now)?;
-                    if let Some(repeatable) = &repeatable {
-                        idempotency::look_up(connection, &actor, issuer.number, repeatable)?;
-                    }
                 }
                 match subject {
                     Subject::EndEntity { key_hash } => {
