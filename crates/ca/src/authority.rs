@@ -99,6 +99,9 @@ struct WalkedThrough {
     planned: Planned,
 }
 
+/// The most characters of an error or a name in a record: ten times the longest that is plain.
+const REFUSAL_CHARACTERS: usize = 2000;
+
 /// What is asked, for the audit record of a refusal.
 #[derive(Clone, Debug, Default)]
 struct Attempt {
@@ -106,6 +109,24 @@ struct Attempt {
     ca: Option<String>,
     serial: Option<String>,
     principal: Option<String>,
+}
+
+impl Attempt {
+    /// The record of its refusal. What a caller wrote stands in it as far as it has the form of what
+    /// the field is for, and within bounds: a refused request must not fill the disk.
+    fn refused(self, error: &Error, at: UnixTime, actor: Actor) -> Entry {
+        let bounded = |text: String| text.chars().take(REFUSAL_CHARACTERS).collect::<String>();
+        Entry {
+            at,
+            actor,
+            action: self.action,
+            outcome: Outcome::Refused,
+            ca: self.ca.filter(|name| names::is_ca_id(name)),
+            serial: self.serial.filter(|name| name.parse::<SerialNumber>().is_ok()),
+            principal: self.principal.map(bounded),
+            detail: bounded(format!("{}: {error}", error.code())),
+        }
+    }
 }
 
 impl Authority {
@@ -146,16 +167,7 @@ impl Authority {
             && self.store.is_writable()
             && !matches!(error.kind(), ErrorKind::Store | ErrorKind::Conflict)
         {
-            let entry = Entry {
-                at: self.now(),
-                actor: self.actor.clone(),
-                action: attempt.action,
-                outcome: Outcome::Refused,
-                ca: attempt.ca,
-                serial: attempt.serial,
-                principal: attempt.principal,
-                detail: format!("{}: {error}", error.code()),
-            };
+            let entry = attempt.refused(error, self.now(), self.actor.clone());
             self.store.record(entry).await?;
         }
         result
