@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustmq_ca::{Actor, CertificateManager, Clock, OpenMode, Options, PassphraseSource};
+use rustmq_ca::{
+    Actor, CertificateManager, Clock, OpenMode, Options, PassphraseError, PassphraseSource,
+};
 use rustmq_pki::profile::Profile;
 use rustmq_pki::time::UnixTime;
 
@@ -84,6 +86,15 @@ impl Session {
 
     /// The authority, made if there is none.
     pub(crate) fn creator(&self) -> Result<CertificateManager, CliError> {
+        // A first CA without a passphrase leaves not even an empty store behind.
+        if matches!(self.source, Source::Absent) && !self.data_dir()?.exists() {
+            return Err(PassphraseError::Absent.into());
+        }
+        self.open(OpenMode::Create, self.passphrases()?)
+    }
+
+    /// The authority, made if there is none, to be written down as it is: needs no passphrase.
+    pub(crate) fn archivist(&self) -> Result<CertificateManager, CliError> {
         self.open(OpenMode::Create, self.passphrases()?)
     }
 
