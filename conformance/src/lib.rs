@@ -29,7 +29,7 @@ pub mod python;
 pub mod samples;
 
 pub use chain::{Chain, Purpose, Verdict};
-pub use judges::{Judge, require};
+pub use judges::{Judge, require, require_command};
 pub use process::{Output, run};
 pub use product::{Issued, Product};
 pub use samples::{Fault, SampleKey, Samples};

@@ -8,7 +8,7 @@ use rustmq_pki::name::{DistinguishedName, TrustDomain};
 use rustmq_pki::profile::{Profile, ProfileKind, Validity};
 use rustmq_pki::request::CertificateRequest;
 
-use super::{Attempt, Authority, Prepared, Walk, WalkIssuer, Walked};
+use super::{Attempt, Authority, Prepared, Walk, WalkIssuer, Walked, WalkedThrough};
 use crate::info::{CaInfo, CertificateRole};
 use crate::outcome::{CaCreation, Planned};
 use crate::request::{
@@ -192,14 +192,15 @@ impl Authority {
             repeatable: None,
         };
         let key = issuing.unwrap_or_else(|| SigningKey::Root(signer.clone()));
-        let Walked::Issued { completed, notes, planned, .. } = self.walk(walk, &key).await? else {
+        let Walked::Issued(walked) = self.walk(walk, &key).await? else {
             // Only an idempotency key replays, and a CA has none.
             return Err(Error::NoCa);
         };
-        let number = completed.subject_authority.unwrap_or_default();
+        let number = walked.completed.row.subject_authority.unwrap_or_default();
         self.keys.keep(number, new_key);
         let crl_failure = self.publish_after(number, founding.parent).await.err();
         let ca = Some(self.ca_info(number).await?);
+        let WalkedThrough { notes, planned, .. } = *walked;
         Ok(creation(ca, planned, notes, founding.base_url, founding.trust_domain, crl_failure))
     }
 
@@ -272,9 +273,10 @@ impl Authority {
             Some(parent) => self.key_of(parent).await?,
             None => SigningKey::Root(self.keys.signer(&old.row).await?),
         };
-        let Walked::Issued { notes, planned, .. } = self.walk(walk, &key).await? else {
+        let Walked::Issued(walked) = self.walk(walk, &key).await? else {
             return Err(Error::CaChanged { ca: old.row.id });
         };
+        let WalkedThrough { notes, planned, .. } = *walked;
         self.forget_prepared();
         let crl_failure = match parent.as_ref() {
             Some(parent) => self.publish_parent(parent).await.err(),

@@ -143,10 +143,7 @@ impl Authority {
 
     /// One more attempt when another process changed the CA in between.
     async fn issue_leaf(&self, leaf: LeafRequest) -> Result<Issuance, Error> {
-        let swept = match leaf.execution {
-            Execution::Commit => self.keep_house().await?,
-            Execution::DryRun => Swept::Nothing,
-        };
+        let swept = self.keep_house_for(leaf.execution).await?;
         let mut issuance = match self.attempt_leaf(leaf.clone()).await {
             Err(Error::CaChanged { .. }) => {
                 self.forget_prepared();
@@ -196,13 +193,19 @@ impl Authority {
         let key = self.key_of(&issuer).await?;
         match self.walk(walk, &key).await? {
             Walked::Replayed(number) => self.replay(number, leaf.idempotency, &profile).await,
-            Walked::Issued { issued, completed, notes, planned } => {
-                let crl_failure = match completed.crl_due {
+            Walked::Issued(walked) => {
+                let crl_failure = match walked.completed.crl_due {
                     true => self.sign_crl(&issuer).await.err(),
                     false => None,
                 };
-                let issued = Some(*issued);
-                Ok(Issuance { issued, planned, notes, replayed: false, supersede_at, crl_failure })
+                Ok(Issuance {
+                    issued: Some(walked.issued),
+                    planned: walked.planned,
+                    notes: walked.notes,
+                    replayed: false,
+                    supersede_at,
+                    crl_failure,
+                })
             }
         }
     }
