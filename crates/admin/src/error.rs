@@ -78,6 +78,8 @@ pub(crate) enum CliError {
     Undelivered {
         /// The certificate's id.
         id: String,
+        /// Where its private key waits, if it does not have its name yet.
+        key: Option<PathBuf>,
         /// What failed.
         error: Box<CliError>,
     },

@@ -100,6 +100,7 @@ impl Export {
             manager => manager?,
         };
         let Some(place) = self.output.file() else {
+            session.output.refuse_binary_on_terminal()?;
             manager.export_all(Box::new(std::io::stdout())).await?;
             return Ok(Report::silent());
         };
