@@ -19,6 +19,7 @@ use crate::passphrase::{Passphrases, Source};
 /// What a command may use.
 pub(crate) struct Session {
     encoding: Encoding,
+    format_given: bool,
     data_dir: Option<PathBuf>,
     source: Source,
     can_prompt: bool,
@@ -45,6 +46,7 @@ impl Session {
     ) -> Result<Self, CliError> {
         Ok(Self {
             encoding: args.encoding.unwrap_or_default(),
+            format_given: args.format.is_some(),
             data_dir: environment.data_dir(args.data_dir.as_ref()),
             source: Source::choose(args, &environment)?,
             can_prompt: environment.can_prompt,
@@ -63,6 +65,11 @@ impl Session {
     /// The encoding of files.
     pub(crate) fn encoding(&self) -> Encoding {
         self.encoding
+    }
+
+    /// Whether `--format` stands on the line.
+    pub(crate) fn format_given(&self) -> bool {
+        self.format_given
     }
 
     /// The data directory.

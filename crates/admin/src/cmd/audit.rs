@@ -145,7 +145,7 @@ impl Verify {
 impl Export {
     async fn run(&self, session: &Session) -> Result<Report, CliError> {
         let existing = Existing::by_force(self.force);
-        self.output.check_free(existing)?;
+        self.output.check_free(existing, session)?;
         let manager = session.reader()?;
         let Some(place) = self.output.file() else {
             manager.audit_export(Box::new(std::io::stdout())).await?;

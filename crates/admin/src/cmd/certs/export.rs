@@ -54,7 +54,7 @@ impl Export {
     /// Writes it.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
         let existing = Existing::by_force(self.force);
-        self.output.check_free(existing)?;
+        self.output.check_free(existing, session)?;
         match self.what.certificate.as_ref().or(self.what.cert_id.as_ref()) {
             Some(certificate) => self.one(session, certificate, existing).await,
             None => self.all(session, existing).await,
