@@ -91,6 +91,14 @@ pub(crate) enum CliError {
         /// What failed.
         error: Box<CliError>,
     },
+    /// What is to be validated, or judged by, is missing or is neither PEM nor DER.
+    #[error("{path} cannot be used: {why}")]
+    Unusable {
+        /// As the user wrote it.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A profile file is none.
     #[error("{path} is no profile: {error}")]
     Profile {
@@ -149,7 +157,10 @@ impl CliError {
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Parser { .. } | Self::NoEffect { .. } | Self::Flags { .. } => Exit::Usage,
+            Self::Parser { .. }
+            | Self::NoEffect { .. }
+            | Self::Flags { .. }
+            | Self::Unusable { .. } => Exit::Usage,
             Self::Value { .. } | Self::Profile { .. } => Exit::Refused,
             Self::KeyKept { error, .. } => error.exit(),
             Self::NoDataDirectory => Exit::Store,
@@ -186,6 +197,7 @@ impl CliError {
             Self::Key(KeyFileError::NotPrivate { .. }) => "key_not_private",
             Self::Key(KeyFileError::Key { .. }) => "key",
             Self::Input { .. } => "input",
+            Self::Unusable { .. } => "unusable_input",
             Self::Undelivered { .. } => "undelivered",
             Self::KeyKept { error, .. } => error.code(),
             Self::Profile { .. } => "profile",

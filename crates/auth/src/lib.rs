@@ -30,4 +30,4 @@ pub use error::{Detail, Label, Refusal, Rule};
 pub use mtls::MtlsPolicy;
 pub use path::{PolicyInputs, Purpose, ReferenceName, RuleSet, Terms, VerifiedPath};
 pub use question::{Answer, Explanation, NotRevoked, Question, Skipped, Source, TriedPath};
-pub use report::Report;
+pub use report::{Explain, Finding, LeftOut, Named, OnPath, Report, Tried, WorkDone};
