@@ -27,11 +27,11 @@ use crate::request::{Execution, Options};
 use crate::signing::{self, SigningKey};
 use crate::store::{
     CaRow, Completed, Completion, Entry, Fault, IssuerVersion, OpenStore, Outcome, Repeatable,
-    Reservation, ReserveOutcome, Store, Subject, authorities, certificates, idempotency,
-    key_holders,
+    Reservation, ReserveOutcome, Store, Subject, authorities, certificates, key_holders,
 };
 use crate::{Actor, Clock, Error, describe, gate, names};
 
+mod founding;
 mod hierarchy;
 mod housekeeping;
 mod issuing;
@@ -99,6 +99,9 @@ struct WalkedThrough {
     planned: Planned,
 }
 
+/// The most characters of an error or a name in a record: ten times the longest that is plain.
+const REFUSAL_CHARACTERS: usize = 2000;
+
 /// What is asked, for the audit record of a refusal.
 #[derive(Clone, Debug, Default)]
 struct Attempt {
@@ -106,6 +109,24 @@ struct Attempt {
     ca: Option<String>,
     serial: Option<String>,
     principal: Option<String>,
+}
+
+impl Attempt {
+    /// The record of its refusal. What a caller wrote stands in it as far as it has the form of what
+    /// the field is for, and within bounds: a refused request must not fill the disk.
+    fn refused(self, error: &Error, at: UnixTime, actor: Actor) -> Entry {
+        let bounded = |text: String| text.chars().take(REFUSAL_CHARACTERS).collect::<String>();
+        Entry {
+            at,
+            actor,
+            action: self.action,
+            outcome: Outcome::Refused,
+            ca: self.ca.filter(|name| names::is_ca_id(name)),
+            serial: self.serial.filter(|name| name.parse::<SerialNumber>().is_ok()),
+            principal: self.principal.map(bounded),
+            detail: bounded(format!("{}: {error}", error.code())),
+        }
+    }
 }
 
 impl Authority {
@@ -146,16 +167,7 @@ impl Authority {
             && self.store.is_writable()
             && !matches!(error.kind(), ErrorKind::Store | ErrorKind::Conflict)
         {
-            let entry = Entry {
-                at: self.now(),
-                actor: self.actor.clone(),
-                action: attempt.action,
-                outcome: Outcome::Refused,
-                ca: attempt.ca,
-                serial: attempt.serial,
-                principal: attempt.principal,
-                detail: format!("{}: {error}", error.code()),
-            };
+            let entry = attempt.refused(error, self.now(), self.actor.clone());
             self.store.record(entry).await?;
         }
         result
@@ -244,15 +256,11 @@ impl Authority {
             WalkIssuer::Ca(prepared) => Some(prepared.row.clone()),
             WalkIssuer::NewRoot | WalkIssuer::SameRoot(_) => None,
         };
-        let (subject, repeatable) = (walk.subject, walk.repeatable);
-        let actor = self.actor.clone();
+        let subject = walk.subject;
         self.store
             .read(move |connection| {
                 if let Some(issuer) = &issuer {
                     authorities::check_may_issue(connection, issuer, now)?;
-                    if let Some(repeatable) = &repeatable {
-                        idempotency::look_up(connection, &actor, issuer.number, repeatable)?;
-                    }
                 }
                 match subject {
                     Subject::EndEntity { key_hash } => {

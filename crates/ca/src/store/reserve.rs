@@ -205,9 +205,9 @@ fn reserve(
         Some(version) => Some(present_issuer(connection, version, reservation)?),
         None => None,
     };
-    if let (Some(issuer), Some(repeatable)) = (&issuer, &reservation.repeatable) {
-        let earlier =
-            idempotency::look_up(connection, &reservation.actor, issuer.number, repeatable)?;
+    let scope = issuer.as_ref().map_or(0, |issuer| issuer.number);
+    if let Some(repeatable) = &reservation.repeatable {
+        let earlier = idempotency::look_up(connection, &reservation.actor, scope, repeatable)?;
         if let Earlier::Certificate(number) = earlier {
             return Ok(Inserted::Replayed(number));
         }
@@ -216,7 +216,7 @@ fn reserve(
     let authority = issuer.as_ref().map(|issuer| issuer.number).or(subject_authority).unwrap_or(0);
     let number = insert(connection, reservation, instance, authority, subject_authority)?;
     if let Some(repeatable) = &reservation.repeatable {
-        idempotency::bind(connection, &reservation.actor, authority, repeatable, number)?;
+        idempotency::bind(connection, &reservation.actor, scope, repeatable, number)?;
     }
     let issuer_id = issuer.map(|issuer| issuer.id).or(new_id);
     let tbs = &reservation.to_be_signed;

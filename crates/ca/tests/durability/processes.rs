@@ -6,11 +6,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use rustmq_ca::faults::{Faults, SignerWatch};
-use rustmq_ca::{CertificateManager, CrlRefresh, Error, ListFilter, OpenMode};
-use rustmq_pki::key::{PublicKey, SignError, Signer};
+use rustmq_ca::{
+    CertificateManager, CrlRefresh, Error, IntermediateCaRequest, ListFilter, NewCa, OpenMode,
+};
+use rustmq_pki::key::{KeyType, PublicKey, SignError, Signer};
 use rustmq_pki::role::Role;
 use rustmq_testkit::{
-    FakeClock, FixedPassphrase, PASSPHRASE, TestCa, issue_request, new_key, options,
+    FakeClock, FixedPassphrase, PASSPHRASE, TestCa, issue_request, named, new_key, options,
 };
 
 use super::child::{self, Child, MANY, Operation};
@@ -164,6 +166,39 @@ impl Signer for StoppingSigner {
         self.go_on.lock().unwrap_or_else(PoisonError::into_inner).recv().expect("the test goes on");
         self.signer.sign(message)
     }
+}
+
+/// A P-521 signature takes too long for a runtime's thread, so the caller waits for another, and can
+/// stop waiting.
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_an_abandoned_serial() {
+    let ca = TestCa::empty();
+    ca.create_root("RustMQ Root CA").await;
+    let slow = NewCa { key_type: KeyType::P521, ..NewCa::new(named("Production CA")) };
+    let request = IntermediateCaRequest { parent: "root_ca_1".to_owned(), ca: slow };
+    ca.manager.generate_intermediate_ca(request).await.unwrap();
+    let (reached, has_reached) = mpsc::channel();
+    let (let_go, go_on) = mpsc::channel();
+    let watch = Arc::new(Stopping { reached, go_on: Arc::new(Mutex::new(go_on)) });
+    let faults = Faults { without_fsync: false, watch: Some(watch) };
+    let manager = CertificateManager::open(&ca.options().with_faults(faults)).unwrap();
+    let issuing = tokio::spawn({
+        let manager = manager.clone();
+        let request = issue_request("prod_ca_1", "gone@b.example", Role::Client, &new_key());
+        async move { manager.issue_certificate(request).await.map(drop) }
+    });
+    let reached = tokio::task::spawn_blocking(move || has_reached.recv());
+    reached.await.unwrap().expect("it gets to its signature");
+    issuing.abort();
+    assert!(issuing.await.expect_err("aborted").is_cancelled());
+    let_go.send(()).expect("the signer waits");
+    let own = issue_request("prod_ca_1", "here@b.example", Role::Client, &new_key());
+    ca.manager.issue_certificate(own).await.unwrap();
+    drop(manager);
+    let crl = ca.manager.generate_crl("prod_ca_1", CrlRefresh::Always).await.unwrap();
+    let abandoned = ca.manager.abandoned().await.unwrap();
+    assert_eq!((abandoned.len(), crl.entries), (1, 1));
+    assert_eq!(abandoned[0].principal, "gone@b.example");
 }
 
 /// Has one authority stop before its signature while `meanwhile` works on the same directory.
