@@ -78,6 +78,8 @@ pub(crate) enum CliError {
     Undelivered {
         /// The certificate's id.
         id: String,
+        /// Where its private key waits, if it does not have its name yet.
+        key: Option<PathBuf>,
         /// What failed.
         error: Box<CliError>,
     },
@@ -185,9 +187,11 @@ impl CliError {
             Self::Flags { .. } => "flags",
             Self::Value { .. } => "value",
             Self::NoDataDirectory => "no_data_directory",
+            Self::Authority(rustmq_ca::Error::Passphrase(error)) | Self::Passphrase(error) => {
+                passphrase_code(error)
+            }
             Self::Authority(error) => error.code(),
             Self::NoNewPassphrase => "new_passphrase_missing",
-            Self::Passphrase(error) => passphrase_code(error),
             Self::File(error) | Self::Key(KeyFileError::File(error)) => file_code(error),
             Self::Key(KeyFileError::OtherType { .. }) => "pending_key_type",
             Self::Key(KeyFileError::NotPrivate { .. }) => "key_not_private",
