@@ -20,6 +20,7 @@ mod error;
 mod facts;
 mod mtls;
 mod path;
+pub mod principal;
 mod question;
 mod report;
 pub mod revocation;
