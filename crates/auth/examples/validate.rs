@@ -6,7 +6,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use rustmq_auth::revocation::{Crl, StatusPolicy};
+use rustmq_auth::revocation::{Crl, OcspResponse, StatusPolicy};
 use rustmq_auth::{
     MtlsPolicy, PolicyInputs, Purpose, Question, ReferenceName, Report, RuleSet, Terms,
 };
@@ -54,6 +54,8 @@ struct Validate {
     untrusted_file: Option<String>,
     #[arg(long)]
     crl_file: Option<String>,
+    #[arg(long)]
+    ocsp_file: Option<String>,
     #[arg(long)]
     at: Option<UnixTime>,
     #[arg(long, value_enum, default_value = "any")]
@@ -162,17 +164,22 @@ fn validate(arguments: &Validate) -> Result<Report, String> {
         .iter()
         .filter_map(|der| Crl::from_der(der).ok())
         .collect();
+    let ocsp: Vec<OcspResponse> = optional(arguments.ocsp_file.as_deref())?
+        .iter()
+        .filter_map(|der| OcspResponse::from_der(der).ok())
+        .collect();
     let anchors: Vec<&[u8]> = roots.iter().map(Vec::as_slice).collect();
     let untrusted: Vec<&[u8]> = untrusted.iter().map(Vec::as_slice).collect();
     let names = names(arguments);
     let mtls = arguments.mtls.then(MtlsPolicy::default);
-    let status = match arguments.crl_file {
-        Some(_) => StatusPolicy::Required,
-        None => StatusPolicy::NotChecked,
+    let status = match (&arguments.crl_file, &arguments.ocsp_file) {
+        (None, None) => StatusPolicy::NotChecked,
+        _ => StatusPolicy::Required,
     };
     let question = Question {
         untrusted: &untrusted,
         crls: &crls,
+        ocsp: &ocsp,
         status,
         terms: terms(arguments)?,
         names: &names,

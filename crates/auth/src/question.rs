@@ -9,7 +9,7 @@ use crate::facts::Facts;
 use crate::mtls::MtlsPolicy;
 use crate::path::search::{Attempt, Bag, Path, Search};
 use crate::path::{ReferenceName, RuleSet, Terms, VerifiedPath};
-use crate::revocation::{Crl, Revocation, StatusPolicy};
+use crate::revocation::{Crl, OcspResponse, Revocation, StatusPolicy};
 
 /// The most certificates of one question, anchors and those that the peer sent alike. Published
 /// bundles of every intermediate that browsers know have some 2,000.
@@ -26,6 +26,10 @@ pub struct Question<'q> {
     pub anchors: &'q [&'q [u8]],
     /// Revocation lists.
     pub crls: &'q [Crl],
+    /// OCSP responses, given or stapled.
+    pub ocsp: &'q [OcspResponse],
+    /// The nonce that they must repeat, if one was sent.
+    pub nonce: Option<&'q [u8]>,
     /// Whether every certificate but the anchor needs a status.
     pub status: StatusPolicy,
     /// For how many seconds after nextUpdate a CRL still counts.
@@ -47,6 +51,8 @@ impl<'q> Question<'q> {
             untrusted: &[],
             anchors,
             crls: &[],
+            ocsp: &[],
+            nonce: None,
             status: StatusPolicy::NotChecked,
             grace: 0,
             terms: Terms::default(),
@@ -57,14 +63,24 @@ impl<'q> Question<'q> {
 
     /// Answers. The work is bounded whatever the certificates are.
     pub fn ask(&self) -> Answer<'q> {
+        self.ask_with(None)
+    }
+
+    /// Answers with the help of what earlier questions found out about signatures.
+    pub(crate) fn ask_with(&self, facts: Option<&Facts>) -> Answer<'q> {
         let mut skipped = Vec::new();
         let bag = match self.read(&mut skipped) {
             Ok(bag) => bag,
             Err(refusal) => return Answer::refused(refusal, skipped),
         };
-        let revocation = Revocation { crls: self.crls, policy: self.status, grace: self.grace };
-        let facts = Facts::default();
-        let mut search = Search::new(&bag, &self.terms, self.names, &revocation, &facts);
+        let revocation = Revocation {
+            crls: self.crls,
+            ocsp: self.ocsp,
+            nonce: self.nonce,
+            policy: self.status,
+            grace: self.grace,
+        };
+        let mut search = Search::new(&bag, &self.terms, self.names, &revocation, facts);
         search.mtls = self.mtls;
         let found = search.leaf_path();
         let result = match &found {

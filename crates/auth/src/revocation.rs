@@ -2,9 +2,11 @@
 
 mod check;
 mod crl;
+mod ocsp;
 mod serials;
 
 pub use crl::{Crl, CrlError};
+pub use ocsp::OcspResponse;
 pub use serials::SerialSet;
 
 use rustmq_pki::time::UnixTime;
@@ -24,6 +26,10 @@ pub enum StatusPolicy {
 pub struct Revocation<'r> {
     /// The revocation lists.
     pub crls: &'r [Crl],
+    /// The OCSP responses, given or stapled.
+    pub ocsp: &'r [OcspResponse],
+    /// The nonce that the responses must repeat, if the caller sent one.
+    pub nonce: Option<&'r [u8]>,
     /// What an unknown status means.
     pub policy: StatusPolicy,
     /// For how many seconds after nextUpdate a list still counts; 0 unless configured. It never
@@ -59,6 +65,12 @@ pub enum Unusable {
     /// Its signer's own status hangs on it.
     #[error("its signer's own status depends on it")]
     Circular,
+    /// The responder does not know the certificate.
+    #[error("the OCSP responder does not know the certificate")]
+    UnknownToResponder,
+    /// The nonce is missing or another.
+    #[error("the OCSP response does not repeat the nonce of the request (RFC 9654)")]
+    Nonce,
     /// It speaks of some reasons for revocation only.
     #[error("not every reason for revocation is covered")]
     ReasonsNotCovered,

@@ -78,35 +78,6 @@ fn prepared(text: &str) -> impl Iterator<Item = char> {
     out.into_iter()
 }
 
-/// The form of a key by which equal names are found together: equal names have equal keys.
-pub(crate) fn name_key(name: &NameRef<'_>) -> Vec<u8> {
-    let mut key = Vec::with_capacity(name.der.len());
-    for rdn in name.rdns {
-        let mut attributes: Vec<Vec<u8>> = rdn.attributes.iter().map(attribute_key).collect();
-        attributes.sort_unstable();
-        attributes.dedup();
-        key.push(b'/');
-        attributes.iter().for_each(|attribute| key.extend(attribute));
-    }
-    key
-}
-
-fn attribute_key(attribute: Attribute<'_>) -> Vec<u8> {
-    let mut key = attribute.oid.as_bytes().to_vec();
-    match attribute.text() {
-        Some(text) => {
-            key.push(b'=');
-            key.extend(prepared(&text).collect::<String>().into_bytes());
-        }
-        None => {
-            key.push(b'#');
-            key.extend(attribute.der);
-        }
-    }
-    key.push(0);
-    key
-}
-
 /// Whether `label` is one of a DNS name in preferred syntax (RFC 1034 3.5, RFC 1123 2.1).
 fn is_ldh(label: &[u8], underscore: bool) -> bool {
     let plain = |c: &u8| c.is_ascii_alphanumeric() || *c == b'-' || (underscore && *c == b'_');

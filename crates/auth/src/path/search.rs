@@ -5,6 +5,7 @@
 //! verified. Each signature is verified once, whatever the number of paths through it.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use rustmq_pki::oid;
 use rustmq_pki::read::{ReadError, SpkiRef};
@@ -66,7 +67,7 @@ pub(crate) struct Search<'q, 'a> {
     pub(crate) terms: &'q Terms,
     pub(crate) names: &'q [ReferenceName],
     pub(crate) revocation: &'q Revocation<'q>,
-    pub(crate) facts: &'q Facts,
+    pub(crate) facts: Option<&'q Facts>,
     pub(crate) mtls: Option<&'q MtlsPolicy>,
     /// Whether a CRL counted only because of the grace period.
     pub(crate) grace_used: bool,
@@ -76,6 +77,8 @@ pub(crate) struct Search<'q, 'a> {
     pub(crate) in_progress: Vec<usize>,
     /// Signatures that were verified or refused: the certificate below and the key.
     signatures: Vec<(usize, &'a [u8], bool)>,
+    /// For each certificate, once asked for, those that may have issued it.
+    issuers: Vec<Option<Rc<[usize]>>>,
 }
 
 /// A partial path: a certificate and the node below it.
@@ -91,7 +94,7 @@ impl<'q, 'a> Search<'q, 'a> {
         terms: &'q Terms,
         names: &'q [ReferenceName],
         revocation: &'q Revocation<'q>,
-        facts: &'q Facts,
+        facts: Option<&'q Facts>,
     ) -> Self {
         Self {
             bag,
@@ -105,6 +108,7 @@ impl<'q, 'a> Search<'q, 'a> {
             attempts: Vec::new(),
             in_progress: Vec::new(),
             signatures: Vec::new(),
+            issuers: Vec::new(),
         }
     }
 
@@ -116,7 +120,22 @@ impl<'q, 'a> Search<'q, 'a> {
             let result = mtls.check_leaf(leaf, self.terms.purpose);
             result.map_err(|refusal| refusal.of(&leaf.view))?;
         }
-        self.find(0, Goal::Leaf)
+        let path = self.find(0, Goal::Leaf)?;
+        self.learn(&path);
+        Ok(path)
+    }
+
+    /// Remembers the signatures of the intermediates that were verified for this path.
+    fn learn(&self, path: &Path) {
+        let Some(facts) = self.facts else { return };
+        for (at, index) in path.certificates.iter().enumerate().skip(1) {
+            let key = self.key_at(path, at + 1);
+            let verified =
+                self.signatures.iter().any(|(child, k, ok)| *ok && child == index && *k == key.der);
+            if verified {
+                facts.learn(&self.bag.certificates[*index].view, key);
+            }
+        }
     }
 
     /// The leaf is on every path, so that what is wrong with it alone is found before any search.
@@ -234,7 +253,8 @@ impl<'q, 'a> Search<'q, 'a> {
                 Err(Refusal::from(Rule::SignatureInvalid).of(view))
             };
         }
-        if self.facts.knows(view, key) {
+        // The leaf's own signature is no fact: a leaf that was seen has a verdict.
+        if child != 0 && self.facts.is_some_and(|facts| facts.knows(view, key)) {
             return Ok(());
         }
         let dsa = match self.terms.rules {
@@ -297,31 +317,43 @@ impl<'q, 'a> Search<'q, 'a> {
         Ok(())
     }
 
-    /// The certificates that may have issued the top of `chain`: by name, those with the right key
-    /// identifier first and those with another last. A name and key that the path holds already
-    /// would be a loop.
+    /// The certificates that may have issued the top of `chain`. A name and key that the path holds
+    /// already would be a loop.
     fn candidates(&mut self, chain: &[usize]) -> Result<Vec<usize>, Refusal> {
         let Some(top) = chain.last() else { return Ok(Vec::new()) };
+        let issuers = self.issuers_of(*top)?;
         let bag = self.bag;
-        let child = &bag.certificates[*top];
-        let wanted = child.known.authority_key_id.and_then(|aki| aki.value.key_id);
+        let held = |candidate: &usize| {
+            let candidate = &bag.certificates[*candidate];
+            chain.iter().any(|held| same_holder(&bag.certificates[*held], candidate))
+        };
+        Ok(issuers.iter().copied().filter(|candidate| !held(candidate)).collect())
+    }
+
+    /// The certificates with the name of a certificate's issuer: those with the right key identifier
+    /// first, those with another last. Found once for each certificate, however many paths reach it.
+    fn issuers_of(&mut self, child: usize) -> Result<Rc<[usize]>, Refusal> {
+        if let Some(Some(issuers)) = self.issuers.get(child) {
+            return Ok(Rc::clone(issuers));
+        }
+        let bag = self.bag;
+        let certificate = &bag.certificates[child];
+        let wanted = certificate.known.authority_key_id.and_then(|aki| aki.value.key_id);
         self.budget.spend(Work::Names, bag.certificates.len())?;
         let mut found: Vec<(u8, usize)> = Vec::new();
         for (index, candidate) in bag.certificates.iter().enumerate() {
-            if !same_name(&candidate.view.subject, &child.view.issuer)
-                || chain.iter().any(|held| same_holder(&bag.certificates[*held], candidate))
-            {
-                continue;
+            if same_name(&candidate.view.subject, &certificate.view.issuer) {
+                let held = candidate.known.subject_key_id.map(|ski| ski.value);
+                found.push((key_rank(wanted, held), index));
             }
-            let rank = match (wanted, candidate.known.subject_key_id.map(|ski| ski.value)) {
-                (Some(wanted), Some(held)) if wanted == held => 0,
-                (Some(_), Some(_)) => 2,
-                _ => 1,
-            };
-            found.push((rank, index));
         }
-        found.sort_by_key(|(rank, index)| (*rank, *index));
-        Ok(found.into_iter().map(|(_, index)| index).collect())
+        found.sort_unstable();
+        let issuers: Rc<[usize]> = found.into_iter().map(|(_, index)| index).collect();
+        if self.issuers.is_empty() {
+            self.issuers.resize(bag.certificates.len(), None);
+        }
+        self.issuers[child] = Some(Rc::clone(&issuers));
+        Ok(issuers)
     }
 
     /// Remembers a failed attempt; a spent budget ends the whole search.
@@ -492,6 +524,15 @@ impl<'q, 'a> Search<'q, 'a> {
             .chain([anchor])
             .flat_map(|(certificate, place)| findings(certificate, place, rules))
             .collect()
+    }
+}
+
+/// How well a key identifier fits the one that is wanted; smaller is better.
+fn key_rank(wanted: Option<&[u8]>, held: Option<&[u8]>) -> u8 {
+    match (wanted, held) {
+        (Some(wanted), Some(held)) if wanted == held => 0,
+        (Some(_), Some(_)) => 2,
+        _ => 1,
     }
 }
 

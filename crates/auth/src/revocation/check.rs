@@ -42,18 +42,24 @@ impl<'a> Point<'a> {
 }
 
 /// What is known of one certificate so far.
-struct Status {
+pub(super) struct Status {
     covered: ReasonFlags,
     revoked: Option<RevocationReason>,
-    nearest: Unusable,
+    pub(super) nearest: Unusable,
 }
 
 /// What one certificate's status is asked with.
-struct Subject<'s, 'a> {
-    certificate: &'s Certificate<'a>,
-    path: &'s Path,
-    /// Where in the path it is.
-    at: usize,
+pub(super) struct Subject<'s> {
+    pub(super) certificate: &'s Certificate<'s>,
+    pub(super) path: &'s Path,
+    /// Where in the path it is, or would be: the next one is its issuer.
+    pub(super) at: usize,
+}
+
+impl Status {
+    pub(super) const fn open() -> Self {
+        Self { covered: ReasonFlags::NONE, revoked: None, nearest: Unusable::Absent }
+    }
 }
 
 impl<'a> Search<'_, 'a> {
@@ -87,9 +93,20 @@ impl<'a> Search<'_, 'a> {
         })
     }
 
-    fn status_of(&mut self, subject: &Subject<'_, 'a>) -> Result<(), Refusal> {
-        let mut status =
-            Status { covered: ReasonFlags::NONE, revoked: None, nearest: Unusable::Absent };
+    fn status_of(&mut self, subject: &Subject<'_>) -> Result<(), Refusal> {
+        let mut status = Status::open();
+        if self.ocsp_says_good(subject, &mut status)? {
+            return Ok(());
+        }
+        self.status_by_crl(subject, status)
+    }
+
+    /// What the CRLs say, after what an OCSP response left open.
+    pub(super) fn status_by_crl(
+        &mut self,
+        subject: &Subject<'_>,
+        mut status: Status,
+    ) -> Result<(), Refusal> {
         let stated = subject.certificate.known.crl_distribution_points;
         let stated = stated.into_iter().flat_map(|points| points.value).map(Point::Stated);
         let revocation = self.revocation;
@@ -112,7 +129,7 @@ impl<'a> Search<'_, 'a> {
     /// Steps (b) to (l) for one CRL. A CRL that does not help is no error; a spent budget is.
     fn take_crl(
         &mut self,
-        subject: &Subject<'_, 'a>,
+        subject: &Subject<'_>,
         point: Point<'_>,
         crl: &Crl,
         status: &mut Status,
@@ -149,7 +166,7 @@ impl<'a> Search<'_, 'a> {
     /// Whether the list may be used at all: its date, its extensions, its signer.
     fn check_crl(
         &mut self,
-        subject: &Subject<'_, 'a>,
+        subject: &Subject<'_>,
         crl: &Crl,
         view: &CrlRef<'_>,
     ) -> Result<Result<(), Unusable>, Refusal> {
@@ -183,7 +200,7 @@ impl<'a> Search<'_, 'a> {
     /// the CRL's issuer that the same anchor vouches for.
     fn check_signer(
         &mut self,
-        subject: &Subject<'_, 'a>,
+        subject: &Subject<'_>,
         crl: &Crl,
         view: &CrlRef<'_>,
     ) -> Result<Result<(), Unusable>, Refusal> {
@@ -235,7 +252,7 @@ impl<'a> Search<'_, 'a> {
     }
 
     /// Name and key of the issuer in the path, and whether it may sign CRLs.
-    fn issuer_of(&self, subject: &Subject<'_, 'a>) -> (NameRef<'a>, SpkiRef<'a>, bool) {
+    pub(super) fn issuer_of(&self, subject: &Subject<'_>) -> (NameRef<'a>, SpkiRef<'a>, bool) {
         match subject.path.certificates.get(subject.at + 1) {
             Some(index) => {
                 let issuer = &self.bag.certificates[*index];
@@ -269,7 +286,7 @@ impl<'a> Search<'_, 'a> {
     /// Steps (c), (h) and (i): what the newest delta CRL to this base says of the certificate.
     fn find_in_deltas(
         &mut self,
-        subject: &Subject<'_, 'a>,
+        subject: &Subject<'_>,
         base: &Crl,
         base_view: &CrlRef<'_>,
     ) -> Result<Option<RevocationReason>, Refusal> {
@@ -337,10 +354,10 @@ fn in_scope(certificate: &Certificate<'_>, point: Point<'_>, crl: &CrlRef<'_>) -
         Some(names) => scope.indirect && has_directory(names, &crl.issuer),
         None => same_name(&crl.issuer, &certificate.view.issuer),
     };
-    let is_ca = certificate.known.is_ca();
+    let excluded =
+        if certificate.known.is_ca() { scope.only_user_certs } else { scope.only_ca_certs };
     right_issuer
-        && !(scope.only_user_certs && is_ca)
-        && !(scope.only_ca_certs && !is_ca)
+        && !excluded
         && !scope.only_attribute_certs
         && same_point(certificate, point, crl, &scope)
 }

@@ -32,6 +32,9 @@ struct Revoked {
     serials: SerialSet,
 }
 
+/// Serial numbers and reasons by issuer, while a list is read.
+type Lists<'a> = Vec<(Option<&'a [u8]>, Vec<(&'a [u8], RevocationReason)>)>;
+
 /// A CRL whose entries are kept as sets of serial numbers.
 ///
 /// Its signature is verified once for a key, and remembered.
@@ -50,7 +53,7 @@ impl Crl {
     pub fn from_der(der: &[u8]) -> Result<Self, CrlError> {
         let crl = CrlRef::read(der)?;
         let mut unknown_critical = crl.known.unknown_critical.is_some();
-        let mut lists: Vec<(Option<&[u8]>, Vec<(&[u8], RevocationReason)>)> = vec![(None, vec![])];
+        let mut lists: Lists<'_> = vec![(None, Vec::new())];
         let mut current = 0;
         for entry in crl.entries() {
             let entry = entry?;
@@ -148,8 +151,6 @@ fn issuer_of<'a>(entry: &CrlEntry<'a>) -> Result<Option<NameRef<'a>>, CrlError> 
     });
     directory.map(Some).ok_or(CrlError::CertificateIssuer)
 }
-
-type Lists<'a> = Vec<(Option<&'a [u8]>, Vec<(&'a [u8], RevocationReason)>)>;
 
 fn position<'a>(lists: &mut Lists<'a>, issuer: &'a [u8]) -> usize {
     match lists.iter().position(|(held, _)| *held == Some(issuer)) {
