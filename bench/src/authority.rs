@@ -76,10 +76,9 @@ fn growth(table: &mut Table, runtime: &Runtime, small: &mut Store, large: &mut S
         let times = in_turns(
             15,
             repetitions,
-            &mut [
-                &mut || work(&mut stores[0].borrow_mut(), runtime),
-                &mut || work(&mut stores[1].borrow_mut(), runtime),
-            ],
+            &mut [&mut || work(&mut stores[0].borrow_mut(), runtime), &mut || {
+                work(&mut stores[1].borrow_mut(), runtime)
+            }],
         );
         let detail = format!("{:.0} us / {:.0} us", times[1], times[0]);
         table.add(name, times[1] / times[0], detail, Target::AtMost(1.3));
@@ -192,7 +191,7 @@ fn open(directory: &TempDir, mode: OpenMode) -> CertificateManager {
         Arc::new(FixedPassphrase),
         Actor::local("bench", 0),
     );
-    CertificateManager::open(options.mode(mode)).unwrap()
+    CertificateManager::open(&options.mode(mode)).unwrap()
 }
 
 struct FixedClock;
