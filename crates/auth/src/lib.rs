@@ -18,6 +18,7 @@ mod budget;
 mod certificate;
 mod error;
 mod facts;
+mod findings;
 mod mtls;
 mod path;
 pub mod principal;
@@ -28,6 +29,7 @@ mod signature;
 
 pub use budget::Work;
 pub use error::{Detail, Label, Refusal, Rule};
+pub use findings::certificate_findings;
 pub use mtls::MtlsPolicy;
 pub use path::{PolicyInputs, Purpose, ReferenceName, RuleSet, Terms, VerifiedPath};
 pub use question::{Answer, Explanation, NotRevoked, Question, Skipped, Source, TriedPath};

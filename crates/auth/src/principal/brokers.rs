@@ -6,7 +6,6 @@
 
 use std::fmt::Write;
 
-use rustmq_pki::der::tag;
 use rustmq_pki::oid;
 use rustmq_pki::read::{
     Attribute, CertificateRef, GeneralName, KnownExtensions, NameRef, ReadError,
@@ -329,6 +328,8 @@ fn openssl_short_name(kind: &[u8]) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustmq_pki::der::tag;
+
     use crate::principal::testing::Draft;
 
     fn seen(draft: &Draft, broker: Broker, setting: &str) -> Sees {
