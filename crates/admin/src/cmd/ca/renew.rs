@@ -42,14 +42,16 @@ impl Renew {
         let execution = self.dry_run.execution();
         let creation = if self.rekey {
             let (key_type, id) = (self.key_type, self.id.clone());
-            manager.rekey_ca(RekeyCaRequest {
-                ca,
-                key_type,
-                id,
-                validity,
-                idempotency: None,
-                execution,
-            }).await?
+            manager
+                .rekey_ca(RekeyCaRequest {
+                    ca,
+                    key_type,
+                    id,
+                    validity,
+                    idempotency: None,
+                    execution,
+                })
+                .await?
         } else {
             manager.renew_ca(RenewCaRequest { ca, validity, idempotency: None, execution }).await?
         };
