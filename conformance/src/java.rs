@@ -1,0 +1,27 @@
+//! The trust manager that Java's TLS uses, through `judges/java/Judge.java`.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::build;
+use crate::chain::{Chain, Verdict};
+use crate::process::run;
+
+/// Path, lists, purpose and host name as a Java TLS peer checks them.
+///
+/// # Panics
+/// If the program cannot be compiled or gives no verdict.
+pub fn verify(chain: &Chain) -> Verdict {
+    let mut command = Command::new("java");
+    // A run lasts a quarter of a second: compiling its code well, in parallel, costs more than it saves.
+    command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"]);
+    command.arg(classes()).arg("Judge").args(chain.flags("-"));
+    Verdict::from_answer(&run(&mut command).expect_success("java Judge").stdout)
+}
+
+fn classes() -> PathBuf {
+    let file = build::source("java").join("Judge.java");
+    build::once("java", &file, |folder| {
+        run(Command::new("javac").arg("-d").arg(folder).arg(&file)).expect_success("javac");
+    })
+}
