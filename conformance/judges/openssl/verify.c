@@ -20,7 +20,7 @@ struct question {
     STACK_OF(X509_CRL) *lists;
     X509_VERIFY_PARAM *param;
     unsigned long flags;
-    int purpose;
+    int purpose, some_policy;
     STACK_OF(OPENSSL_STRING) *hosts, *addresses, *mailboxes;
 };
 
@@ -117,6 +117,9 @@ static const char *verify(struct question *q, int *depth)
     const char *why = NULL;
 
     X509_VERIFY_PARAM_set_flags(q->param, q->flags);
+    /* OpenSSL takes no policy for none, where RFC 5280 6.1.1 (c) has any-policy. */
+    if (!q->some_policy)
+        X509_VERIFY_PARAM_add0_policy(q->param, OBJ_nid2obj(NID_any_policy));
     if (q->purpose != 0)
         X509_VERIFY_PARAM_set_purpose(q->param, q->purpose);
     if (!X509_STORE_CTX_init(ctx, q->store, q->leaf, q->intermediates))
@@ -178,6 +181,7 @@ static void take(struct question *q, const char *key, char *value)
         sk_OPENSSL_STRING_push(q->mailboxes, strdup(value));
     } else if (strcmp(key, "policy") == 0) {
         X509_VERIFY_PARAM_add0_policy(q->param, OBJ_txt2obj(value, 1));
+        q->some_policy = 1;
     } else if (strcmp(key, "flag") == 0) {
         flag(q, value);
     } else if (strcmp(key, "depth") == 0) {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 /// What the leaf is to be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     Any,
     Server,
     Client,
@@ -13,7 +13,7 @@ pub enum Purpose {
 
 /// A name that the leaf must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reference {
+pub(crate) enum Reference {
     Dns(String),
     Ip(IpAddr),
     Email(String),
@@ -21,41 +21,41 @@ pub enum Reference {
 
 /// The inputs of policy processing (RFC 5280 6.1.1). Policies are numbers; 0 is anyPolicy.
 #[derive(Clone, Debug, Default)]
-pub struct PolicyInputs {
+pub(crate) struct PolicyInputs {
     /// The user-initial-policy-set; empty is any-policy.
-    pub policies: Vec<u8>,
-    pub require_explicit: bool,
-    pub inhibit_mapping: bool,
-    pub inhibit_any: bool,
+    pub(crate) policies: Vec<u8>,
+    pub(crate) require_explicit: bool,
+    pub(crate) inhibit_mapping: bool,
+    pub(crate) inhibit_any: bool,
 }
 
 /// On what terms the path is sought.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub(crate) struct Question {
     /// Seconds since 1970.
-    pub at: i64,
-    pub purpose: Purpose,
-    pub names: Vec<Reference>,
-    pub policy: PolicyInputs,
+    pub(crate) at: i64,
+    pub(crate) purpose: Purpose,
+    pub(crate) names: Vec<Reference>,
+    pub(crate) policy: PolicyInputs,
     /// The most intermediates that are not self-issued.
-    pub max_depth: Option<usize>,
+    pub(crate) max_depth: Option<usize>,
     /// Whether every certificate but the anchor needs a status.
-    pub revocation: bool,
+    pub(crate) revocation: bool,
 }
 
 /// A case: certificates, lists and the question.
 #[derive(Clone, Debug)]
-pub struct Case {
-    pub id: String,
-    pub leaf: Vec<u8>,
-    pub intermediates: Vec<Vec<u8>>,
-    pub anchors: Vec<Vec<u8>>,
-    pub crls: Vec<Vec<u8>>,
-    pub question: Question,
+pub(crate) struct Case {
+    pub(crate) id: String,
+    pub(crate) leaf: Vec<u8>,
+    pub(crate) intermediates: Vec<Vec<u8>>,
+    pub(crate) anchors: Vec<Vec<u8>>,
+    pub(crate) crls: Vec<Vec<u8>>,
+    pub(crate) question: Question,
 }
 
 /// The contents of the object identifier of a policy: 1.3.6.1.4.1.99999.3.N, or anyPolicy.
-pub fn policy_oid(policy: u8) -> Vec<u8> {
+pub(crate) fn policy_oid(policy: u8) -> Vec<u8> {
     match policy {
         0 => rustmq_pki::oid::ANY_POLICY.to_vec(),
         n => [b"\x2b\x06\x01\x04\x01\x86\x8d\x1f\x03".as_slice(), &[n]].concat(),
@@ -63,7 +63,7 @@ pub fn policy_oid(policy: u8) -> Vec<u8> {
 }
 
 /// The same as dotted decimals.
-pub fn policy_dotted(policy: u8) -> String {
+pub(crate) fn policy_dotted(policy: u8) -> String {
     match policy {
         0 => "2.5.29.32.0".to_owned(),
         n => format!("1.3.6.1.4.1.99999.3.{n}"),
@@ -79,7 +79,7 @@ fn hex(octets: &[u8]) -> String {
 
 impl Case {
     /// The case as lines of `key value`, from `case ID` to `run`, for judges in other processes.
-    pub fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let question = &self.question;
         let mut lines = vec![format!("case {}", self.id), format!("at {}", question.at)];
         lines.push(match question.purpose {
@@ -92,7 +92,9 @@ impl Case {
             Reference::Ip(address) => format!("ip {address}"),
             Reference::Email(address) => format!("email {address}"),
         }));
-        lines.extend(question.policy.policies.iter().map(|p| format!("policy {}", policy_dotted(*p))));
+        lines.extend(
+            question.policy.policies.iter().map(|p| format!("policy {}", policy_dotted(*p))),
+        );
         for (set, flag) in [
             (question.policy.require_explicit, "explicit"),
             (question.policy.inhibit_mapping, "nomap"),
@@ -113,7 +115,7 @@ impl Case {
     }
 
     /// The case as PEM files and a command line, to replay it with any tool.
-    pub fn dump(&self) -> std::path::PathBuf {
+    pub(crate) fn dump(&self) -> std::path::PathBuf {
         let folder = std::env::temp_dir().join("rustmq-paths").join(self.id.replace('/', "_"));
         std::fs::create_dir_all(&folder).expect("the temporary folder is writable");
         for (file, label, all) in [

@@ -10,16 +10,16 @@ macro_rules! rules {
     ($($name:ident $judge:ident $reason:literal;)*) => {
         /// A difference.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Rule { $($name,)* }
+        pub(crate) enum Rule { $($name,)* }
 
         impl Rule {
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
+            pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
 
-            pub const fn judge(self) -> Judge {
+            pub(crate) const fn judge(self) -> Judge {
                 match self { $(Self::$name => Judge::$judge,)* }
             }
 
-            pub const fn reason(self) -> &'static str {
+            pub(crate) const fn reason(self) -> &'static str {
                 match self { $(Self::$name => $reason,)* }
             }
         }
@@ -28,7 +28,7 @@ macro_rules! rules {
 
 /// Another implementation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judge {
+pub(crate) enum Judge {
     Webpki,
     OpenSsl,
 }
@@ -49,39 +49,45 @@ rules! {
     WebpkiFirstListOnly Webpki "takes the first list of the issuer's name, whatever else is there";
     WebpkiListsFromTheFuture Webpki "does not look at a list's thisUpdate";
     WebpkiNoDepth Webpki "has no limit of the depth that the caller sets";
+    WebpkiListsEndBefore Webpki "takes a list for expired at its nextUpdate, where RFC 5280 6.3.3 (a) says after it";
+    WebpkiAnchorMayBeALeaf Webpki "does not see that the certificate of an anchor says it is no CA";
+    WebpkiScopedListsUnread Webpki "reads no list whose issuingDistributionPoint has no name";
+    WebpkiFewSignatures Webpki "gives up after 100 signatures, and tries every issuer of a name without regard to key identifiers";
     OpenSslNoBacktracking OpenSsl "follows one issuer of a name and gives up if it was the wrong one";
     OpenSslAkiDecides OpenSsl "takes an issuer whose subjectKeyIdentifier differs from the authorityKeyIdentifier for none, where RFC 5280 4.2.1.1 gives a help in choosing";
     OpenSslAnchorsJudged OpenSsl "judges the certificate of an anchor, of which RFC 5280 6.1.1 takes name and key";
     OpenSslNoAnyEku OpenSsl "does not take anyExtendedKeyUsage for the purpose that is asked for";
     OpenSslDepthCountsSelfIssued OpenSsl "counts self-issued intermediates for the depth";
-    OpenSslCaByKeyUsage OpenSsl "takes a certificate without basicConstraints but with keyCertSign for a CA, unless told to be strict";
+    OpenSslForgetsMappings OpenSsl "forgets that a policy was mapped where the certificate has it by anyPolicy only and the next one has anyPolicy";
+    OpenSslMapsInhibitedAny OpenSsl "takes a mapped policy for one that the certificate has, although its anyPolicy is inhibited";
+    OpenSslEndsBefore OpenSsl "takes a certificate or a list for expired in its last second, where RFC 5280 4.1.2.5 includes it";
 }
 
 /// A set of differences.
 #[derive(Clone, Debug, Default)]
-pub struct Dialect(BTreeSet<Rule>);
+pub(crate) struct Dialect(BTreeSet<Rule>);
 
 impl Dialect {
     /// RFC 5280 as it stands.
-    pub fn standard() -> Self {
+    pub(crate) fn standard() -> Self {
         Self::default()
     }
 
     /// As a judge has it.
-    pub fn of(judge: Judge) -> Self {
+    pub(crate) fn of(judge: Judge) -> Self {
         Self(Rule::ALL.iter().copied().filter(|rule| rule.judge() == judge).collect())
     }
 
-    pub fn has(&self, rule: Rule) -> bool {
+    pub(crate) fn has(&self, rule: Rule) -> bool {
         self.0.contains(&rule)
     }
 
     /// The same without one difference.
-    pub fn without(&self, rule: Rule) -> Self {
+    pub(crate) fn without(&self, rule: Rule) -> Self {
         Self(self.0.iter().copied().filter(|other| *other != rule).collect())
     }
 
-    pub fn rules(&self) -> impl Iterator<Item = Rule> {
+    pub(crate) fn rules(&self) -> impl Iterator<Item = Rule> {
         self.0.iter().copied()
     }
 }

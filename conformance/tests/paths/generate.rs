@@ -13,34 +13,68 @@ use crate::world::{
 };
 
 /// 2026-11-23T12:00:00Z: the time of every question.
-pub const NOW: i64 = 1_795_435_200;
+pub(crate) const NOW: i64 = 1_795_435_200;
 const DAY: i64 = 86_400;
+
+/// What a world is about. A world about everything seldom gets far enough for the last checks to
+/// decide.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Focus {
+    Everything,
+    Policies,
+    Constraints,
+    Status,
+}
+
+impl Focus {
+    /// How likely a feature is: as given in a world about everything, sure where the world is about
+    /// it, and absent elsewhere.
+    fn percent(self, feature: Self, otherwise: usize) -> usize {
+        match self {
+            Self::Everything => otherwise,
+            own if own == feature => 100,
+            _ => 0,
+        }
+    }
+}
 
 /// What is being made.
 struct Making {
     random: Random,
+    focus: Focus,
     /// The main line: the anchor, the intermediates, the leaf.
     line: Vec<Cert>,
     decoys: Vec<Cert>,
     other_anchors: Vec<Cert>,
     serial: u16,
     keys: usize,
+    rsa_keys: usize,
 }
 
 /// The world of a seed.
-pub fn world(seed: u64) -> World {
+pub(crate) fn world(seed: u64) -> World {
+    let mut random = Random::new(seed);
+    let focus = match random.below(8) {
+        0 => Focus::Policies,
+        1 => Focus::Constraints,
+        2 => Focus::Status,
+        _ => Focus::Everything,
+    };
     let mut making = Making {
-        random: Random::new(seed),
+        random,
+        focus,
         line: Vec::new(),
         decoys: Vec::new(),
         other_anchors: Vec::new(),
         serial: 0,
         keys: 0,
+        rsa_keys: 0,
     };
     making.line();
     let mut question = making.question();
     features::add(&mut making, &mut question);
-    if making.random.chance(35) {
+    let percent = if focus == Focus::Everything { 35 } else { 5 };
+    if making.random.chance(percent) {
         making.fault();
     }
     let lists = if question.revocation { decoys::lists(&mut making) } else { Vec::new() };
@@ -51,12 +85,16 @@ pub fn world(seed: u64) -> World {
 impl Making {
     fn fresh_key(&mut self) -> KeyId {
         self.keys += 1;
-        let kind = match self.random.below(20) {
-            0..=15 => KeyKind::P256,
-            16..=18 => KeyKind::Ed25519,
-            _ => KeyKind::Rsa2048,
-        };
-        KeyId(kind, self.keys)
+        match self.random.below(20) {
+            0..=15 => KeyId(KeyKind::P256, self.keys),
+            16..=18 => KeyId(KeyKind::Ed25519, self.keys),
+            // The pool has four, and a key that is used twice would be no fresh one.
+            _ if self.rsa_keys < 4 => {
+                self.rsa_keys += 1;
+                KeyId(KeyKind::Rsa2048, self.rsa_keys)
+            }
+            _ => KeyId(KeyKind::P256, self.keys),
+        }
     }
 
     /// A certificate without constraints, policies or names.
@@ -94,16 +132,24 @@ impl Making {
         let name = Dn::new(self.organization(), "CA 0");
         let anchor = self.certificate(&name, key, &name, key);
         self.line.push(anchor);
-        for level in 1..=self.random.below(5) {
+        let intermediates = match self.focus {
+            // Policies take three certificates to become interesting.
+            Focus::Policies => 2 + self.random.below(3),
+            _ => self.random.below(5),
+        };
+        for level in 1..=intermediates {
             let above = self.line[level - 1].clone();
             let key = self.fresh_key();
-            let rollover = level > 1 && self.random.chance(12);
+            let rollover = level > 1 && self.random.chance(15);
             let name = if rollover {
                 above.subject.clone()
             } else {
                 Dn::new(self.organization(), &format!("CA {level}"))
             };
-            let certificate = self.certificate(&name, key, &above.subject, above.key);
+            let mut certificate = self.certificate(&name, key, &above.subject, above.key);
+            if self.random.chance(if self.focus == Focus::Constraints { 50 } else { 10 }) {
+                certificate.sans = features::sans(&mut self.random);
+            }
             self.line.push(certificate);
         }
         self.leaf();
@@ -133,7 +179,7 @@ impl Making {
             names: features::references(&mut self.random, &self.line[self.line.len() - 1].sans),
             policy: PolicyInputs::default(),
             max_depth: self.random.chance(5).then(|| self.random.below(4)),
-            revocation: self.random.chance(30),
+            revocation: self.random.chance(self.focus.percent(Focus::Status, 30)),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::world::{Cert, Dn, San, Spelling, World};
 
 /// What the standard says of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub(crate) enum Answer {
     Valid,
     /// Refused, with what is wrong on the path that came furthest.
     Refused(&'static str),
@@ -24,22 +24,22 @@ pub enum Answer {
 }
 
 /// Why one path does not hold.
-pub enum Fault {
+pub(crate) enum Fault {
     Refused(&'static str),
     Open(&'static str),
 }
 
 /// A path from the certificate below the anchor down to the leaf.
-pub struct Path<'w> {
-    pub anchor: &'w Cert,
-    pub certificates: Vec<&'w Cert>,
+pub(crate) struct Path<'w> {
+    pub(crate) anchor: &'w Cert,
+    pub(crate) certificates: Vec<&'w Cert>,
 }
 
 /// How many paths are enumerated before a case is left open.
 const MAX_PATHS: usize = 2_000;
 
 /// Judges a world.
-pub fn judge(world: &World, dialect: &Dialect) -> Answer {
+pub(crate) fn judge(world: &World, dialect: &Dialect) -> Answer {
     let leaf = &world.certificates[0];
     if let Some(answer) = names(world, leaf) {
         return answer;
@@ -63,15 +63,28 @@ pub fn judge(world: &World, dialect: &Dialect) -> Answer {
     answer
 }
 
+/// What the model says of each path.
+pub(crate) fn explain(world: &World, dialect: &Dialect) -> String {
+    let mut found = Vec::new();
+    enumerate(world, dialect, &mut vec![&world.certificates[0]], &mut found);
+    let describe = |path: &Path<'_>| {
+        let serials: Vec<_> = path.certificates.iter().map(|held| held.serial).collect();
+        let says = match path::check(world, dialect, path) {
+            Ok(()) => "valid",
+            Err(Fault::Refused(why) | Fault::Open(why)) => why,
+        };
+        format!("    {} {serials:?}: {says}\n", path.anchor.serial)
+    };
+    found.iter().map(describe).collect()
+}
+
 /// Whether a certificate names this one as its issuer and was signed by its key.
-pub fn issued(issuer: &Cert, child: &Cert, dialect: &Dialect) -> bool {
-    names_issuer(issuer, child, dialect)
-        && child.signed_by == issuer.key
-        && !child.signature_broken
+pub(crate) fn issued(issuer: &Cert, child: &Cert, dialect: &Dialect) -> bool {
+    names_issuer(issuer, child, dialect) && child.signed_by == issuer.key && !child.signature_broken
 }
 
 /// Whether a certificate may be looked for under the name of this one.
-pub fn names_issuer(issuer: &Cert, child: &Cert, dialect: &Dialect) -> bool {
+pub(crate) fn names_issuer(issuer: &Cert, child: &Cert, dialect: &Dialect) -> bool {
     let spelled =
         child.issuer_spelling == Spelling::Plain || !dialect.has(Rule::WebpkiNamesByOctets);
     let identified = !dialect.has(Rule::OpenSslAkiDecides) || identifiers_agree(issuer, child);
@@ -122,9 +135,9 @@ fn names(world: &World, leaf: &Cert) -> Option<Answer> {
 fn matches_san(name: &Reference, san: &San) -> bool {
     match (name, san) {
         (Reference::Ip(asked), San::Ip(address)) => asked == address,
-        (Reference::Email(asked), San::Email { local, host }) => asked
-            .rsplit_once('@')
-            .is_some_and(|(l, h)| l == local && h.eq_ignore_ascii_case(host)),
+        (Reference::Email(asked), San::Email { local, host }) => {
+            asked.rsplit_once('@').is_some_and(|(l, h)| l == local && h.eq_ignore_ascii_case(host))
+        }
         (Reference::Dns(asked), San::Dns(name)) => matches_dns(asked, name),
         _ => false,
     }
@@ -141,7 +154,7 @@ fn matches_dns(asked: &str, name: &str) -> bool {
 
 /// Whether a judge that follows one issuer only may miss a path: some certificate that can be
 /// reached has more than one candidate above it.
-pub fn is_ambiguous(world: &World, dialect: &Dialect) -> bool {
+pub(crate) fn is_ambiguous(world: &World, dialect: &Dialect) -> bool {
     let candidates = |child: &Cert| {
         let above = world.anchors.iter().chain(&world.certificates);
         above.filter(|issuer| names_issuer(issuer, child, dialect)).count()
@@ -150,6 +163,6 @@ pub fn is_ambiguous(world: &World, dialect: &Dialect) -> bool {
 }
 
 /// Whether a distinguished name lies under a base (RFC 5280 4.2.1.10: its first relative names).
-pub fn is_under(name: &Dn, base: &Dn) -> bool {
+pub(crate) fn is_under(name: &Dn, base: &Dn) -> bool {
     name.0.len() >= base.0.len() && name.0.iter().zip(&base.0).all(|(a, b)| a == b)
 }

@@ -1,18 +1,19 @@
 //! Those who are asked: the engine under test, and the others.
 
-pub mod openssl;
-pub mod webpki;
+pub(crate) mod engine;
+pub(crate) mod openssl;
+pub(crate) mod webpki;
 
 /// What a judge says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     Valid,
     /// In the judge's own words.
     Refused(String),
 }
 
 impl Verdict {
-    pub fn is_valid(&self) -> bool {
+    pub(crate) fn is_valid(&self) -> bool {
         *self == Self::Valid
     }
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use rustmq_conformance::forge::{
     self, Aki, Certificate, Crl, Extension, GeneralName, Key, KeyKind, Name, key, usage,
 };
+use rustmq_pki::der::tag;
 use rustmq_pki::oid;
 use rustmq_pki::time::UnixTime;
 
@@ -13,14 +14,14 @@ use crate::case::{Case, Purpose, Question, policy_oid};
 
 /// A distinguished name: organization, which may be missing, and common name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Dn(pub Vec<(&'static str, String)>);
+pub(crate) struct Dn(pub Vec<(&'static str, String)>);
 
 impl Dn {
-    pub fn new(organization: &str, common_name: &str) -> Self {
+    pub(crate) fn new(organization: &str, common_name: &str) -> Self {
         Self(vec![("O", organization.to_owned()), ("CN", common_name.to_owned())])
     }
 
-    pub fn organization(organization: &str) -> Self {
+    pub(crate) fn organization(organization: &str) -> Self {
         Self(vec![("O", organization.to_owned())])
     }
 
@@ -37,7 +38,7 @@ impl Dn {
 
 /// How a name is written: RFC 5280 7.1 compares without case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Spelling {
+pub(crate) enum Spelling {
     #[default]
     Plain,
     Shouted,
@@ -45,17 +46,17 @@ pub enum Spelling {
 
 /// A key of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyId(pub KeyKind, pub usize);
+pub(crate) struct KeyId(pub KeyKind, pub usize);
 
 impl KeyId {
-    pub fn key(self) -> &'static Key {
+    pub(crate) fn key(self) -> &'static Key {
         key(self.0, self.1)
     }
 }
 
 /// Whether a key identifier is there and right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Identifier {
+pub(crate) enum Identifier {
     #[default]
     Right,
     Absent,
@@ -64,7 +65,7 @@ pub enum Identifier {
 
 /// An extended key usage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Eku {
+pub(crate) enum Eku {
     Server,
     Client,
     CodeSigning,
@@ -72,7 +73,7 @@ pub enum Eku {
 }
 
 impl Eku {
-    pub fn of(purpose: Purpose) -> Option<Self> {
+    pub(crate) fn of(purpose: Purpose) -> Option<Self> {
         match purpose {
             Purpose::Any => None,
             Purpose::Server => Some(Self::Server),
@@ -92,10 +93,13 @@ impl Eku {
 
 /// A subjectAltName.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum San {
+pub(crate) enum San {
     Dns(String),
     Ip(IpAddr),
-    Email { local: String, host: String },
+    Email {
+        local: String,
+        host: String,
+    },
     /// `https://HOST/`.
     Uri(String),
     Directory(Dn),
@@ -103,11 +107,14 @@ pub enum San {
 
 /// The base of a name constraint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Constraint {
+pub(crate) enum Constraint {
     /// The name and everything below it; empty is every name.
     Dns(String),
     Ip(IpAddr, u8),
-    Mailbox { local: String, host: String },
+    Mailbox {
+        local: String,
+        host: String,
+    },
     /// Every mailbox of this host.
     EmailHost(String),
     /// Every mailbox of the hosts below this domain.
@@ -120,74 +127,108 @@ pub enum Constraint {
 
 /// nameConstraints.
 #[derive(Clone, Debug, Default)]
-pub struct Constraints {
-    pub critical: bool,
-    pub permitted: Vec<Constraint>,
-    pub excluded: Vec<Constraint>,
+pub(crate) struct Constraints {
+    pub(crate) critical: bool,
+    pub(crate) permitted: Vec<Constraint>,
+    pub(crate) excluded: Vec<Constraint>,
 }
 
 /// The policy extensions. Policies are numbers; 0 is anyPolicy.
 #[derive(Clone, Debug, Default)]
-pub struct Policies {
-    pub policies: Vec<u8>,
-    pub mappings: Vec<(u8, u8)>,
-    pub require_explicit: Option<u8>,
-    pub inhibit_mapping: Option<u8>,
-    pub inhibit_any: Option<u8>,
+pub(crate) struct Policies {
+    pub(crate) policies: Vec<u8>,
+    pub(crate) mappings: Vec<(u8, u8)>,
+    pub(crate) require_explicit: Option<u8>,
+    pub(crate) inhibit_mapping: Option<u8>,
+    pub(crate) inhibit_any: Option<u8>,
     /// Whether the last four are critical.
-    pub critical: bool,
+    pub(crate) critical: bool,
 }
 
 /// A certificate.
 #[derive(Clone, Debug)]
-pub struct Cert {
-    pub subject: Dn,
-    pub issuer: Dn,
-    pub issuer_spelling: Spelling,
-    pub key: KeyId,
-    pub signed_by: KeyId,
-    pub signature_broken: bool,
-    pub serial: u16,
-    pub not_before: i64,
-    pub not_after: i64,
+pub(crate) struct Cert {
+    pub(crate) subject: Dn,
+    pub(crate) issuer: Dn,
+    pub(crate) issuer_spelling: Spelling,
+    pub(crate) key: KeyId,
+    pub(crate) signed_by: KeyId,
+    pub(crate) signature_broken: bool,
+    pub(crate) serial: u16,
+    pub(crate) not_before: i64,
+    pub(crate) not_after: i64,
     /// cA of basicConstraints, if the extension is present.
-    pub ca: Option<bool>,
-    pub path_len: Option<u8>,
-    pub key_usage: Option<u16>,
-    pub ekus: Vec<Eku>,
-    pub ski: Identifier,
-    pub aki: Identifier,
-    pub sans: Vec<San>,
-    pub constraints: Constraints,
-    pub policies: Policies,
-    pub unknown_critical: bool,
+    pub(crate) ca: Option<bool>,
+    pub(crate) path_len: Option<u8>,
+    pub(crate) key_usage: Option<u16>,
+    pub(crate) ekus: Vec<Eku>,
+    pub(crate) ski: Identifier,
+    pub(crate) aki: Identifier,
+    pub(crate) sans: Vec<San>,
+    pub(crate) constraints: Constraints,
+    pub(crate) policies: Policies,
+    pub(crate) unknown_critical: bool,
+}
+
+/// What a list speaks of, by its issuingDistributionPoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Scope {
+    #[default]
+    Everything,
+    /// onlyContainsUserCerts.
+    Users,
+    /// onlyContainsCACerts.
+    Authorities,
+}
+
+impl Scope {
+    pub(crate) fn covers(self, certificate: &Cert) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Users => certificate.ca != Some(true),
+            Self::Authorities => certificate.ca == Some(true),
+        }
+    }
+
+    fn forge(self) -> Option<Extension> {
+        let field = match self {
+            Self::Everything => return None,
+            Self::Users => tag::context(1),
+            Self::Authorities => tag::context(2),
+        };
+        let value = forge::der(|out| {
+            out.nested(tag::SEQUENCE, |point| _ = point.value(field, &[0xff]));
+        });
+        Some(Extension::new(oid::ISSUING_DISTRIBUTION_POINT, value).critical())
+    }
 }
 
 /// A complete revocation list.
 #[derive(Clone, Debug)]
-pub struct List {
-    pub issuer: Dn,
-    pub signed_by: KeyId,
-    pub signature_broken: bool,
-    pub this_update: i64,
-    pub next_update: i64,
-    pub revoked: Vec<u16>,
+pub(crate) struct List {
+    pub(crate) issuer: Dn,
+    pub(crate) signed_by: KeyId,
+    pub(crate) signature_broken: bool,
+    pub(crate) this_update: i64,
+    pub(crate) next_update: i64,
+    pub(crate) revoked: Vec<u16>,
+    pub(crate) scope: Scope,
 }
 
 /// A hierarchy and a question about its leaf.
 #[derive(Clone, Debug)]
-pub struct World {
-    pub seed: u64,
+pub(crate) struct World {
+    pub(crate) seed: u64,
     /// The leaf first.
-    pub certificates: Vec<Cert>,
-    pub anchors: Vec<Cert>,
-    pub lists: Vec<List>,
-    pub question: Question,
+    pub(crate) certificates: Vec<Cert>,
+    pub(crate) anchors: Vec<Cert>,
+    pub(crate) lists: Vec<List>,
+    pub(crate) question: Question,
 }
 
 impl World {
     /// The world in bytes.
-    pub fn case(&self) -> Case {
+    pub(crate) fn case(&self) -> Case {
         let all: Vec<_> = self.certificates.iter().map(Cert::forge).collect();
         Case {
             id: format!("seed-{}", self.seed),
@@ -209,7 +250,7 @@ fn identifier(kind: Identifier, key: KeyId) -> Option<Vec<u8>> {
 }
 
 impl Cert {
-    pub fn is_self_issued(&self) -> bool {
+    pub(crate) fn is_self_issued(&self) -> bool {
         self.subject == self.issuer
     }
 
@@ -220,10 +261,8 @@ impl Cert {
             self.key.key().spki(),
         );
         certificate.serial = serial(self.serial);
-        certificate.valid(
-            UnixTime::from_seconds(self.not_before),
-            UnixTime::from_seconds(self.not_after),
-        );
+        certificate
+            .valid(UnixTime::from_seconds(self.not_before), UnixTime::from_seconds(self.not_after));
         certificate.signature_broken = self.signature_broken;
         certificate.extensions = self.extensions();
         certificate.sign(self.signed_by.key())
@@ -234,9 +273,10 @@ impl Cert {
         list.extend(self.ca.map(|ca| Extension::basic_constraints(ca, self.path_len)));
         list.extend(self.key_usage.map(Extension::key_usage));
         list.extend(identifier(self.ski, self.key).map(|id| Extension::subject_key_id(&id)));
-        list.extend(identifier(self.aki, self.signed_by).map(|id| {
-            Extension::authority_key_id(&Aki { key_id: Some(id), issuer: None })
-        }));
+        list.extend(
+            identifier(self.aki, self.signed_by)
+                .map(|id| Extension::authority_key_id(&Aki { key_id: Some(id), issuer: None })),
+        );
         if !self.ekus.is_empty() {
             let purposes: Vec<_> = self.ekus.iter().map(|eku| eku.oid()).collect();
             list.push(Extension::extended_key_usage(&purposes));
@@ -300,7 +340,7 @@ fn range(address: IpAddr, prefix: u8) -> Vec<u8> {
 }
 
 impl Constraints {
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.permitted.is_empty() && self.excluded.is_empty()
     }
 
@@ -336,7 +376,7 @@ impl Policies {
     }
 
     /// Whether an extension is critical that those who know no policies do not know.
-    pub fn critical_extension(&self) -> bool {
+    pub(crate) fn critical_extension(&self) -> bool {
         let present = !self.mappings.is_empty()
             || self.require_explicit.is_some()
             || self.inhibit_mapping.is_some()
@@ -355,10 +395,11 @@ impl List {
         }
         let aki = Aki { key_id: Some(self.signed_by.key().id()), issuer: None };
         crl.extensions.insert(0, Extension::authority_key_id(&aki));
+        crl.extensions.extend(self.scope.forge());
         crl.signature_broken = self.signature_broken;
         crl.sign(self.signed_by.key())
     }
 }
 
 /// The keyUsage of a certificate authority.
-pub const CA_USAGE: u16 = usage::KEY_CERT_SIGN | usage::CRL_SIGN;
+pub(crate) const CA_USAGE: u16 = usage::KEY_CERT_SIGN | usage::CRL_SIGN;

@@ -22,6 +22,7 @@ mod extensions;
 mod general_name;
 mod known;
 mod name;
+mod ocsp;
 mod request;
 
 pub use certificate::{AlgorithmRef, CertificateRef, SpkiRef, Validity, Version};
@@ -37,6 +38,7 @@ pub use extensions::{
 pub use general_name::{GeneralName, GeneralNames};
 pub use known::{Known, KnownExtensions};
 pub use name::{Attribute, NameRef, Rdn};
+pub use ocsp::{CertStatus, OcspRef, ResponderId, SingleResponse};
 pub use request::{RequestAttribute, RequestRef};
 
 use crate::der::DerError;
@@ -68,6 +70,12 @@ pub enum ReadError {
     /// More extensions than [`MAX_EXTENSIONS`].
     #[error("more than {MAX_EXTENSIONS} extensions")]
     TooManyExtensions,
+    /// An OCSP response that says why it says nothing (RFC 6960 4.2.1).
+    #[error("responseStatus: the responder answered with the error {status}")]
+    OcspStatus {
+        /// The code: 1 malformedRequest, 2 internalError, 3 tryLater, 5 sigRequired, 6 unauthorized.
+        status: u8,
+    },
     /// More bytes than the structure may have here.
     #[error("{found} bytes, where at most {limit} are read")]
     TooLarge {

@@ -1,10 +1,10 @@
 //! Certificates beside the main line, and revocation lists.
 
 use super::{DAY, Making, NOW};
-use crate::world::{Cert, Dn, Identifier, List, Spelling};
+use crate::world::{Cert, Dn, Identifier, List, Scope, Spelling};
 
 /// Adds up to six other certificates and up to two other anchors.
-pub fn add(making: &mut Making) {
+pub(crate) fn add(making: &mut Making) {
     if making.random.chance(40) {
         other_anchor(making);
     }
@@ -23,7 +23,8 @@ pub fn add(making: &mut Making) {
 fn other_anchor(making: &mut Making) {
     let key = making.fresh_key();
     let same_name = making.random.chance(30);
-    let name = if same_name { making.line[0].subject.clone() } else { Dn::new("Acme", "Other root") };
+    let name =
+        if same_name { making.line[0].subject.clone() } else { Dn::new("Acme", "Other root") };
     let anchor = making.certificate(&name, key, &name, key);
     making.other_anchors.push(anchor);
 }
@@ -99,7 +100,7 @@ fn unrelated(making: &mut Making) -> Cert {
 }
 
 /// A list of every CA of the line, with a fault now and then.
-pub fn lists(making: &mut Making) -> Vec<List> {
+pub(crate) fn lists(making: &mut Making) -> Vec<List> {
     let mut lists = Vec::new();
     for at in 0..making.line.len() - 1 {
         let issuer = making.line[at].clone();
@@ -111,6 +112,7 @@ pub fn lists(making: &mut Making) -> Vec<List> {
             this_update: NOW - DAY,
             next_update: NOW + DAY,
             revoked: vec![9000],
+            scope: Scope::Everything,
         };
         match making.random.below(30) {
             0..=2 => list.revoked.push(below.serial),
@@ -121,6 +123,14 @@ pub fn lists(making: &mut Making) -> Vec<List> {
             7 => continue,
             8 => lists.push(List { next_update: NOW - 1, ..list.clone() }),
             9 => list.next_update = NOW,
+            11..=13 => {
+                list.scope = *making.random.pick(&[Scope::Users, Scope::Authorities]);
+            }
+            14 => {
+                // One for each: together they speak of everything.
+                lists.push(List { scope: Scope::Authorities, ..list.clone() });
+                list.scope = Scope::Users;
+            }
             10 => list.issuer = Dn::new("Acme", "Somebody else"),
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! Names, constraints, policies, usages and path lengths.
 
-use super::Making;
+use super::{Focus, Making};
 use crate::case::{Purpose, Question, Reference};
 use crate::random::Random;
 use crate::world::{Constraint, Dn, Eku, Policies, San};
@@ -19,7 +19,7 @@ const HOSTS: [&str; 8] = [
 const ADDRESSES: [&str; 5] = ["10.0.0.1", "10.1.2.3", "192.168.7.7", "2001:db8::1", "2001:db9::2"];
 
 /// The names of a leaf.
-pub fn sans(random: &mut Random) -> Vec<San> {
+pub(crate) fn sans(random: &mut Random) -> Vec<San> {
     (0..random.below(4)).map(|_| san(random)).collect()
 }
 
@@ -33,12 +33,12 @@ fn san(random: &mut Random) -> San {
             host: host(random),
         },
         8 => San::Uri(host(random)),
-        _ => San::Directory(Dn::new(random.pick(&["Acme", "Bolt"]), "Someone")),
+        _ => San::Directory(Dn::new(random.pick::<&str>(&["Acme", "Bolt"]), "Someone")),
     }
 }
 
 /// The names that are asked for: mostly the leaf's own.
-pub fn references(random: &mut Random, sans: &[San]) -> Vec<Reference> {
+pub(crate) fn references(random: &mut Random, sans: &[San]) -> Vec<Reference> {
     if !random.chance(50) {
         return Vec::new();
     }
@@ -60,23 +60,28 @@ fn reference(random: &mut Random, sans: &[San]) -> Option<Reference> {
 }
 
 /// Adds features to the main line, and what goes with them to the question.
-pub fn add(making: &mut Making, question: &mut Question) {
-    if making.random.chance(40) {
+pub(crate) fn add(making: &mut Making, question: &mut Question) {
+    if making.random.chance(making.focus.percent(Focus::Policies, 40)) {
         policies(making, question);
     }
-    if making.random.chance(45) {
+    if making.random.chance(making.focus.percent(Focus::Constraints, 45)) {
         for _ in 0..=making.random.below(2) {
             constraints(making);
         }
     }
-    usages(making, question.purpose);
-    path_lengths(making);
+    if making.focus == Focus::Everything {
+        usages(making, question.purpose);
+        path_lengths(making);
+    } else {
+        question.names.clear();
+    }
 }
 
 fn constraints(making: &mut Making) {
     let leaf = making.line.len() - 1;
     // Of the anchor now and then: those that take name and key only do not see it.
-    let at = if leaf == 1 || making.random.chance(6) { 0 } else { 1 + making.random.below(leaf - 1) };
+    let at =
+        if leaf == 1 || making.random.chance(6) { 0 } else { 1 + making.random.below(leaf - 1) };
     let names = making.line[leaf].sans.clone();
     let random = &mut making.random;
     let mut permitted = Vec::new();
@@ -160,7 +165,7 @@ fn policy(random: &mut Random) -> u8 {
 
 fn extensions(random: &mut Random, leaf: bool) -> Policies {
     let mut own = Policies { critical: random.chance(60), ..Policies::default() };
-    if random.chance(25) {
+    if random.chance(35) {
         own.policies.push(0);
     }
     for _ in 0..random.below(4) {
@@ -172,7 +177,7 @@ fn extensions(random: &mut Random, leaf: bool) -> Policies {
     if own.policies.is_empty() && random.chance(70) {
         own.policies.push(1);
     }
-    if !leaf && random.chance(30) {
+    if !leaf && random.chance(40) {
         own.mappings = mappings(random);
     }
     let skip = |random: &mut Random| Some(u8::try_from(random.below(3)).expect("below 3"));

@@ -7,13 +7,14 @@ use crate::dialect::{Dialect, Rule};
 use crate::world::{Cert, Constraint, Constraints, Dn, San};
 
 /// RFC 5280 6.1.3 (b) and (c). What the certificates of a path permit is what each of them permits.
-pub fn check(path: &Path<'_>, dialect: &Dialect) -> Result<(), Fault> {
+pub(crate) fn check(path: &Path<'_>, dialect: &Dialect) -> Result<(), Fault> {
     let of_anchor = (dialect.has(Rule::WebpkiAnchorConstraints)
         || dialect.has(Rule::OpenSslAnchorsJudged))
     .then_some(path.anchor);
-    let issuers = of_anchor.into_iter().map(|anchor| (0, anchor)).chain(
-        path.certificates.iter().enumerate().map(|(at, issuer)| (at + 1, *issuer)),
-    );
+    let issuers = of_anchor
+        .into_iter()
+        .map(|anchor| (0, anchor))
+        .chain(path.certificates.iter().enumerate().map(|(at, issuer)| (at + 1, *issuer)));
     for (below, issuer) in issuers {
         let leaf = path.certificates.len() - 1;
         if below > leaf {

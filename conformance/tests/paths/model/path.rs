@@ -2,11 +2,18 @@
 
 use super::{Fault, Path, constraints, policies, status};
 use crate::dialect::{Dialect, Rule};
-use crate::world::{CA_USAGE, Cert, Eku, World};
+use crate::world::{Cert, Eku, World};
 use rustmq_conformance::forge::usage;
 
-pub fn check(world: &World, dialect: &Dialect, path: &Path<'_>) -> Result<(), Fault> {
+pub(crate) fn check(world: &World, dialect: &Dialect, path: &Path<'_>) -> Result<(), Fault> {
     let refused = |holds: bool, why| if holds { Ok(()) } else { Err(Fault::Refused(why)) };
+    // Beyond RFC 5280: whoever trusts the certificate of an end entity as an anchor erred.
+    let leaf_anchor = path.anchor.ca == Some(false)
+        || (path.anchor.ca.is_none() && path.anchor.key_usage == Some(usage::CRL_SIGN));
+    refused(
+        !leaf_anchor || dialect.has(Rule::WebpkiAnchorMayBeALeaf),
+        "the anchor says that it is no CA",
+    )?;
     if dialect.has(Rule::OpenSslAnchorsJudged) {
         judge_anchor(world, dialect, path)?;
     }
@@ -17,14 +24,11 @@ pub fn check(world: &World, dialect: &Dialect, path: &Path<'_>) -> Result<(), Fa
     for (at, issuer) in issuers.iter().enumerate() {
         may_issue(dialect, issuer, &issuers[at + 1..])?;
     }
-    refused(
-        !(dialect.has(Rule::WebpkiLeafIsNoCa) && leaf.ca == Some(true)),
-        "the leaf is a CA",
-    )?;
+    refused(!(dialect.has(Rule::WebpkiLeafIsNoCa) && leaf.ca == Some(true)), "the leaf is a CA")?;
     refused(depth(world, dialect, issuers), "the path is deeper than the caller allows")?;
     constraints::check(path, dialect)?;
     let known = !dialect.has(Rule::WebpkiNoPolicies);
-    refused(!known || policies::hold(path, &world.question.policy), "no policy is valid")?;
+    refused(!known || policies::hold(path, &world.question.policy, dialect), "no policy is valid")?;
     status::check(world, dialect, path)
 }
 
@@ -33,7 +37,8 @@ fn basics(world: &World, dialect: &Dialect, certificate: &Cert) -> Result<(), Fa
     let refused = |holds: bool, why| if holds { Ok(()) } else { Err(Fault::Refused(why)) };
     let at = world.question.at;
     refused(certificate.not_before <= at, "a certificate is not valid yet")?;
-    refused(at <= certificate.not_after, "a certificate has expired")?;
+    let end = certificate.not_after - i64::from(dialect.has(Rule::OpenSslEndsBefore));
+    refused(at <= end, "a certificate has expired")?;
     let unknown = certificate.unknown_critical
         || (dialect.has(Rule::WebpkiPolicyExtensionsUnknown)
             && certificate.policies.critical_extension());
@@ -52,15 +57,12 @@ fn purpose(world: &World, dialect: &Dialect, certificate: &Cert) -> bool {
 fn may_issue(dialect: &Dialect, issuer: &Cert, below: &[&Cert]) -> Result<(), Fault> {
     let refused = |holds: bool, why| if holds { Ok(()) } else { Err(Fault::Refused(why)) };
     let signs = issuer.key_usage.is_none_or(|bits| bits & usage::KEY_CERT_SIGN != 0);
-    let legacy = dialect.has(Rule::OpenSslCaByKeyUsage)
-        && issuer.ca.is_none()
-        && issuer.key_usage == Some(CA_USAGE);
-    refused(issuer.ca == Some(true) || legacy, "an issuer is no CA")?;
+    refused(issuer.ca == Some(true), "an issuer is no CA")?;
     refused(signs || dialect.has(Rule::WebpkiNoKeyCertSign), "an issuer lacks keyCertSign")?;
     let counted = below.iter().filter(|certificate| {
         dialect.has(Rule::WebpkiCountsSelfIssued) || !certificate.is_self_issued()
     });
-    let longest = issuer.path_len.map_or(usize::MAX, usize::from);
+    let longest = issuer.ca.and(issuer.path_len).map_or(usize::MAX, usize::from);
     refused(counted.count() <= longest, "the path is longer than an issuer allows")
 }
 
@@ -74,9 +76,14 @@ fn depth(world: &World, dialect: &Dialect, issuers: &[&Cert]) -> bool {
 }
 
 /// An anchor as if it were the first certificate of the path. (Its name constraints are asked with
-/// the others.)
+/// the others.) Of an anchor keyCertSign says enough.
 fn judge_anchor(world: &World, dialect: &Dialect, path: &Path<'_>) -> Result<(), Fault> {
     basics(world, dialect, path.anchor)?;
     let issuers = &path.certificates[..path.certificates.len() - 1];
-    may_issue(dialect, path.anchor, issuers)
+    let mut anchor = path.anchor.clone();
+    if anchor.ca.is_none() {
+        anchor.path_len = None;
+        anchor.ca = Some(true);
+    }
+    may_issue(dialect, &anchor, issuers)
 }

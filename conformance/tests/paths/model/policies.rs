@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Path;
 use crate::case::PolicyInputs;
+use crate::dialect::{Dialect, Rule};
 use crate::world::Cert;
 
 const ANY: u8 = 0;
@@ -17,6 +18,8 @@ const ANY: u8 = 0;
 struct Node {
     expected: BTreeSet<u8>,
     authorities: BTreeSet<u8>,
+    /// Mapped by a certificate that has the policy by anyPolicy only.
+    mapped_any: bool,
 }
 
 type Level = BTreeMap<u8, Node>;
@@ -30,10 +33,10 @@ struct State {
 }
 
 /// Whether the path has a policy where one is required.
-pub fn hold(path: &Path<'_>, inputs: &PolicyInputs) -> bool {
+pub(crate) fn hold(path: &Path<'_>, inputs: &PolicyInputs, dialect: &Dialect) -> bool {
     let count = path.certificates.len();
     let start = |now: bool| if now { 0 } else { count + 1 };
-    let top = Node { expected: [ANY].into(), authorities: BTreeSet::new() };
+    let top = Node { expected: [ANY].into(), ..Node::default() };
     let mut state = State {
         level: [(ANY, top)].into(),
         explicit: start(inputs.require_explicit),
@@ -43,7 +46,7 @@ pub fn hold(path: &Path<'_>, inputs: &PolicyInputs) -> bool {
     for (at, certificate) in path.certificates.iter().enumerate() {
         let last = at + 1 == count;
         let any_counts = state.any > 0 || (!last && certificate.is_self_issued());
-        state.level = descend(&state.level, certificate, any_counts);
+        state.level = descend(&state.level, certificate, any_counts, dialect);
         if state.level.is_empty() && state.explicit == 0 {
             return false;
         }
@@ -60,24 +63,28 @@ pub fn hold(path: &Path<'_>, inputs: &PolicyInputs) -> bool {
 }
 
 /// 6.1.3 (d) and (e).
-fn descend(level: &Level, certificate: &Cert, any_counts: bool) -> Level {
-    let stated: BTreeSet<u8> = certificate.policies.policies.iter().copied().collect();
+fn descend(level: &Level, certificate: &Cert, any_counts: bool, dialect: &Dialect) -> Level {
+    let policies = &certificate.policies;
+    let mut stated: BTreeSet<u8> = policies.policies.iter().copied().collect();
+    if dialect.has(Rule::OpenSslMapsInhibitedAny) && stated.contains(&ANY) && !any_counts {
+        stated.extend(policies.mappings.iter().map(|(from, _)| *from));
+    }
     let mut next = Level::new();
     for policy in stated.iter().copied().filter(|policy| *policy != ANY) {
         let parents: Vec<_> =
-            level.iter().filter(|(_, node)| node.expected.contains(&policy)).collect();
+            level.values().filter(|node| node.expected.contains(&policy)).collect();
         let authorities: BTreeSet<u8> = if !parents.is_empty() {
-            parents.iter().flat_map(|(_, node)| node.authorities.clone()).collect()
+            parents.iter().flat_map(|node| node.authorities.clone()).collect()
         } else if level.contains_key(&ANY) {
             [policy].into()
         } else {
             continue;
         };
-        next.insert(policy, Node { expected: [policy].into(), authorities });
+        next.insert(policy, Node { expected: [policy].into(), authorities, mapped_any: false });
     }
     if stated.contains(&ANY) && any_counts {
-        for node in level.values() {
-            for policy in node.expected.iter().copied().filter(|policy| !stated.contains(policy) || *policy == ANY) {
+        for (policy, node) in level {
+            for policy in unmatched(*policy, node, &stated, dialect) {
                 let child = next.entry(policy).or_default();
                 child.expected = [policy].into();
                 child.authorities.extend(&node.authorities);
@@ -85,6 +92,16 @@ fn descend(level: &Level, certificate: &Cert, any_counts: bool) -> Level {
         }
     }
     next
+}
+
+/// What a node expects and the certificate has by anyPolicy only.
+fn unmatched(policy: u8, node: &Node, stated: &BTreeSet<u8>, dialect: &Dialect) -> Vec<u8> {
+    let missing = |expected: &u8| !stated.contains(expected) || *expected == ANY;
+    let unmatched: Vec<u8> = node.expected.iter().copied().filter(missing).collect();
+    if !node.mapped_any || !dialect.has(Rule::OpenSslForgetsMappings) {
+        return unmatched;
+    }
+    if unmatched.len() == node.expected.len() { vec![policy] } else { Vec::new() }
 }
 
 /// 6.1.4 (a), (b), (h), (i) and (j).
@@ -100,8 +117,10 @@ fn prepare(state: &mut State, certificate: &Cert) -> bool {
             state.level.remove(&from);
         } else if let Some(node) = state.level.get_mut(&from) {
             node.expected = targets.collect();
+            node.mapped_any = !policies.policies.contains(&from);
         } else if state.level.contains_key(&ANY) {
-            let node = Node { expected: targets.collect(), authorities: [from].into() };
+            let node =
+                Node { expected: targets.collect(), authorities: [from].into(), mapped_any: true };
             state.level.insert(from, node);
         }
     }

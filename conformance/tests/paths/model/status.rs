@@ -2,11 +2,11 @@
 
 use super::{Fault, Path};
 use crate::dialect::{Dialect, Rule};
-use crate::world::{Cert, List, Spelling, World};
+use crate::world::{Cert, Identifier, List, Scope, Spelling, World};
 use rustmq_conformance::forge::usage;
 
 /// Every certificate but the anchor needs a status, and the status is not `revoked`.
-pub fn check(world: &World, dialect: &Dialect, path: &Path<'_>) -> Result<(), Fault> {
+pub(crate) fn check(world: &World, dialect: &Dialect, path: &Path<'_>) -> Result<(), Fault> {
     if !world.question.revocation {
         return Ok(());
     }
@@ -15,12 +15,12 @@ pub fn check(world: &World, dialect: &Dialect, path: &Path<'_>) -> Result<(), Fa
         if dialect.has(Rule::WebpkiFirstListOnly) {
             first_list(world, dialect, certificate, issuer)?;
         } else {
-            any_list(world, certificate, issuer)?;
+            any_list(world, dialect, certificate, issuer)?;
         }
         issuer = certificate;
     }
     if dialect.has(Rule::OpenSslAnchorsJudged) && path.anchor.is_self_issued() {
-        any_list(world, path.anchor, path.anchor)?;
+        any_list(world, dialect, path.anchor, path.anchor)?;
     }
     Ok(())
 }
@@ -31,17 +31,28 @@ fn signs_lists(issuer: &Cert) -> bool {
 
 /// One usable list decides; lists under another key of the same name leave it open, because their
 /// signer may have a path of its own.
-fn any_list(world: &World, certificate: &Cert, issuer: &Cert) -> Result<(), Fault> {
+fn any_list(
+    world: &World,
+    dialect: &Dialect,
+    certificate: &Cert,
+    issuer: &Cert,
+) -> Result<(), Fault> {
     let at = world.question.at;
-    let of_name = || world.lists.iter().filter(|list| list.issuer == certificate.issuer);
+    let last = at + i64::from(dialect.has(Rule::OpenSslEndsBefore));
+    let of_name = || {
+        let speaks =
+            |list: &&List| list.issuer == certificate.issuer && list.scope.covers(certificate);
+        world.lists.iter().filter(speaks)
+    };
     let (own, other): (Vec<&List>, Vec<&List>) =
         of_name().partition(|list| list.signed_by == issuer.key);
     let revokes = |list: &&List| list.revoked.contains(&certificate.serial);
     let mut usable = own.iter().filter(|list| {
         !list.signature_broken
             && list.this_update <= at
-            && at <= list.next_update
+            && last <= list.next_update
             && signs_lists(issuer)
+            && !(dialect.has(Rule::OpenSslAkiDecides) && issuer.ski == Identifier::Wrong)
     });
     let Some(list) = usable.next() else {
         let foreign = other.iter().any(|list| !list.signature_broken);
@@ -66,14 +77,18 @@ fn first_list(
     issuer: &Cert,
 ) -> Result<(), Fault> {
     let at = world.question.at;
+    let last = at + i64::from(dialect.has(Rule::WebpkiListsEndBefore));
     let first = world.lists.iter().find(|list| {
-        list.issuer == certificate.issuer && certificate.issuer_spelling == Spelling::Plain
+        list.issuer == certificate.issuer
+            && (list.scope == Scope::Everything || !dialect.has(Rule::WebpkiScopedListsUnread))
+            && list.scope.covers(certificate)
+            && certificate.issuer_spelling == Spelling::Plain
     });
     let usable = first.filter(|list| {
         list.signed_by == issuer.key
             && !list.signature_broken
             && (list.this_update <= at || dialect.has(Rule::WebpkiListsFromTheFuture))
-            && at <= list.next_update
+            && last <= list.next_update
             && signs_lists(issuer)
     });
     match usable {

@@ -9,7 +9,7 @@ use crate::case::Case;
 
 /// The verdicts in the order of the cases; `None` if there is no compiler or no OpenSSL to build
 /// with, which is said.
-pub fn ask(cases: &[Case]) -> Option<Vec<Verdict>> {
+pub(crate) fn ask(cases: &[Case]) -> Option<Vec<Verdict>> {
     let program = build()?;
     let mut child = Command::new(program)
         .stdin(Stdio::piped())
@@ -27,7 +27,8 @@ pub fn ask(cases: &[Case]) -> Option<Vec<Verdict>> {
     feeder.join().expect("every case was written");
     assert!(output.status.success(), "the OpenSSL judge failed: {:?}", output.status);
     let answers = String::from_utf8(output.stdout).expect("answers are text");
-    let verdicts: Vec<_> = answers.lines().zip(cases).map(|(line, case)| read(line, case)).collect();
+    let verdicts: Vec<_> =
+        answers.lines().zip(cases).map(|(line, case)| read(line, case)).collect();
     assert_eq!(verdicts.len(), cases.len(), "an answer for every case");
     Some(verdicts)
 }

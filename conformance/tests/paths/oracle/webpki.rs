@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use webpki::types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use webpki::{
     ALL_VERIFICATION_ALGS, BorrowedCertRevocationList, CertRevocationList, EndEntityCert, Error,
-    ExpirationPolicy, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage,
-    RevocationCheckDepth, RevocationOptionsBuilder, UnknownStatusPolicy, anchor_from_trusted_cert,
+    ExpirationPolicy, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, RevocationCheckDepth,
+    RevocationOptionsBuilder, UnknownStatusPolicy, anchor_from_trusted_cert,
 };
 
 use super::Verdict;
 use crate::case::{Case, Purpose, Question, Reference};
 
 /// The verdict; `None` where webpki has no way to be asked.
-pub fn ask(case: &Case) -> Option<Verdict> {
+pub(crate) fn ask(case: &Case) -> Option<Verdict> {
     let email = |name: &Reference| matches!(name, Reference::Email(_));
     if case.question.names.iter().any(email) || case.question.at < 0 {
         return None;
@@ -82,8 +82,9 @@ fn verify(case: &Case) -> Result<(), Error> {
 fn names(leaf: &EndEntityCert<'_>, question: &Question) -> Result<(), Error> {
     question.names.iter().try_for_each(|name| {
         let name = match name {
-            Reference::Dns(name) => ServerName::try_from(name.as_str())
-                .map_err(|_| Error::MalformedDnsIdentifier)?,
+            Reference::Dns(name) => {
+                ServerName::try_from(name.as_str()).map_err(|_| Error::MalformedDnsIdentifier)?
+            }
             Reference::Ip(address) => ServerName::from(*address),
             Reference::Email(_) => return Ok(()),
         };

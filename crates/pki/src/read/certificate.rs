@@ -144,6 +144,8 @@ pub struct CertificateRef<'a> {
     pub subject: NameRef<'a>,
     /// Whose key it is.
     pub spki: SpkiRef<'a>,
+    /// Whether issuerUniqueID or subjectUniqueID is present; RFC 5280 4.1.2.8 forbids CAs to write them.
+    pub has_unique_ids: bool,
     /// The extensions; empty before version 3.
     pub extensions: Extensions<'a>,
     /// The signature algorithm outside the signed bytes.
@@ -195,7 +197,8 @@ fn read_tbs<'a>(
         validity: Validity::read(&mut fields).field("validity")?,
         subject: NameRef::read(&mut fields).field("subject")?,
         spki: SpkiRef::read(&mut fields).field("subjectPublicKeyInfo")?,
-        extensions: read_optional_fields(&mut fields, version)?,
+        has_unique_ids: skip_unique_ids(&mut fields, version)?,
+        extensions: read_extensions(&mut fields, version)?,
         signature_algorithm,
         signature,
     };
@@ -218,17 +221,21 @@ fn read_version(fields: &mut Reader<'_>) -> Result<Version, ReadError> {
     }
 }
 
-/// The unique identifiers, which nothing uses, and the extensions. RFC 5280 4.1.2.8 and 4.1.2.9
-/// bind them to versions 2 and 3.
-fn read_optional_fields<'a>(
+/// The unique identifiers, which nothing uses; version 1 has none (RFC 5280 4.1.2.8).
+fn skip_unique_ids(fields: &mut Reader<'_>, version: Version) -> Result<bool, ReadError> {
+    if version == Version::V1 {
+        return Ok(false);
+    }
+    let issuer = fields.optional(tag::context(1)).field("issuerUniqueID")?;
+    let subject = fields.optional(tag::context(2)).field("subjectUniqueID")?;
+    Ok(issuer.is_some() || subject.is_some())
+}
+
+/// Only version 3 has extensions (RFC 5280 4.1.2.9).
+fn read_extensions<'a>(
     fields: &mut Reader<'a>,
     version: Version,
 ) -> Result<Extensions<'a>, ReadError> {
-    if version >= Version::V2 {
-        for (number, field) in [(1, "issuerUniqueID"), (2, "subjectUniqueID")] {
-            fields.optional(tag::context(number)).field(field)?;
-        }
-    }
     if version < Version::V3 {
         return Ok(Extensions::none());
     }

@@ -1,0 +1,62 @@
+//! A certificate as the engine works on it: the view and its extensions, read once.
+
+use rustmq_pki::read::SpkiRef;
+use rustmq_pki::read::{CertificateRef, KnownExtensions, MAX_CERTIFICATE_SIZE, NameRef, ReadError};
+
+use crate::error::{Detail, Refusal, Rule};
+use crate::path::names::same_name;
+
+/// A certificate with its extensions read.
+#[derive(Clone, Debug)]
+pub(crate) struct Certificate<'a> {
+    pub(crate) view: CertificateRef<'a>,
+    pub(crate) known: KnownExtensions<'a>,
+}
+
+impl<'a> Certificate<'a> {
+    /// Reads a certificate, or says why it is none.
+    pub(crate) fn read(der: &'a [u8]) -> Result<Self, Refusal> {
+        let view = CertificateRef::read(der).map_err(unreadable)?;
+        let known = view.extensions.known().map_err(|error| unreadable(error).of(&view))?;
+        Ok(Self { view, known })
+    }
+
+    /// Whether subject and issuer are the same name (RFC 5280 3.2: self-issued).
+    pub(crate) fn is_self_issued(&self) -> bool {
+        same_name(&self.view.subject, &self.view.issuer)
+    }
+}
+
+pub(crate) fn unreadable(error: ReadError) -> Refusal {
+    match error {
+        ReadError::TooLarge { found, .. } => Refusal::new(
+            Rule::CertificateTooLarge,
+            Detail::Count { found, limit: MAX_CERTIFICATE_SIZE },
+        ),
+        error => Refusal::new(Rule::Malformed, Detail::Read(error)),
+    }
+}
+
+/// A trust anchor: a name and a key, and the certificate that they came in.
+#[derive(Clone, Debug)]
+pub(crate) struct Anchor<'a> {
+    pub(crate) name: NameRef<'a>,
+    pub(crate) spki: SpkiRef<'a>,
+    pub(crate) certificate: Certificate<'a>,
+}
+
+impl<'a> Anchor<'a> {
+    /// Reads the certificate of an anchor. Path validation takes its name and key only, so that an
+    /// extension that cannot be read is no obstacle under the rule set `pkix`; it is kept as if it
+    /// were absent, and the rule sets that look at anchors refuse it.
+    pub(crate) fn read(der: &'a [u8]) -> Result<(Self, Option<ReadError>), Refusal> {
+        let view = CertificateRef::read(der).map_err(unreadable)?;
+        let (known, error) = match view.extensions.known() {
+            Ok(known) => (known, None),
+            Err(error) => (KnownExtensions::default(), Some(error)),
+        };
+        let anchor =
+            Self { name: view.subject, spki: view.spki, certificate: Certificate { view, known } };
+        Ok((anchor, error))
+    }
+}

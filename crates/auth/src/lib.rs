@@ -1,0 +1,33 @@
+//! Decides who a TLS or QUIC peer is.
+//!
+//! One engine validates paths (RFC 5280 section 6, RFC 9618) and revocation (6.3) for a handshake and
+//! for the command line alike. It reads no clock, no file and no network: a [`Question`] holds all
+//! that the answer depends on.
+//!
+//! ```
+//! use rustmq_auth::{Purpose, Question, ReferenceName, Terms};
+//!
+//! fn is_broker(leaf: &[u8], root: &[u8], now: rustmq_pki::time::UnixTime) -> bool {
+//!     let names = [ReferenceName::Dns("broker-01.example".to_owned())];
+//!     let terms = Terms { at: now, purpose: Purpose::Server, ..Terms::default() };
+//!     Question { names: &names, terms, ..Question::new(leaf, &[root]) }.ask().result.is_ok()
+//! }
+//! ```
+
+mod budget;
+mod certificate;
+mod error;
+mod facts;
+mod mtls;
+mod path;
+mod question;
+mod report;
+pub mod revocation;
+mod signature;
+
+pub use budget::Work;
+pub use error::{Detail, Label, Refusal, Rule};
+pub use mtls::MtlsPolicy;
+pub use path::{PolicyInputs, Purpose, ReferenceName, RuleSet, Terms, VerifiedPath};
+pub use question::{Answer, Explanation, NotRevoked, Question, Skipped, Source, TriedPath};
+pub use report::Report;

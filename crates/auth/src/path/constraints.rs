@@ -1,0 +1,326 @@
+//! Name constraints (RFC 5280 4.2.1.10, 6.1.3 (b) and (c), 6.1.4 (g)).
+
+use rustmq_pki::oid;
+use rustmq_pki::read::{GeneralName, GeneralSubtree, Known, NameConstraints, NameRef};
+
+use super::names::{
+    DnsSyntax, is_dns_name, is_dns_pattern, split_mailbox, split_wildcard, uri_host,
+    within_directory,
+};
+use crate::budget::{Budget, Work};
+use crate::certificate::Certificate;
+use crate::error::{Detail, Refusal, Rule};
+
+/// The constraints of the CAs above a certificate. To lie within the permitted subtrees of each of
+/// them is to lie within their intersection.
+#[derive(Default)]
+pub(crate) struct Constraints<'a> {
+    in_force: Vec<Known<NameConstraints<'a>>>,
+}
+
+impl<'a> Constraints<'a> {
+    /// Adds the constraints of a CA to those in force below it.
+    pub(crate) fn add(&mut self, constraints: Known<NameConstraints<'a>>) -> Result<(), Refusal> {
+        let lists = [constraints.value.permitted, constraints.value.excluded];
+        for subtree in lists.into_iter().flatten().flatten() {
+            check_subtree(&subtree)?;
+        }
+        self.in_force.push(constraints);
+        Ok(())
+    }
+
+    /// Checks every name of a certificate.
+    pub(crate) fn check(
+        &self,
+        certificate: &Certificate<'_>,
+        budget: &mut Budget,
+    ) -> Result<(), Refusal> {
+        if self.in_force.is_empty() {
+            return Ok(());
+        }
+        let subject = certificate.view.subject;
+        if !subject.is_empty() {
+            self.check_name(&GeneralName::Directory(subject), budget)?;
+        }
+        match certificate.known.subject_alt_name {
+            Some(names) => names.value.iter().try_for_each(|name| self.check_name(&name, budget)),
+            None => self.check_subject_mailboxes(&subject, budget),
+        }
+    }
+
+    /// Without subjectAltName, constraints on mailboxes hold for emailAddress in the subject.
+    fn check_subject_mailboxes(
+        &self,
+        subject: &NameRef<'_>,
+        budget: &mut Budget,
+    ) -> Result<(), Refusal> {
+        subject
+            .values_of(oid::EMAIL_ADDRESS)
+            .try_for_each(|email| self.check_name(&GeneralName::Rfc822(email.value), budget))
+    }
+
+    fn check_name(&self, name: &GeneralName<'_>, budget: &mut Budget) -> Result<(), Refusal> {
+        for constraints in &self.in_force {
+            let refuse = |rule| Refusal::new(rule, Detail::Name(name.to_string()));
+            let excluded = constraints.value.excluded.into_iter().flatten();
+            for subtree in excluded {
+                budget.spend(Work::Names, 1)?;
+                match compare(name, &subtree.base, Side::Excluded) {
+                    Verdict::Within => return Err(refuse(Rule::NameExcluded)),
+                    other => other.require_known(constraints.critical, name)?,
+                }
+            }
+            let mut limited = false;
+            let mut permitted = false;
+            for subtree in constraints.value.permitted.into_iter().flatten() {
+                budget.spend(Work::Names, 1)?;
+                let verdict = compare(name, &subtree.base, Side::Permitted);
+                verdict.require_known(constraints.critical, name)?;
+                limited |= matches!(verdict, Verdict::Within | Verdict::Outside);
+                permitted |= verdict == Verdict::Within;
+            }
+            if limited && !permitted {
+                return Err(refuse(Rule::NameNotPermitted));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// RFC 5280 uses no minimum but 0 and no maximum; and a base must be of its form.
+fn check_subtree(subtree: &GeneralSubtree<'_>) -> Result<(), Refusal> {
+    let well_formed = match subtree.base {
+        GeneralName::Ip(range) => is_ip_range(range),
+        GeneralName::Dns(base) => {
+            base.is_empty()
+                || is_dns_name(base.strip_prefix(b".").unwrap_or(base), DnsSyntax::Lenient)
+        }
+        GeneralName::Rfc822(base) => is_mailbox_base(base),
+        GeneralName::Uri(base) => is_host_base(base),
+        _ => true,
+    };
+    if well_formed && !subtree.has_distance {
+        return Ok(());
+    }
+    Err(Refusal::new(Rule::NameConstraintMalformed, Detail::Name(subtree.base.to_string())))
+}
+
+/// A host, or `.domain` for every host below it.
+fn is_host_base(base: &[u8]) -> bool {
+    is_dns_name(base.strip_prefix(b".").unwrap_or(base), DnsSyntax::Lenient)
+}
+
+fn is_mailbox_base(base: &[u8]) -> bool {
+    if base.contains(&b'@') { split_mailbox(base).is_some() } else { is_host_base(base) }
+}
+
+/// An address and a mask of ones before zeros (RFC 4632), for IPv4 or IPv6.
+fn is_ip_range(range: &[u8]) -> bool {
+    if range.len() != 8 && range.len() != 32 {
+        return false;
+    }
+    let mask = &range[range.len() / 2..];
+    let ones: u32 = mask.iter().map(|octet| octet.count_ones()).sum();
+    let mut leading = 0;
+    for octet in mask {
+        leading += octet.leading_ones();
+        if *octet != 0xff {
+            break;
+        }
+    }
+    ones == leading
+}
+
+/// Which list a subtree is from: a wildcard may match inside of an excluded subtree without lying
+/// wholly in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Permitted,
+    Excluded,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Name and subtree are of different forms.
+    OtherForm,
+    Within,
+    Outside,
+    /// The name is not one of its form, so that nobody can say where it lies.
+    Malformed,
+    /// The form is not known here.
+    Unknown,
+}
+
+impl Verdict {
+    fn require_known(self, critical: bool, name: &GeneralName<'_>) -> Result<(), Refusal> {
+        let refuse = |rule| Err(Refusal::new(rule, Detail::Name(name.to_string())));
+        match self {
+            Self::Malformed => refuse(Rule::NameMalformed),
+            Self::Unknown if critical => refuse(Rule::NameConstraintUnsupported),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn within(yes: bool) -> Verdict {
+    if yes { Verdict::Within } else { Verdict::Outside }
+}
+
+fn compare(name: &GeneralName<'_>, base: &GeneralName<'_>, side: Side) -> Verdict {
+    match (name, base) {
+        (GeneralName::Dns(name), GeneralName::Dns(base)) => dns(name, base, side),
+        (GeneralName::Ip(address), GeneralName::Ip(range)) => ip(address, range),
+        (GeneralName::Rfc822(mailbox), GeneralName::Rfc822(base)) => mailbox_in(mailbox, base),
+        (GeneralName::Uri(uri), GeneralName::Uri(base)) => uri_in(uri, base),
+        (GeneralName::Directory(name), GeneralName::Directory(base)) => {
+            within(within_directory(name, base))
+        }
+        // RFC 9598 6: a constraint on mailboxes holds for internationalised ones too.
+        (GeneralName::Other { kind, .. }, GeneralName::Rfc822(_))
+            if *kind == oid::SMTP_UTF8_MAILBOX =>
+        {
+            Verdict::Unknown
+        }
+        (GeneralName::Other { kind, .. }, GeneralName::Other { kind: base, .. })
+            if kind == base =>
+        {
+            Verdict::Unknown
+        }
+        (GeneralName::X400(_), GeneralName::X400(_))
+        | (GeneralName::EdiParty(_), GeneralName::EdiParty(_))
+        | (GeneralName::RegisteredId(_), GeneralName::RegisteredId(_)) => Verdict::Unknown,
+        _ => Verdict::OtherForm,
+    }
+}
+
+/// Zero or more labels may be added on the left of the base; with a leading dot, one or more.
+fn dns(name: &[u8], base: &[u8], side: Side) -> Verdict {
+    if !is_dns_pattern(name, DnsSyntax::Lenient) {
+        return Verdict::Malformed;
+    }
+    let (wildcard, rest) = split_wildcard(name);
+    let inside = if wildcard {
+        // `*.rest` stands for names one label below `rest`.
+        in_domain(rest, base.strip_prefix(b".").unwrap_or(base))
+            || (side == Side::Excluded && overlaps(rest, base))
+    } else {
+        match base.strip_prefix(b".") {
+            Some(domain) => in_domain(rest, domain) && rest.len() > domain.len(),
+            None => in_domain(rest, base),
+        }
+    };
+    within(inside)
+}
+
+/// Whether some name that `*.rest` stands for is the base: the base without its first label is
+/// `rest`.
+fn overlaps(rest: &[u8], base: &[u8]) -> bool {
+    let first = base.iter().position(|byte| *byte == b'.');
+    first.is_some_and(|dot| dot > 0 && base[dot + 1..].eq_ignore_ascii_case(rest))
+}
+
+/// Whether `name` is `domain` or below it; everything is below the empty domain.
+fn in_domain(name: &[u8], domain: &[u8]) -> bool {
+    if domain.is_empty() {
+        return true;
+    }
+    let Some(start) = name.len().checked_sub(domain.len()) else { return false };
+    name[start..].eq_ignore_ascii_case(domain) && (start == 0 || name[start - 1] == b'.')
+}
+
+fn ip(address: &[u8], range: &[u8]) -> Verdict {
+    if address.len() != 4 && address.len() != 16 {
+        return Verdict::Malformed;
+    }
+    let (base, mask) = range.split_at(range.len() / 2);
+    let same = |((address, base), mask): ((&u8, &u8), &u8)| address & mask == base & mask;
+    within(address.len() == base.len() && address.iter().zip(base).zip(mask).all(same))
+}
+
+/// `host` is that host alone, `.domain` every host below it, `local@host` one mailbox.
+fn mailbox_in(mailbox: &[u8], base: &[u8]) -> Verdict {
+    let Some((local, host)) = split_mailbox(mailbox) else { return Verdict::Malformed };
+    match split_mailbox(base) {
+        Some((base_local, base_host)) => {
+            within(local == base_local && host.eq_ignore_ascii_case(base_host))
+        }
+        None => within(host_in(host, base)),
+    }
+}
+
+/// A URI without a host name cannot be judged, and is refused where URIs are constrained.
+fn uri_in(uri: &[u8], base: &[u8]) -> Verdict {
+    match uri_host(uri) {
+        Some(host) if is_dns_name(host, DnsSyntax::Lenient) => within(host_in(host, base)),
+        _ => Verdict::Malformed,
+    }
+}
+
+fn host_in(host: &[u8], base: &[u8]) -> bool {
+    match base.strip_prefix(b".") {
+        Some(domain) => in_domain(host, domain) && host.len() > domain.len(),
+        None => host.eq_ignore_ascii_case(base),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dns_verdict(name: &str, base: &str, side: Side) -> Verdict {
+        dns(name.as_bytes(), base.as_bytes(), side)
+    }
+
+    #[test]
+    fn dns_subtrees() {
+        let permitted = |name, base| dns_verdict(name, base, Side::Permitted);
+        assert_eq!(permitted("a.b.Example.com", "example.COM"), Verdict::Within);
+        assert_eq!(permitted("example.com", "example.com"), Verdict::Within);
+        assert_eq!(permitted("example.com", ".example.com"), Verdict::Outside);
+        assert_eq!(permitted("badexample.com", "example.com"), Verdict::Outside);
+        assert_eq!(permitted("anything", ""), Verdict::Within);
+        assert_eq!(permitted(".example.com", "example.com"), Verdict::Malformed);
+        assert_eq!(permitted("*.example.com", "example.com"), Verdict::Within);
+        assert_eq!(permitted("*.example.com", ".example.com"), Verdict::Within);
+        assert_eq!(permitted("*.example.com", "a.example.com"), Verdict::Outside);
+    }
+
+    #[test]
+    fn a_wildcard_that_may_match_an_excluded_name_is_excluded() {
+        let excluded = |name, base| dns_verdict(name, base, Side::Excluded);
+        assert_eq!(excluded("*.example.com", "a.example.com"), Verdict::Within);
+        assert_eq!(excluded("*.example.com", "a.b.example.com"), Verdict::Outside);
+        assert_eq!(excluded("*.example.com", "example.com"), Verdict::Within);
+        assert_eq!(excluded("b.example.com", "a.example.com"), Verdict::Outside);
+    }
+
+    #[test]
+    fn addresses_and_masks() {
+        let range = [192, 0, 2, 0, 255, 255, 255, 0];
+        assert_eq!(ip(&[192, 0, 2, 7], &range), Verdict::Within);
+        assert_eq!(ip(&[192, 0, 3, 7], &range), Verdict::Outside);
+        assert_eq!(ip(&[0; 16], &range), Verdict::Outside);
+        assert_eq!(ip(&[0; 5], &range), Verdict::Malformed);
+        assert!(is_ip_range(&range) && is_ip_range(&[0; 8]) && is_ip_range(&[255; 32]));
+        assert!(!is_ip_range(&[0; 4]));
+        assert!(!is_ip_range(&[0, 0, 0, 0, 255, 0, 255, 0]));
+        assert!(!is_ip_range(&[0, 0, 0, 0, 254, 128, 0, 0]));
+    }
+
+    #[test]
+    fn mailboxes_and_uris() {
+        let mailbox = |name: &str, base: &str| mailbox_in(name.as_bytes(), base.as_bytes());
+        assert_eq!(mailbox("a@example.com", "example.com"), Verdict::Within);
+        assert_eq!(mailbox("a@x.example.com", "example.com"), Verdict::Outside);
+        assert_eq!(mailbox("a@x.example.com", ".example.com"), Verdict::Within);
+        assert_eq!(mailbox("a@example.com", ".example.com"), Verdict::Outside);
+        assert_eq!(mailbox("a@example.com", "*@example.com"), Verdict::Outside);
+        assert_eq!(mailbox("a@b@example.com", "example.com"), Verdict::Malformed);
+        let uri = |name: &str, base: &str| uri_in(name.as_bytes(), base.as_bytes());
+        assert_eq!(uri("spiffe://td.example/broker/b1", "td.example"), Verdict::Within);
+        assert_eq!(uri("http://h.td.example/", ".td.example"), Verdict::Within);
+        assert_eq!(uri("http://h.td.example/", "td.example"), Verdict::Outside);
+        assert_eq!(uri("urn:rustmq:x", "td.example"), Verdict::Malformed);
+        assert_eq!(uri("http://192.0.2.1/", ".td.example"), Verdict::Malformed);
+    }
+}

@@ -1,0 +1,319 @@
+//! Comparison of distinguished names (RFC 5280 7.1) and the forms of DNS names, mailboxes and URIs.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use rustmq_pki::read::{Attribute, GeneralName, GeneralNames, NameRef, Rdn};
+use unicode_normalization::UnicodeNormalization;
+
+/// Whether two names are the same: at once if their bytes are, else by RFC 5280 7.1.
+pub(crate) fn same_name(a: &NameRef<'_>, b: &NameRef<'_>) -> bool {
+    if a.der == b.der {
+        return true;
+    }
+    let (mut left, mut right) = (a.rdns.iter(), b.rdns.iter());
+    loop {
+        match (left.next(), right.next()) {
+            (None, None) => return true,
+            (Some(left), Some(right)) if same_rdn(&left, &right) => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Whether `name` lies in the subtree of `base`: its first names are those of `base`.
+pub(crate) fn within_directory(name: &NameRef<'_>, base: &NameRef<'_>) -> bool {
+    let mut rdns = name.rdns.iter();
+    base.rdns.iter().all(|base| rdns.next().is_some_and(|rdn| same_rdn(&rdn, &base)))
+}
+
+/// A relative distinguished name is a set: each attribute of one has an equal in the other, and
+/// there are as many.
+fn same_rdn(a: &Rdn<'_>, b: &Rdn<'_>) -> bool {
+    if a.attributes.contents() == b.attributes.contents() {
+        return true;
+    }
+    // X.520 knows no set of more than a handful; what is larger is compared by its bytes only.
+    const LARGEST: usize = 16;
+    let count = a.attributes.iter().count();
+    count <= LARGEST
+        && count == b.attributes.iter().count()
+        && a.attributes.iter().all(|x| b.attributes.iter().any(|y| same_attribute(&x, &y)))
+        && b.attributes.iter().all(|y| a.attributes.iter().any(|x| same_attribute(&x, &y)))
+}
+
+fn same_attribute(a: &Attribute<'_>, b: &Attribute<'_>) -> bool {
+    if a.oid != b.oid {
+        return false;
+    }
+    if a.der == b.der {
+        return true;
+    }
+    match (a.text(), b.text()) {
+        (Some(a), Some(b)) => same_text(&a, &b),
+        _ => false,
+    }
+}
+
+/// caseIgnoreMatch with the preparation of RFC 4518: compatibility normalisation, one case, and
+/// insignificant spaces left out.
+fn same_text(a: &str, b: &str) -> bool {
+    prepared(a).eq(prepared(b))
+}
+
+fn prepared(text: &str) -> impl Iterator<Item = char> {
+    let folded: Cow<'_, str> = if text.is_ascii() {
+        Cow::Borrowed(text)
+    } else {
+        // Folding may undo a normal form, so it is applied on both sides of the folding.
+        Cow::Owned(text.nfkc().flat_map(char::to_lowercase).nfkc().collect())
+    };
+    let mut out = Vec::with_capacity(folded.len());
+    for word in folded.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.extend(word.chars().map(|c| c.to_ascii_lowercase()));
+    }
+    out.into_iter()
+}
+
+/// Whether `label` is one of a DNS name in preferred syntax (RFC 1034 3.5, RFC 1123 2.1).
+fn is_ldh(label: &[u8], underscore: bool) -> bool {
+    let plain = |c: &u8| c.is_ascii_alphanumeric() || *c == b'-' || (underscore && *c == b'_');
+    (1..=63).contains(&label.len())
+        && label.iter().all(plain)
+        && label.first() != Some(&b'-')
+        && label.last() != Some(&b'-')
+}
+
+/// How strictly the characters of a DNS name are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DnsSyntax {
+    /// Letters, digits and hyphens, as RFC 5280 4.2.1.6 has it.
+    Preferred,
+    /// Underscores as well, which resolvers accept.
+    Lenient,
+}
+
+/// Whether `name` is a DNS name without a wildcard; a last label of digits makes it an IP address.
+pub(crate) fn is_dns_name(name: &[u8], syntax: DnsSyntax) -> bool {
+    let underscore = syntax == DnsSyntax::Lenient;
+    let mut labels = name.split(|byte| *byte == b'.');
+    let last_is_number = name
+        .rsplit(|byte| *byte == b'.')
+        .next()
+        .is_some_and(|last| last.iter().all(u8::is_ascii_digit));
+    name.len() <= 253 && !last_is_number && labels.all(|label| is_ldh(label, underscore))
+}
+
+/// Splits `*.rest`; the wildcard is the whole leftmost label and nowhere else.
+pub(crate) fn split_wildcard(name: &[u8]) -> (bool, &[u8]) {
+    name.strip_prefix(b"*.").map_or((false, name), |rest| (true, rest))
+}
+
+/// Whether a DNS name of a certificate, `*` as its leftmost label or not, is one.
+pub(crate) fn is_dns_pattern(name: &[u8], syntax: DnsSyntax) -> bool {
+    is_dns_name(split_wildcard(name).1, syntax)
+}
+
+/// Whether the name of a certificate is the host that is asked for (RFC 9525 6.3): label by label,
+/// case aside; a wildcard stands for exactly one label.
+pub(crate) fn dns_matches(presented: &[u8], host: &[u8]) -> bool {
+    let (wildcard, rest) = split_wildcard(presented);
+    if !is_dns_name(rest, DnsSyntax::Lenient) {
+        return false;
+    }
+    if !wildcard {
+        return rest.eq_ignore_ascii_case(host);
+    }
+    let Some(dot) = host.iter().position(|byte| *byte == b'.') else { return false };
+    host[dot + 1..].eq_ignore_ascii_case(rest)
+}
+
+/// A mailbox as (local part, host); `None` if it is none (RFC 5321 4.1.2).
+pub(crate) fn split_mailbox(mailbox: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = mailbox.iter().rposition(|byte| *byte == b'@')?;
+    let (local, host) = (&mailbox[..at], &mailbox[at + 1..]);
+    let quoted = local.len() >= 2 && local.starts_with(b"\"") && local.ends_with(b"\"");
+    let atom = |byte: &u8| byte.is_ascii_graphic() && !b"@\"(),:;<>[\\]".contains(byte);
+    let dot_string = !local.is_empty()
+        && local.split(|byte| *byte == b'.').all(|part| !part.is_empty() && part.iter().all(atom));
+    let quotable =
+        |inner: &[u8]| inner.iter().all(|byte| (b' '..=b'~').contains(byte) && *byte != b'"');
+    let valid = dot_string || (quoted && quotable(&local[1..local.len() - 1]));
+    (valid && is_dns_name(host, DnsSyntax::Lenient)).then_some((local, host))
+}
+
+/// Local parts are compared as they are, hosts case aside (RFC 5280 7.5).
+pub(crate) fn mailbox_matches(presented: &[u8], asked: &[u8]) -> bool {
+    match (split_mailbox(presented), split_mailbox(asked)) {
+        (Some((local, host)), Some((asked_local, asked_host))) => {
+            local == asked_local && host.eq_ignore_ascii_case(asked_host)
+        }
+        _ => false,
+    }
+}
+
+/// The host of a URI's authority; `None` without one (RFC 3986 3.2).
+pub(crate) fn uri_host(uri: &[u8]) -> Option<&[u8]> {
+    let colon = uri.iter().position(|byte| *byte == b':')?;
+    let authority = uri[colon + 1..].strip_prefix(b"//")?;
+    let end = authority.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(authority.len());
+    let authority = &authority[..end];
+    let host = match authority.iter().rposition(|byte| *byte == b'@') {
+        Some(at) => &authority[at + 1..],
+        None => authority,
+    };
+    if host.starts_with(b"[") {
+        return Some(host);
+    }
+    let end = host.iter().position(|byte| *byte == b':').unwrap_or(host.len());
+    (end > 0).then(|| &host[..end])
+}
+
+/// Whether `uri` is an absolute URI of visible ASCII with a scheme (RFC 5280 4.2.1.6).
+pub(crate) fn is_uri(uri: &[u8]) -> bool {
+    let Some(colon) = uri.iter().position(|byte| *byte == b':') else { return false };
+    let scheme = &uri[..colon];
+    scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte))
+        && uri.len() > colon + 1
+        && uri.iter().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(byte))
+}
+
+/// A name that the caller expects the peer to have, as it was given.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ReferenceName {
+    /// A DNS name.
+    Dns(String),
+    /// An IP address as text.
+    Ip(String),
+    /// A mailbox.
+    Email(String),
+    /// A URI, such as a SPIFFE id; compared octet by octet.
+    Uri(String),
+}
+
+impl std::fmt::Display for ReferenceName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (kind, name) = match self {
+            Self::Dns(name) => ("dns", name),
+            Self::Ip(name) => ("ip", name),
+            Self::Email(name) => ("email", name),
+            Self::Uri(name) => ("uri", name),
+        };
+        write!(f, "{kind}:{}", name.escape_debug())
+    }
+}
+
+impl ReferenceName {
+    /// Whether any certificate could match: a DNS name of well-formed labels, an IP address, a
+    /// mailbox, a URI.
+    pub fn can_match(&self) -> bool {
+        match self {
+            Self::Dns(name) => is_dns_name(name.as_bytes(), DnsSyntax::Lenient),
+            Self::Ip(address) => address.parse::<IpAddr>().is_ok(),
+            Self::Email(mailbox) => split_mailbox(mailbox.as_bytes()).is_some(),
+            Self::Uri(uri) => is_uri(uri.as_bytes()),
+        }
+    }
+
+    /// Whether one of the certificate's alternative names is this name.
+    pub(crate) fn is_in(&self, names: GeneralNames<'_>) -> bool {
+        match self {
+            Self::Dns(host) => names.iter().any(|name| {
+                matches!(name, GeneralName::Dns(presented) if dns_matches(presented, host.as_bytes()))
+            }),
+            Self::Email(mailbox) => names.iter().any(|name| {
+                matches!(name, GeneralName::Rfc822(presented)
+                    if mailbox_matches(presented, mailbox.as_bytes()))
+            }),
+            Self::Uri(uri) => names
+                .iter()
+                .any(|name| matches!(name, GeneralName::Uri(presented) if presented == uri.as_bytes())),
+            Self::Ip(address) => address.parse().is_ok_and(|address| has_address(names, address)),
+        }
+    }
+}
+
+fn has_address(names: GeneralNames<'_>, address: IpAddr) -> bool {
+    let is = |octets: &[u8]| match address {
+        IpAddr::V4(address) => octets == address.octets(),
+        IpAddr::V6(address) => octets == address.octets(),
+    };
+    names.iter().any(|name| matches!(name, GeneralName::Ip(octets) if is(octets)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spaces_case_and_form_do_not_distinguish_names() {
+        assert!(same_text("  Good  CA ", "good ca"));
+        assert!(same_text("Ä", "ä"));
+        assert!(same_text("\u{ff21}b", "ab"), "a full-width letter");
+        assert!(!same_text("Good CA", "GoodCA"));
+        assert!(!same_text("a", "ab"));
+    }
+
+    #[test]
+    fn a_wildcard_stands_for_one_whole_label() {
+        let matches =
+            |presented: &str, host: &str| dns_matches(presented.as_bytes(), host.as_bytes());
+        assert!(matches("*.Example.com", "a.example.COM"));
+        assert!(!matches("*.example.com", "example.com"));
+        assert!(!matches("*.example.com", "a.b.example.com"));
+        assert!(!matches("a*.example.com", "ab.example.com"));
+        assert!(!matches("a.*.example.com", "a.b.example.com"));
+        assert!(!matches("*", "localhost"));
+        assert!(!matches("*.", "a."));
+        assert!(matches("localhost", "LOCALHOST"));
+        assert!(matches("foo_bar.example.com", "foo_bar.example.com"));
+    }
+
+    #[test]
+    fn dns_names() {
+        let is = |name: &str, syntax| is_dns_name(name.as_bytes(), syntax);
+        assert!(is("xn--628h.example.com", DnsSyntax::Preferred));
+        assert!(!is("foo_bar.example.com", DnsSyntax::Preferred));
+        for bad in ["", ".", "a..b", ".a", "a.", "-a.b", "192.0.2.1", "a b", "ä.example", "a\0.b"]
+        {
+            assert!(!is(bad, DnsSyntax::Lenient), "{bad}");
+        }
+        assert!(!is(&"a".repeat(64), DnsSyntax::Lenient));
+    }
+
+    #[test]
+    fn mailboxes() {
+        let matches = |a: &str, b: &str| mailbox_matches(a.as_bytes(), b.as_bytes());
+        assert!(matches("User@Example.com", "User@example.com"));
+        assert!(!matches("user@example.com", "User@example.com"));
+        assert!(matches("*@example.com", "*@example.com"));
+        assert!(!matches("*@example.com", "user@example.com"));
+        assert!(matches("\"a b\"@example.com", "\"a b\"@example.com"));
+        for bad in ["a", "a@", "@b", "a@b@c.d", "a b@c.d", "a..b@c.d", "\"a@c.d"] {
+            assert!(split_mailbox(bad.as_bytes()).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn hosts_of_uris() {
+        let host = |uri: &str| uri_host(uri.as_bytes()).map(|h| h.escape_ascii().to_string());
+        assert_eq!(host("spiffe://td.example/broker/b1").unwrap(), "td.example");
+        assert_eq!(host("https://user:pw@h.example:8443?x#y").unwrap(), "h.example");
+        assert_eq!(host("http://[::1]:80/").unwrap(), "[::1]:80");
+        assert_eq!(host("urn:rustmq:role:broker"), None);
+        assert_eq!(host("http:///x"), None);
+        assert!(is_uri(b"urn:x") && !is_uri(b"x") && !is_uri(b"http:") && !is_uri(b"h:a b"));
+    }
+
+    #[test]
+    fn names_that_can_never_match() {
+        assert!(!ReferenceName::Dns("*.example.com".to_owned()).can_match());
+        assert!(!ReferenceName::Dns("192.0.2.1".to_owned()).can_match());
+        assert!(!ReferenceName::Ip("192.0.2.256".to_owned()).can_match());
+        assert!(ReferenceName::Email("*@example.com".to_owned()).can_match());
+    }
+}

@@ -1,0 +1,529 @@
+//! The search for a path from a certificate to an anchor.
+//!
+//! Partial paths are tried in the order of their length, so that what a hostile bag adds below a good
+//! path cannot hide it, and a certificate is followed only after its signature on the one below was
+//! verified. Each signature is verified once, whatever the number of paths through it.
+
+use std::collections::VecDeque;
+
+use rustmq_pki::oid;
+use rustmq_pki::read::{ReadError, SpkiRef};
+
+use super::constraints::Constraints;
+use super::names::same_name;
+use super::rules::{Place, RuleSet, findings};
+use super::{MAX_INTERMEDIATES, ReferenceName, Terms, VerifiedPath, checks, policy};
+use crate::budget::{Budget, Work};
+use crate::certificate::{Anchor, Certificate};
+use crate::error::{Detail, Refusal, Rule};
+use crate::facts::Facts;
+use crate::mtls::MtlsPolicy;
+use crate::revocation::Revocation;
+use crate::signature::{self, Dsa};
+
+/// What a question brings along: the certificate that it is about, first, and those that may help.
+pub(crate) struct Bag<'a> {
+    pub(crate) certificates: Vec<Certificate<'a>>,
+    pub(crate) anchors: Vec<Anchor<'a>>,
+    /// Why the extensions of an anchor could not be read, by its index.
+    pub(crate) unreadable_anchors: Vec<(usize, ReadError)>,
+}
+
+/// A path as indices into the bag: from the target to the one below the anchor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Path {
+    pub(crate) certificates: Vec<usize>,
+    pub(crate) anchor: usize,
+}
+
+/// A path that was tried and why it failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    pub(crate) certificates: Vec<usize>,
+    pub(crate) anchor: Option<usize>,
+    pub(crate) refusal: Refusal,
+}
+
+/// The most failed attempts that are remembered for the explanation.
+const MAX_ATTEMPTS: usize = 64;
+
+/// What the path is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// To validate the certificate that the question is about.
+    Leaf,
+    /// To trust the signer of a CRL or an OCSP response: the same anchor must vouch for it (RFC 5280
+    /// 6.3.3 (f)).
+    StatusIssuer {
+        /// The anchor of the certificate whose status is asked for.
+        anchor: usize,
+    },
+}
+
+/// One question in progress.
+pub(crate) struct Search<'q, 'a> {
+    pub(crate) bag: &'q Bag<'a>,
+    pub(crate) terms: &'q Terms,
+    pub(crate) names: &'q [ReferenceName],
+    pub(crate) revocation: &'q Revocation<'q>,
+    pub(crate) facts: Option<&'q Facts>,
+    pub(crate) mtls: Option<&'q MtlsPolicy>,
+    /// Whether a CRL counted only because of the grace period.
+    pub(crate) grace_used: bool,
+    pub(crate) budget: Budget,
+    pub(crate) attempts: Vec<Attempt>,
+    /// The certificates whose status is being found out, so that a circle is seen.
+    pub(crate) in_progress: Vec<usize>,
+    /// Signatures that were verified or refused: the certificate below and the key.
+    signatures: Vec<(usize, &'a [u8], bool)>,
+}
+
+/// A partial path: a certificate and the node below it.
+struct Node {
+    certificate: usize,
+    below: Option<usize>,
+    length: usize,
+}
+
+impl<'q, 'a> Search<'q, 'a> {
+    pub(crate) fn new(
+        bag: &'q Bag<'a>,
+        terms: &'q Terms,
+        names: &'q [ReferenceName],
+        revocation: &'q Revocation<'q>,
+        facts: Option<&'q Facts>,
+    ) -> Self {
+        Self {
+            bag,
+            terms,
+            names,
+            revocation,
+            facts,
+            mtls: None,
+            grace_used: false,
+            budget: Budget::full(),
+            attempts: Vec::new(),
+            in_progress: Vec::new(),
+            signatures: Vec::new(),
+        }
+    }
+
+    /// Finds a path for the leaf: the line of the whole decision.
+    pub(crate) fn leaf_path(&mut self) -> Result<Path, Refusal> {
+        self.check_names()?;
+        if let Some(mtls) = self.mtls {
+            let leaf = &self.bag.certificates[0];
+            let result = mtls.check_leaf(leaf, self.terms.purpose);
+            result.map_err(|refusal| refusal.of(&leaf.view))?;
+        }
+        let path = self.find(0, Goal::Leaf)?;
+        self.learn(&path);
+        Ok(path)
+    }
+
+    /// Remembers the signatures of the intermediates that were verified for this path.
+    fn learn(&self, path: &Path) {
+        let Some(facts) = self.facts else { return };
+        for (at, index) in path.certificates.iter().enumerate().skip(1) {
+            let key = self.key_at(path, at + 1);
+            let verified =
+                self.signatures.iter().any(|(child, k, ok)| *ok && child == index && *k == key.der);
+            if verified {
+                facts.learn(&self.bag.certificates[*index].view, key);
+            }
+        }
+    }
+
+    /// The leaf is on every path, so that what is wrong with it alone is found before any search.
+    fn check_leaf_rules(&self) -> Result<(), Refusal> {
+        let found = findings(&self.bag.certificates[0], Place::Leaf, self.terms.rules);
+        found.into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// The proof of what [`Search::leaf_path`] found.
+    pub(crate) fn proof(&self, path: &Path) -> VerifiedPath<'a> {
+        let views =
+            path.certificates.iter().map(|index| self.bag.certificates[*index].view.clone());
+        let anchor = self.bag.anchors[path.anchor].certificate.view.clone();
+        VerifiedPath::assertion(views.collect(), anchor)
+    }
+
+    /// Every name that was asked for must be one of the leaf's; the common name never counts.
+    fn check_names(&self) -> Result<(), Refusal> {
+        let leaf = &self.bag.certificates[0];
+        for name in self.names {
+            if !name.can_match() {
+                let detail = Detail::Name(name.to_string());
+                return Err(Refusal::new(Rule::ReferenceNameInvalid, detail));
+            }
+            if !name.is_in(leaf.known.alt_names()) {
+                let detail = Detail::Name(name.to_string());
+                return Err(Refusal::new(Rule::NameMismatch, detail).of(&leaf.view));
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds a path from the certificate `target` to an anchor.
+    pub(crate) fn find(&mut self, target: usize, goal: Goal) -> Result<Path, Refusal> {
+        let first_attempt = self.attempts.len();
+        let certificate = &self.bag.certificates[target];
+        self.check_target(certificate, goal).map_err(|refusal| refusal.of(&certificate.view))?;
+        if goal == Goal::Leaf {
+            self.check_leaf_rules()?;
+        }
+        let mut nodes = vec![Node { certificate: target, below: None, length: 1 }];
+        let mut queue = VecDeque::from([0]);
+        while let Some(at) = queue.pop_front() {
+            self.budget.spend(Work::Steps, 1)?;
+            let below = chain(&nodes, at);
+            if let Err(refusal) = self.check_link(&below, goal) {
+                self.refuse(below, None, refusal)?;
+                continue;
+            }
+            if let Some(path) = self.try_anchors(&below, goal)? {
+                return Ok(path);
+            }
+            self.extend(&mut nodes, &mut queue, at, below)?;
+        }
+        let refusal = self.best_refusal(first_attempt, target);
+        if goal != Goal::Leaf {
+            // The search for a signer of status is no attempt at the leaf's path.
+            self.attempts.truncate(first_attempt);
+        }
+        Err(refusal)
+    }
+
+    fn check_target(&self, certificate: &Certificate<'a>, goal: Goal) -> Result<(), Refusal> {
+        match goal {
+            Goal::Leaf => checks::certificate(certificate, self.terms),
+            Goal::StatusIssuer { .. } => checks::certificate(certificate, &self.status_terms()),
+        }
+    }
+
+    /// The terms on which a signer of revocation status is trusted: the same time and rules, no
+    /// purpose and no policy (RFC 5280 6.3.3 (f)).
+    pub(crate) fn status_terms(&self) -> Terms {
+        Terms { at: self.terms.at, rules: self.terms.rules, ..Terms::default() }
+    }
+
+    /// Checks the topmost certificate of a partial path as the issuer of the one below.
+    fn check_link(&mut self, chain: &[usize], goal: Goal) -> Result<(), Refusal> {
+        let [.., below, top] = chain else { return Ok(()) };
+        let issuer = &self.bag.certificates[*top];
+        let check = || {
+            self.check_target(issuer, goal)?;
+            checks::issuer(issuer, self.intermediates_below(chain))
+        };
+        check().map_err(|refusal| refusal.of(&issuer.view))?;
+        if signature::inherits_parameters(&issuer.view.spki) {
+            // Its parameters come from above: verified when the path is complete.
+            return Ok(());
+        }
+        self.check_signature(*below, &issuer.view.spki, None)
+    }
+
+    /// How many certificates between the leaf and the top of `chain` count for a path length.
+    fn intermediates_below(&self, chain: &[usize]) -> usize {
+        let inner = chain.get(1..chain.len().saturating_sub(1)).unwrap_or(&[]);
+        self.count_not_self_issued(inner)
+    }
+
+    fn count_not_self_issued(&self, chain: &[usize]) -> usize {
+        chain.iter().filter(|index| !self.bag.certificates[**index].is_self_issued()).count()
+    }
+
+    /// Verifies the signature of a certificate by a key, once.
+    fn check_signature(
+        &mut self,
+        child: usize,
+        key: &SpkiRef<'a>,
+        inherited: Option<&SpkiRef<'a>>,
+    ) -> Result<(), Refusal> {
+        let view = &self.bag.certificates[child].view;
+        let known = self.signatures.iter().find(|(c, k, _)| *c == child && *k == key.der);
+        if let Some((_, _, valid)) = known {
+            return if *valid {
+                Ok(())
+            } else {
+                Err(Refusal::from(Rule::SignatureInvalid).of(view))
+            };
+        }
+        // The leaf's own signature is no fact: a leaf that was seen has a verdict.
+        if child != 0 && self.facts.is_some_and(|facts| facts.knows(view, key)) {
+            return Ok(());
+        }
+        let dsa = match self.terms.rules {
+            RuleSet::Pkix => Dsa::Verified,
+            _ => Dsa::Refused,
+        };
+        self.budget.spend(Work::Signatures, 1)?;
+        let algorithm = &view.signature_algorithm;
+        let result = signature::verify(algorithm, key, view.tbs, view.signature, dsa, inherited);
+        self.signatures.push((child, key.der, result.is_ok()));
+        result.map_err(|refusal| refusal.of(view))
+    }
+
+    /// Tries to end the path at each anchor that has the right name.
+    fn try_anchors(&mut self, chain: &[usize], goal: Goal) -> Result<Option<Path>, Refusal> {
+        let Some(top) = chain.last() else { return Ok(None) };
+        let bag = self.bag;
+        let issuer = &bag.certificates[*top].view.issuer;
+        self.budget.spend(Work::Names, bag.anchors.len())?;
+        for (index, anchor) in bag.anchors.iter().enumerate() {
+            let wanted = match goal {
+                Goal::Leaf => true,
+                Goal::StatusIssuer { anchor } => anchor == index,
+            };
+            if !wanted || !same_name(&anchor.name, issuer) {
+                continue;
+            }
+            let path = Path { certificates: chain.to_vec(), anchor: index };
+            match self.complete(&path, goal) {
+                Ok(()) => return Ok(Some(path)),
+                Err(refusal) => self.refuse(path.certificates, Some(index), refusal)?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Adds the partial paths that are one certificate longer.
+    fn extend(
+        &mut self,
+        nodes: &mut Vec<Node>,
+        queue: &mut VecDeque<usize>,
+        at: usize,
+        chain: Vec<usize>,
+    ) -> Result<(), Refusal> {
+        let length = nodes[at].length + 1;
+        let top = &self.bag.certificates[nodes[at].certificate].view;
+        if length > MAX_INTERMEDIATES + 1 {
+            let detail = Detail::Count { found: length - 1, limit: MAX_INTERMEDIATES };
+            let refusal = Refusal::new(Rule::DepthExceeded, detail).of(top);
+            return self.refuse(chain, None, refusal);
+        }
+        let candidates = self.candidates(&chain)?;
+        if candidates.is_empty() {
+            return self.refuse(chain, None, Refusal::from(Rule::NoIssuer).of(top));
+        }
+        for certificate in candidates {
+            queue.push_back(nodes.len());
+            nodes.push(Node { certificate, below: Some(at), length });
+        }
+        Ok(())
+    }
+
+    /// The certificates that may have issued the top of `chain`: by name, those with the right key
+    /// identifier first and those with another last. A name and key that the path holds already
+    /// would be a loop.
+    fn candidates(&mut self, chain: &[usize]) -> Result<Vec<usize>, Refusal> {
+        let Some(top) = chain.last() else { return Ok(Vec::new()) };
+        let bag = self.bag;
+        let child = &bag.certificates[*top];
+        let wanted = child.known.authority_key_id.and_then(|aki| aki.value.key_id);
+        self.budget.spend(Work::Names, bag.certificates.len())?;
+        let mut found: Vec<(u8, usize)> = Vec::new();
+        for (index, candidate) in bag.certificates.iter().enumerate() {
+            if !same_name(&candidate.view.subject, &child.view.issuer)
+                || chain.iter().any(|held| same_holder(&bag.certificates[*held], candidate))
+            {
+                continue;
+            }
+            let rank = match (wanted, candidate.known.subject_key_id.map(|ski| ski.value)) {
+                (Some(wanted), Some(held)) if wanted == held => 0,
+                (Some(_), Some(_)) => 2,
+                _ => 1,
+            };
+            found.push((rank, index));
+        }
+        found.sort_by_key(|(rank, index)| (*rank, *index));
+        Ok(found.into_iter().map(|(_, index)| index).collect())
+    }
+
+    /// Remembers a failed attempt; a spent budget ends the whole search.
+    fn refuse(
+        &mut self,
+        certificates: Vec<usize>,
+        anchor: Option<usize>,
+        refusal: Refusal,
+    ) -> Result<(), Refusal> {
+        if refusal.rule == Rule::BudgetExceeded {
+            return Err(refusal);
+        }
+        if self.attempts.len() < MAX_ATTEMPTS {
+            self.attempts.push(Attempt { certificates, anchor, refusal });
+        }
+        Ok(())
+    }
+
+    /// Of all failures since `first`, the one that says most: a path that reached an anchor before
+    /// one that did not, any rule before a wrong key, a wrong key before a missing issuer.
+    fn best_refusal(&self, first: usize, target: usize) -> Refusal {
+        let rank = |attempt: &&Attempt| {
+            let rule = match attempt.refusal.rule {
+                Rule::NoIssuer => 0,
+                Rule::SignatureInvalid => 1,
+                _ => 2,
+            };
+            (rule, attempt.anchor.is_some())
+        };
+        // Of equals the first is the shortest path, and `max_by_key` takes the last.
+        let best = self.attempts.get(first..).unwrap_or(&[]).iter().rev().max_by_key(rank);
+        let view = &self.bag.certificates[target].view;
+        best.map_or_else(|| Refusal::from(Rule::NoIssuer).of(view), |best| best.refusal.clone())
+    }
+
+    /// Everything that can be judged of a whole path only.
+    fn complete(&mut self, path: &Path, goal: Goal) -> Result<(), Refusal> {
+        let bag = self.bag;
+        let anchor = &bag.anchors[path.anchor];
+        self.check_anchor(path).map_err(|refusal| refusal.of(&anchor.certificate.view))?;
+        if let Some(top) = path.certificates.last() {
+            self.check_signature(*top, &anchor.spki, None)?;
+        }
+        self.check_inherited_signatures(path)?;
+        let leaf_terms = self.terms;
+        let status_terms = self.status_terms();
+        let terms = if goal == Goal::Leaf { leaf_terms } else { &status_terms };
+        self.check_depth(path, terms)?;
+        self.check_name_constraints(path)?;
+        let down: Vec<_> =
+            path.certificates.iter().rev().map(|index| &bag.certificates[*index]).collect();
+        policy::check(&down, &terms.policy, &mut self.budget)?;
+        self.check_rules(path)?;
+        if self.mtls.is_some() && goal == Goal::Leaf {
+            self.check_strength(path)?;
+        }
+        self.check_revocation(path)
+    }
+
+    /// What [`MtlsPolicy`] wants of every key and signature of the path.
+    fn check_strength(&self, path: &Path) -> Result<(), Refusal> {
+        for index in &path.certificates {
+            let certificate = &self.bag.certificates[*index];
+            if checks::has_weak_signature(certificate) {
+                return Err(Refusal::from(Rule::MtlsWeakSignature).of(&certificate.view));
+            }
+            MtlsPolicy::check_key(&certificate.view.spki)
+                .map_err(|refusal| refusal.of(&certificate.view))?;
+        }
+        let anchor = &self.bag.anchors[path.anchor];
+        MtlsPolicy::check_key(&anchor.spki).map_err(|r| r.of(&anchor.certificate.view))
+    }
+
+    fn check_anchor(&self, path: &Path) -> Result<(), Refusal> {
+        let anchor = &self.bag.anchors[path.anchor];
+        let unreadable = self.bag.unreadable_anchors.iter().find(|(i, _)| *i == path.anchor);
+        if !self.terms.rules.judges_anchors() {
+            let leaf = unreadable.is_none() && checks::declares_end_entity(anchor);
+            return if leaf { Err(Rule::AnchorNotCa.into()) } else { Ok(()) };
+        }
+        if let Some((_, error)) = unreadable {
+            return Err(Refusal::new(Rule::Malformed, Detail::Read(error.clone())));
+        }
+        let below = self.count_not_self_issued(&path.certificates[1..]);
+        checks::anchor(anchor, below, self.terms)
+    }
+
+    /// The signatures by DSA keys without parameters, which could not be verified earlier.
+    fn check_inherited_signatures(&mut self, path: &Path) -> Result<(), Refusal> {
+        for at in 1..path.certificates.len() {
+            let key = self.key_at(path, at);
+            if signature::inherits_parameters(key) {
+                let source = self.parameters_above(path, at);
+                self.check_signature(path.certificates[at - 1], key, source)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The key of a certificate of the path; past its end, the anchor's.
+    fn key_at(&self, path: &Path, at: usize) -> &'q SpkiRef<'a> {
+        let bag = self.bag;
+        match path.certificates.get(at) {
+            Some(index) => &bag.certificates[*index].view.spki,
+            None => &bag.anchors[path.anchor].spki,
+        }
+    }
+
+    /// The nearest DSA key above `at` that has parameters, if only DSA keys lie between (RFC 3279
+    /// 2.3.2).
+    pub(crate) fn parameters_above(&self, path: &Path, at: usize) -> Option<&'q SpkiRef<'a>> {
+        (at + 1..=path.certificates.len())
+            .map(|at| self.key_at(path, at))
+            .take_while(|spki| spki.algorithm.oid == oid::DSA)
+            .find(|spki| !signature::inherits_parameters(spki))
+    }
+
+    fn check_depth(&self, path: &Path, terms: &Terms) -> Result<(), Refusal> {
+        let found = self.count_not_self_issued(&path.certificates[1..]);
+        match terms.max_depth {
+            Some(limit) if found > limit => {
+                Err(Refusal::new(Rule::DepthExceeded, Detail::Count { found, limit }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// RFC 5280 6.1.3 (b), (c): from the anchor down; self-issued intermediates are exempt.
+    fn check_name_constraints(&mut self, path: &Path) -> Result<(), Refusal> {
+        let bag = self.bag;
+        let mut constraints = Constraints::default();
+        let anchor = &bag.anchors[path.anchor].certificate;
+        if self.terms.rules.judges_anchors()
+            && let Some(own) = anchor.known.name_constraints
+        {
+            constraints.add(own).map_err(|refusal| refusal.of(&anchor.view))?;
+        }
+        for (at, index) in path.certificates.iter().enumerate().rev() {
+            let certificate = &bag.certificates[*index];
+            let at_fault = |refusal: Refusal| refusal.of(&certificate.view);
+            if at == 0 || !certificate.is_self_issued() {
+                constraints.check(certificate, &mut self.budget).map_err(at_fault)?;
+            }
+            if let Some(own) = certificate.known.name_constraints.filter(|_| at > 0) {
+                constraints.add(own).map_err(at_fault)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rules for single certificates, of the certificates of this path only.
+    fn check_rules(&self, path: &Path) -> Result<(), Refusal> {
+        let found = self.findings_under(path, self.terms.rules);
+        found.into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// What a rule set finds in the certificates of a path, leaf first.
+    pub(crate) fn findings_under(&self, path: &Path, rules: RuleSet) -> Vec<Refusal> {
+        if rules == RuleSet::Pkix {
+            return Vec::new();
+        }
+        let places = path.certificates.iter().enumerate().map(|(at, index)| {
+            let place = if at == 0 { Place::Leaf } else { Place::Intermediate };
+            (&self.bag.certificates[*index], place)
+        });
+        let anchor = (&self.bag.anchors[path.anchor].certificate, Place::Anchor);
+        places
+            .chain([anchor])
+            .flat_map(|(certificate, place)| findings(certificate, place, rules))
+            .collect()
+    }
+}
+
+/// The same name and key: the same CA, whoever signed its certificate.
+fn same_holder(a: &Certificate<'_>, b: &Certificate<'_>) -> bool {
+    a.view.spki.der == b.view.spki.der && same_name(&a.view.subject, &b.view.subject)
+}
+
+/// The certificates of a partial path, the target first.
+fn chain(nodes: &[Node], at: usize) -> Vec<usize> {
+    let mut chain = Vec::with_capacity(nodes[at].length);
+    let mut next = Some(at);
+    while let Some(node) = next {
+        chain.push(nodes[node].certificate);
+        next = nodes[node].below;
+    }
+    chain.reverse();
+    chain
+}

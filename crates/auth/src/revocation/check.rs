@@ -1,0 +1,473 @@
+//! The status of each certificate of a path (RFC 5280 6.3.3).
+
+use rustmq_pki::read::{
+    CrlRef, DistributionPoint, DistributionPointName, GeneralName, GeneralNames,
+    IssuingDistributionPoint, KeyUsage, NameRef, ReasonFlags, RevocationReason, SpkiRef,
+};
+
+use super::{Crl, StatusPolicy, Unusable};
+use crate::budget::Work;
+use crate::certificate::Certificate;
+use crate::error::{Detail, Refusal, Rule};
+use crate::path::names::same_name;
+use crate::path::rules::RuleSet;
+use crate::path::search::{Goal, Path, Search};
+use crate::signature::Dsa;
+
+/// The deepest chain of signers of status whose own status is looked up: a CRL issuer's CRL issuer's
+/// and so on. Deployed hierarchies have one.
+const MAX_NESTING: usize = 8;
+
+/// A distribution point as 6.3.3 uses it: one of the certificate's, or the implicit one of its issuer.
+#[derive(Clone, Copy)]
+enum Point<'a> {
+    Stated(DistributionPoint<'a>),
+    Issuer,
+}
+
+impl<'a> Point<'a> {
+    fn crl_issuer(&self) -> Option<GeneralNames<'a>> {
+        match self {
+            Self::Stated(point) => point.crl_issuer,
+            Self::Issuer => None,
+        }
+    }
+
+    fn reasons(&self) -> ReasonFlags {
+        match self {
+            Self::Stated(point) => point.reasons.unwrap_or(ReasonFlags::ALL),
+            Self::Issuer => ReasonFlags::ALL,
+        }
+    }
+}
+
+/// What is known of one certificate so far.
+pub(super) struct Status {
+    covered: ReasonFlags,
+    revoked: Option<RevocationReason>,
+    pub(super) nearest: Unusable,
+}
+
+/// What one certificate's status is asked with.
+pub(super) struct Subject<'s> {
+    pub(super) certificate: &'s Certificate<'s>,
+    pub(super) path: &'s Path,
+    /// Where in the path it is, or would be: the next one is its issuer.
+    pub(super) at: usize,
+}
+
+impl Status {
+    pub(super) const fn open() -> Self {
+        Self { covered: ReasonFlags::NONE, revoked: None, nearest: Unusable::Absent }
+    }
+}
+
+impl<'a> Search<'_, 'a> {
+    /// Finds the status of every certificate of a path, from the anchor down.
+    pub(crate) fn check_revocation(&mut self, path: &Path) -> Result<(), Refusal> {
+        if self.revocation.policy == StatusPolicy::NotChecked {
+            return Ok(());
+        }
+        (0..path.certificates.len()).rev().try_for_each(|at| self.check_status(path, at))
+    }
+
+    fn check_status(&mut self, path: &Path, at: usize) -> Result<(), Refusal> {
+        let index = path.certificates[at];
+        let certificate = &self.bag.certificates[index];
+        if self.in_progress.contains(&index) {
+            // RFC 5280 does not say how a circle is to be broken; PKITS 4.14.30 holds it valid.
+            return match self.terms.rules {
+                RuleSet::Pkix => Ok(()),
+                _ => Err(unknown(Unusable::Circular).of(&certificate.view)),
+            };
+        }
+        if self.in_progress.len() >= MAX_NESTING {
+            return Err(unknown(Unusable::Circular).of(&certificate.view));
+        }
+        self.in_progress.push(index);
+        let result = self.status_of(&Subject { certificate, path, at });
+        self.in_progress.pop();
+        result.map_err(|refusal| match refusal.certificate {
+            Some(_) => refusal,
+            None => refusal.of(&certificate.view),
+        })
+    }
+
+    fn status_of(&mut self, subject: &Subject<'_>) -> Result<(), Refusal> {
+        let mut status = Status::open();
+        if self.ocsp_says_good(subject, &mut status)? {
+            return Ok(());
+        }
+        self.status_by_crl(subject, status)
+    }
+
+    /// What the CRLs say, after what an OCSP response left open.
+    pub(super) fn status_by_crl(
+        &mut self,
+        subject: &Subject<'_>,
+        mut status: Status,
+    ) -> Result<(), Refusal> {
+        let stated = subject.certificate.known.crl_distribution_points;
+        let stated = stated.into_iter().flat_map(|points| points.value).map(Point::Stated);
+        let revocation = self.revocation;
+        for point in stated.chain([Point::Issuer]) {
+            for crl in revocation.crls {
+                self.budget.spend(Work::Names, 1)?;
+                self.take_crl(subject, point, crl, &mut status)?;
+                if let Some(reason) = status.revoked {
+                    return Err(Refusal::new(Rule::Revoked, Detail::Revocation(reason)));
+                }
+                if status.covered == ReasonFlags::ALL {
+                    return Ok(());
+                }
+            }
+        }
+        let partly = status.covered != ReasonFlags::NONE;
+        Err(unknown(if partly { Unusable::ReasonsNotCovered } else { status.nearest }))
+    }
+
+    /// Steps (b) to (l) for one CRL. A CRL that does not help is no error; a spent budget is.
+    fn take_crl(
+        &mut self,
+        subject: &Subject<'_>,
+        point: Point<'_>,
+        crl: &Crl,
+        status: &mut Status,
+    ) -> Result<(), Refusal> {
+        let Some(view) = crl.view() else { return Ok(()) };
+        if !in_scope(subject.certificate, point, &view) {
+            return Ok(());
+        }
+        let scope = view.known.distribution_point.unwrap_or_default();
+        let reasons =
+            scope.only_some_reasons.unwrap_or(ReasonFlags::ALL).intersection(point.reasons());
+        if status.covered.contains(reasons) {
+            return Ok(());
+        }
+        if view.known.delta_base.is_some() {
+            status.nearest = Unusable::DeltaWithoutBase;
+            return Ok(());
+        }
+        if let Err(unusable) = self.check_crl(subject, crl, &view)? {
+            status.nearest = unusable;
+            return Ok(());
+        }
+        let certificate = &subject.certificate.view;
+        let found = match self.find_in_deltas(subject, crl, &view)? {
+            Some(RevocationReason::RemoveFromCrl) => None,
+            Some(reason) => Some(reason),
+            None => crl.find(&view.issuer, &certificate.issuer, certificate.serial.as_bytes()),
+        };
+        status.revoked = found.filter(|reason| *reason != RevocationReason::RemoveFromCrl);
+        status.covered = status.covered.union(reasons);
+        Ok(())
+    }
+
+    /// Whether the list may be used at all: its date, its extensions, its signer.
+    fn check_crl(
+        &mut self,
+        subject: &Subject<'_>,
+        crl: &Crl,
+        view: &CrlRef<'_>,
+    ) -> Result<Result<(), Unusable>, Refusal> {
+        if let Err(unusable) = self.check_form(crl, view) {
+            return Ok(Err(unusable));
+        }
+        self.check_signer(subject, crl, view)
+    }
+
+    fn check_form(&mut self, crl: &Crl, view: &CrlRef<'_>) -> Result<(), Unusable> {
+        let now = self.terms.at;
+        if view.this_update.at > now {
+            return Err(Unusable::NotYetValid(view.this_update.at));
+        }
+        let next_update = view.next_update.ok_or(Unusable::NoNextUpdate)?.at;
+        if next_update.plus_seconds(self.revocation.grace) < now {
+            return Err(Unusable::Expired(next_update));
+        }
+        self.grace_used |= next_update < now;
+        if crl.has_unknown_critical() {
+            return Err(Unusable::UnknownCriticalExtension);
+        }
+        let number_fits = view.known.number.is_some_and(|(_, critical)| !critical);
+        if !number_fits && self.terms.rules != RuleSet::Pkix {
+            return Err(Unusable::CrlNumber);
+        }
+        Ok(())
+    }
+
+    /// Steps (f) and (g): the key above the certificate in its own path, or another certificate of
+    /// the CRL's issuer that the same anchor vouches for.
+    fn check_signer(
+        &mut self,
+        subject: &Subject<'_>,
+        crl: &Crl,
+        view: &CrlRef<'_>,
+    ) -> Result<Result<(), Unusable>, Refusal> {
+        let bag = self.bag;
+        let (name, key, may_sign) = self.issuer_of(subject);
+        let parameters = self.parameters_above(subject.path, subject.at + 1);
+        if may_sign && same_name(&name, &view.issuer) && self.signed_by(crl, &key, parameters)? {
+            return Ok(Ok(()));
+        }
+        let anchor = &bag.anchors[subject.path.anchor];
+        let anchor_signs = !self.terms.rules.judges_anchors() || may_sign_crls(&anchor.certificate);
+        if anchor_signs
+            && same_name(&anchor.name, &view.issuer)
+            && self.signed_by(crl, &anchor.spki, None)?
+        {
+            return Ok(Ok(()));
+        }
+        let mut nearest = Unusable::Signature;
+        for (index, candidate) in bag.certificates.iter().enumerate() {
+            self.budget.spend(Work::Names, 1)?;
+            if !may_sign_crls(candidate)
+                || !same_name(&candidate.view.subject, &view.issuer)
+                || !self.signed_by(crl, &candidate.view.spki, None)?
+            {
+                continue;
+            }
+            match self.trust_signer(index, subject.path.anchor)? {
+                Ok(()) => return Ok(Ok(())),
+                Err(unusable) => nearest = unusable,
+            }
+        }
+        Ok(Err(nearest))
+    }
+
+    /// Whether a path leads from a signer of status to the anchor of the certificate in question.
+    pub(super) fn trust_signer(
+        &mut self,
+        index: usize,
+        anchor: usize,
+    ) -> Result<Result<(), Unusable>, Refusal> {
+        match self.find(index, Goal::StatusIssuer { anchor }) {
+            Ok(_) => Ok(Ok(())),
+            Err(refusal) if refusal.rule == Rule::BudgetExceeded => Err(refusal),
+            Err(Refusal { detail: Detail::Source(Unusable::Circular), .. }) => {
+                Ok(Err(Unusable::Circular))
+            }
+            Err(_) => Ok(Err(Unusable::Signature)),
+        }
+    }
+
+    /// Name and key of the issuer in the path, and whether it may sign CRLs.
+    pub(super) fn issuer_of(&self, subject: &Subject<'_>) -> (NameRef<'a>, SpkiRef<'a>, bool) {
+        match subject.path.certificates.get(subject.at + 1) {
+            Some(index) => {
+                let issuer = &self.bag.certificates[*index];
+                (issuer.view.subject, issuer.view.spki, may_sign_crls(issuer))
+            }
+            None => {
+                let anchor = &self.bag.anchors[subject.path.anchor];
+                let judged = self.terms.rules.judges_anchors();
+                (anchor.name, anchor.spki, !judged || may_sign_crls(&anchor.certificate))
+            }
+        }
+    }
+
+    fn signed_by(
+        &mut self,
+        crl: &Crl,
+        key: &SpkiRef<'a>,
+        parameters: Option<&SpkiRef<'a>>,
+    ) -> Result<bool, Refusal> {
+        if crl.is_verified_under(key) {
+            return Ok(true);
+        }
+        self.budget.spend(Work::Signatures, 1)?;
+        let dsa = match self.terms.rules {
+            RuleSet::Pkix => Dsa::Verified,
+            _ => Dsa::Refused,
+        };
+        Ok(crl.verify(key, dsa, parameters).is_ok())
+    }
+
+    /// Steps (c), (h) and (i): what the newest delta CRL to this base says of the certificate.
+    fn find_in_deltas(
+        &mut self,
+        subject: &Subject<'_>,
+        base: &Crl,
+        base_view: &CrlRef<'_>,
+    ) -> Result<Option<RevocationReason>, Refusal> {
+        let Some((base_number, _)) = base_view.known.number else { return Ok(None) };
+        let revocation = self.revocation;
+        let mut newest: Option<(&[u8], &Crl)> = None;
+        for delta in revocation.crls.iter().filter(|crl| !std::ptr::eq(*crl, base)) {
+            self.budget.spend(Work::Names, 1)?;
+            let Some(view) = delta.view() else { continue };
+            let (Some(needed), Some((number, _))) = (view.known.delta_base, view.known.number)
+            else {
+                continue;
+            };
+            let fits = number_order(needed.magnitude(), base_number.magnitude()).is_le()
+                && number_order(number.magnitude(), base_number.magnitude()).is_ge()
+                && same_scope(&view, base_view);
+            let newer =
+                newest.is_none_or(|(held, _)| number_order(number.magnitude(), held).is_gt());
+            if fits && newer && self.check_crl(subject, delta, &view)?.is_ok() {
+                newest = Some((delta_number(delta), delta));
+            }
+        }
+        let certificate = &subject.certificate.view;
+        Ok(newest.and_then(|(_, delta)| {
+            let signer = delta.view()?.issuer;
+            delta.find(&signer, &certificate.issuer, certificate.serial.as_bytes())
+        }))
+    }
+}
+
+fn delta_number(crl: &Crl) -> &[u8] {
+    crl.view().and_then(|view| view.known.number).map_or(&[], |(number, _)| number.magnitude())
+}
+
+fn unknown(unusable: Unusable) -> Refusal {
+    Refusal::new(Rule::RevocationUnknown, Detail::Source(unusable))
+}
+
+/// CRL numbers have up to 20 octets (RFC 5280 5.2.3) and are not negative.
+fn number_order(a: &[u8], b: &[u8]) -> std::cmp::Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+/// A delta CRL goes with a complete CRL of the same issuer, the same scope and the same key (6.3.3
+/// (c)).
+fn same_scope(delta: &CrlRef<'_>, base: &CrlRef<'_>) -> bool {
+    let extension = |crl: &CrlRef<'_>, oid: &[u8]| {
+        crl.extensions.find(oid).map_or(Vec::new(), |extension| extension.value.to_vec())
+    };
+    let same = |oid| extension(delta, oid) == extension(base, oid);
+    same_name(&delta.issuer, &base.issuer)
+        && same(rustmq_pki::oid::ISSUING_DISTRIBUTION_POINT)
+        && same(rustmq_pki::oid::AUTHORITY_KEY_IDENTIFIER)
+}
+
+/// Without keyUsage a key may be used for anything (RFC 5280 4.2.1.3).
+fn may_sign_crls(certificate: &Certificate<'_>) -> bool {
+    certificate.known.key_usage.is_none_or(|usage| usage.value.contains(KeyUsage::CRL_SIGN))
+}
+
+/// Step (b): whether the list is by the right issuer and covers the certificate at this point.
+fn in_scope(certificate: &Certificate<'_>, point: Point<'_>, crl: &CrlRef<'_>) -> bool {
+    let scope = crl.known.distribution_point.unwrap_or_default();
+    let right_issuer = match point.crl_issuer() {
+        Some(names) => scope.indirect && has_directory(names, &crl.issuer),
+        None => same_name(&crl.issuer, &certificate.view.issuer),
+    };
+    let excluded =
+        if certificate.known.is_ca() { scope.only_user_certs } else { scope.only_ca_certs };
+    right_issuer
+        && !excluded
+        && !scope.only_attribute_certs
+        && same_point(certificate, point, crl, &scope)
+}
+
+fn has_directory(names: GeneralNames<'_>, wanted: &NameRef<'_>) -> bool {
+    names
+        .iter()
+        .any(|name| matches!(name, GeneralName::Directory(name) if same_name(&name, wanted)))
+}
+
+/// Step (b) (2) (i): if the list names its distribution point, one of its names is one of the
+/// certificate's; without a name in the certificate, one of the CRL issuer's names.
+fn same_point(
+    certificate: &Certificate<'_>,
+    point: Point<'_>,
+    crl: &CrlRef<'_>,
+    scope: &IssuingDistributionPoint<'_>,
+) -> bool {
+    let Some(crl_name) = scope.name else { return true };
+    let crl_names = Names { name: crl_name, below: vec![crl.issuer] };
+    match point {
+        Point::Issuer => crl_names.has_directory(&certificate.view.issuer),
+        Point::Stated(stated) => match (stated.name, stated.crl_issuer) {
+            (Some(name), issuers) => {
+                let issuers = issuers.map_or_else(|| vec![certificate.view.issuer], directories);
+                crl_names.shares_one_with(&Names { name, below: issuers })
+            }
+            (None, Some(issuers)) => {
+                directories(issuers).iter().any(|issuer| crl_names.has_directory(issuer))
+            }
+            (None, None) => false,
+        },
+    }
+}
+
+fn directories<'a>(names: GeneralNames<'a>) -> Vec<NameRef<'a>> {
+    let directory = |name| match name {
+        GeneralName::Directory(name) => Some(name),
+        _ => None,
+    };
+    // More issuers than a handful name no distribution point that exists.
+    names.iter().filter_map(directory).take(8).collect()
+}
+
+/// The names of a distribution point; a relative one continues each of `below`.
+struct Names<'a> {
+    name: DistributionPointName<'a>,
+    below: Vec<NameRef<'a>>,
+}
+
+impl Names<'_> {
+    /// The full directory names that a relative name stands for.
+    fn relative(&self) -> Vec<Vec<u8>> {
+        let DistributionPointName::Relative(attributes) = self.name else { return Vec::new() };
+        let mut rdn = vec![rustmq_pki::der::tag::SET];
+        push_length(&mut rdn, attributes.contents().len());
+        rdn.extend(attributes.contents());
+        let full = |name: &NameRef<'_>| {
+            let contents = [name.rdns.contents(), &rdn].concat();
+            let mut der = vec![rustmq_pki::der::tag::SEQUENCE];
+            push_length(&mut der, contents.len());
+            der.extend(contents);
+            der
+        };
+        self.below.iter().map(full).collect()
+    }
+
+    fn has_directory(&self, wanted: &NameRef<'_>) -> bool {
+        match self.name {
+            DistributionPointName::Full(names) => has_directory(names, wanted),
+            DistributionPointName::Relative(_) => self
+                .relative()
+                .iter()
+                .any(|der| NameRef::from_der(der).is_ok_and(|name| same_name(&name, wanted))),
+        }
+    }
+
+    fn shares_one_with(&self, other: &Self) -> bool {
+        match (self.name, other.name) {
+            (DistributionPointName::Full(a), DistributionPointName::Full(b)) => {
+                a.iter().any(|a| b.iter().any(|b| same_general_name(&a, &b)))
+            }
+            (_, DistributionPointName::Relative(_)) => other
+                .relative()
+                .iter()
+                .any(|der| NameRef::from_der(der).is_ok_and(|name| self.has_directory(&name))),
+            (DistributionPointName::Relative(_), _) => other.shares_one_with(self),
+        }
+    }
+}
+
+/// The length octets of DER for a length below 64 KiB; longer names do not occur in a name that was
+/// read, and make one that cannot be.
+fn push_length(der: &mut Vec<u8>, length: usize) {
+    let [.., high, low] = length.to_be_bytes();
+    match length {
+        0..=0x7f => der.push(low),
+        0x80..=0xff => der.extend([0x81, low]),
+        _ => der.extend([0x82, high, low]),
+    }
+}
+
+fn same_general_name(a: &GeneralName<'_>, b: &GeneralName<'_>) -> bool {
+    match (a, b) {
+        (GeneralName::Directory(a), GeneralName::Directory(b)) => same_name(a, b),
+        (GeneralName::Uri(a), GeneralName::Uri(b)) => a == b,
+        (GeneralName::Dns(a), GeneralName::Dns(b)) => a.eq_ignore_ascii_case(b),
+        (GeneralName::Rfc822(a), GeneralName::Rfc822(b)) => a == b,
+        (GeneralName::Ip(a), GeneralName::Ip(b)) => a == b,
+        (GeneralName::RegisteredId(a), GeneralName::RegisteredId(b)) => a == b,
+        _ => false,
+    }
+}

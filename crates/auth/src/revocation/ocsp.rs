@@ -1,0 +1,224 @@
+//! OCSP responses, given by the caller or stapled by the peer (RFC 6960, RFC 9654).
+
+use aws_lc_rs::digest;
+use rustmq_pki::oid;
+use rustmq_pki::read::{
+    CertStatus, KeyUsage, OcspRef, ReadError, ResponderId, RevocationReason, SingleResponse,
+    SpkiRef,
+};
+
+use super::Unusable;
+use super::check::{Status, Subject};
+use crate::budget::Work;
+use crate::certificate::Certificate;
+use crate::error::{Detail, Refusal, Rule};
+use crate::path::names::same_name;
+use crate::path::search::Search;
+use crate::signature::{self, Dsa};
+
+/// An OCSP response that was read; its signature is verified when it is used.
+#[derive(Clone, Debug)]
+pub struct OcspResponse {
+    der: Box<[u8]>,
+}
+
+impl OcspResponse {
+    /// Reads an OCSPResponse, DER.
+    pub fn from_der(der: &[u8]) -> Result<Self, ReadError> {
+        OcspRef::read(der)?;
+        Ok(Self { der: Box::from(der) })
+    }
+
+    /// The response as it was given.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+}
+
+impl<'a> Search<'_, 'a> {
+    /// Whether an OCSP response says that the certificate is good; revoked refuses it, and whatever
+    /// else a response says leaves the question open.
+    pub(super) fn ocsp_says_good(
+        &mut self,
+        subject: &Subject<'_>,
+        status: &mut Status,
+    ) -> Result<bool, Refusal> {
+        for response in self.revocation.ocsp {
+            let Ok(view) = OcspRef::read(&response.der) else { continue };
+            let Some(single) = self.find_single(subject, &view)? else { continue };
+            match self.judge(subject, &view, &single)? {
+                Ok(CertStatus::Good) => return Ok(true),
+                Ok(CertStatus::Revoked { reason, .. }) => {
+                    let reason = reason.unwrap_or(RevocationReason::Unspecified);
+                    return Err(Refusal::new(Rule::Revoked, Detail::Revocation(reason)));
+                }
+                Ok(CertStatus::Unknown) => status.nearest = Unusable::UnknownToResponder,
+                Err(unusable) => status.nearest = unusable,
+            }
+        }
+        Ok(false)
+    }
+
+    /// The single response for the certificate: its serial number, and the hashes of its issuer.
+    fn find_single<'r>(
+        &mut self,
+        subject: &Subject<'_>,
+        view: &OcspRef<'r>,
+    ) -> Result<Option<SingleResponse<'r>>, Refusal> {
+        let (_, key, _) = self.issuer_of(subject);
+        let certificate = &subject.certificate.view;
+        for single in view.responses {
+            self.budget.spend(Work::Names, 1)?;
+            let same = single.serial == certificate.serial
+                && hash_is(&single, certificate.issuer.der, single.issuer_name_hash)
+                && hash_is(&single, key.key, single.issuer_key_hash);
+            if same {
+                return Ok(Some(single));
+            }
+        }
+        Ok(None)
+    }
+
+    fn judge(
+        &mut self,
+        subject: &Subject<'_>,
+        view: &OcspRef<'_>,
+        single: &SingleResponse<'_>,
+    ) -> Result<Result<CertStatus, Unusable>, Refusal> {
+        if let Err(unusable) = self.check_response(view, single) {
+            return Ok(Err(unusable));
+        }
+        Ok(self.check_responder(subject, view)?.map(|()| single.status))
+    }
+
+    fn check_response(
+        &mut self,
+        view: &OcspRef<'_>,
+        single: &SingleResponse<'_>,
+    ) -> Result<(), Unusable> {
+        let now = self.terms.at;
+        if single.this_update > now || view.produced_at > now {
+            return Err(Unusable::NotYetValid(single.this_update));
+        }
+        let next_update = single.next_update.ok_or(Unusable::NoNextUpdate)?;
+        if next_update.plus_seconds(self.revocation.grace) < now {
+            return Err(Unusable::Expired(next_update));
+        }
+        let unknown = |e: rustmq_pki::read::Extension<'_>| e.critical && e.oid != oid::OCSP_NONCE;
+        if single.has_critical_extension || view.extensions.iter().any(unknown) {
+            return Err(Unusable::UnknownCriticalExtension);
+        }
+        if self.revocation.nonce.is_some_and(|nonce| !repeats(view, nonce)) {
+            return Err(Unusable::Nonce);
+        }
+        self.grace_used |= next_update < now;
+        Ok(())
+    }
+
+    /// RFC 6960 4.2.2.2: the CA itself, or a responder to which the same CA issued a certificate
+    /// with id-kp-OCSPSigning.
+    fn check_responder(
+        &mut self,
+        subject: &Subject<'_>,
+        view: &OcspRef<'_>,
+    ) -> Result<Result<(), Unusable>, Refusal> {
+        let (name, key, _) = self.issuer_of(subject);
+        let by_issuer = match view.responder {
+            ResponderId::Name(responder) => same_name(&responder, &name),
+            ResponderId::KeyHash(hash) => is_key_hash(&key, hash),
+        };
+        if by_issuer && self.signs(view, &key)? {
+            return Ok(Ok(()));
+        }
+        for responder in view.certificates() {
+            self.budget.spend(Work::Names, 1)?;
+            let Ok(known) = responder.extensions.known() else { continue };
+            let responder = Certificate { view: responder, known };
+            let named = match view.responder {
+                ResponderId::Name(name) => same_name(&name, &responder.view.subject),
+                ResponderId::KeyHash(hash) => is_key_hash(&responder.view.spki, hash),
+            };
+            if named
+                && self.is_delegate(subject, &responder)?
+                && self.signs(view, &responder.view.spki)?
+            {
+                return self.check_delegate_status(subject, &responder);
+            }
+        }
+        Ok(Err(Unusable::Signature))
+    }
+
+    fn signs(&mut self, view: &OcspRef<'_>, key: &SpkiRef<'_>) -> Result<bool, Refusal> {
+        self.budget.spend(Work::Signatures, 1)?;
+        let algorithm = &view.signature_algorithm;
+        Ok(signature::verify(algorithm, key, view.tbs, view.signature, Dsa::Refused, None).is_ok())
+    }
+
+    /// Whether the CA of the certificate in question issued this one, directly, for OCSP.
+    fn is_delegate(
+        &mut self,
+        subject: &Subject<'_>,
+        responder: &Certificate<'_>,
+    ) -> Result<bool, Refusal> {
+        let view = &responder.view;
+        let (name, key, _) = self.issuer_of(subject);
+        let purpose = responder
+            .known
+            .extended_key_usage
+            .is_some_and(|usage| usage.value.iter().any(|purpose| purpose == oid::OCSP_SIGNING));
+        let usage = responder
+            .known
+            .key_usage
+            .is_none_or(|usage| usage.value.contains(KeyUsage::DIGITAL_SIGNATURE));
+        let plain = responder.known.unknown_critical.is_none()
+            && view.signature_algorithm == view.tbs_signature_algorithm
+            && view.validity.contains(self.terms.at);
+        if !purpose || !usage || !plain || !same_name(&view.issuer, &name) {
+            return Ok(false);
+        }
+        self.budget.spend(Work::Signatures, 1)?;
+        let algorithm = &view.signature_algorithm;
+        let signature = view.signature;
+        Ok(signature::verify(algorithm, &key, view.tbs, signature, Dsa::Refused, None).is_ok())
+    }
+
+    /// RFC 6960 4.2.2.2.1: id-pkix-ocsp-nocheck, or a CRL that says that the responder is good.
+    fn check_delegate_status(
+        &mut self,
+        subject: &Subject<'_>,
+        responder: &Certificate<'_>,
+    ) -> Result<Result<(), Unusable>, Refusal> {
+        if responder.known.ocsp_no_check.is_some() {
+            return Ok(Ok(()));
+        }
+        let asked = Subject { certificate: responder, path: subject.path, at: subject.at };
+        match self.status_by_crl(&asked, Status::open()) {
+            Ok(()) => Ok(Ok(())),
+            Err(refusal) if refusal.rule == Rule::BudgetExceeded => Err(refusal),
+            Err(_) => Ok(Err(Unusable::Signature)),
+        }
+    }
+}
+
+/// The nonce is an OCTET STRING within the extension's value.
+fn repeats(view: &OcspRef<'_>, nonce: &[u8]) -> bool {
+    let value = view.nonce().map(rustmq_pki::der::Reader::new);
+    value.is_some_and(|mut reader| reader.octet_string().is_ok_and(|found| found == nonce))
+}
+
+fn is_key_hash(key: &SpkiRef<'_>, hash: &[u8]) -> bool {
+    digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, key.key).as_ref() == hash
+}
+
+/// SHA-1 is the identifier's hash in most responses; nothing hangs on its collisions, because the
+/// serial number and the signature are compared too.
+fn hash_is(single: &SingleResponse<'_>, data: &[u8], hash: &[u8]) -> bool {
+    let algorithm = match single.hash.oid.as_bytes() {
+        oid::SHA1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+        oid::SHA256 => &digest::SHA256,
+        oid::SHA384 => &digest::SHA384,
+        oid::SHA512 => &digest::SHA512,
+        _ => return false,
+    };
+    digest::digest(algorithm, data).as_ref() == hash
+}

@@ -1,0 +1,170 @@
+//! A compact set of revoked serial numbers.
+
+use std::hash::{BuildHasher, RandomState};
+
+use rustmq_pki::read::RevocationReason;
+
+/// The octets of a serial number that RFC 5280 4.1.2.2 allows.
+const SERIAL: usize = 20;
+
+/// An entry: the magnitude, right-aligned, and an octet with the reason and the sign.
+const ENTRY: usize = SERIAL + 1;
+
+/// How many entries share a slot of the index, on average.
+const PER_SLOT: usize = 2;
+
+/// Revoked serial numbers and why: 23 octets each, found by one probe of the index and a short scan.
+///
+/// Entries are sorted by a keyed hash, so that nobody can choose serial numbers that collide.
+#[derive(Clone, Debug)]
+pub struct SerialSet {
+    entries: Box<[[u8; ENTRY]]>,
+    /// Where the entries of a slot begin; one more than there are slots.
+    index: Box<[u32]>,
+    /// Serial numbers of more than 20 octets, which no conforming CA issues; sorted.
+    longer: Vec<(Box<[u8]>, RevocationReason)>,
+    hasher: RandomState,
+}
+
+impl SerialSet {
+    /// Makes a set of the octets of serial numbers, as encoded, and reasons. Of two entries for one
+    /// serial number the last counts.
+    pub fn new<'a>(revoked: impl IntoIterator<Item = (&'a [u8], RevocationReason)>) -> Self {
+        let hasher = RandomState::new();
+        let (mut entries, mut longer) = (Vec::new(), Vec::new());
+        for (serial, reason) in revoked {
+            match pack(serial, reason) {
+                Some(entry) => entries.push(entry),
+                None => longer.push((Box::from(serial), reason)),
+            }
+        }
+        longer.sort_by(|a: &(Box<[u8]>, _), b| a.0.cmp(&b.0));
+        let slots = (entries.len() / PER_SLOT).max(1);
+        // A stable sort keeps the order of the list among entries of one serial number.
+        entries.sort_by_cached_key(|entry| slot(&hasher, entry, slots));
+        let index = build_index(&hasher, &entries, slots);
+        Self { entries: entries.into(), index, longer, hasher }
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len() + self.longer.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The octets that the entries and their index take.
+    pub fn size(&self) -> usize {
+        self.entries.len() * ENTRY + self.index.len() * size_of::<u32>()
+    }
+
+    /// Why the serial number, as encoded, was revoked, if it was.
+    pub fn find(&self, serial: &[u8]) -> Option<RevocationReason> {
+        let Some(wanted) = pack(serial, RevocationReason::Unspecified) else {
+            let at = self.longer.partition_point(|(held, _)| **held <= *serial);
+            let (held, reason) = self.longer.get(at.checked_sub(1)?)?;
+            return (**held == *serial).then_some(*reason);
+        };
+        let slots = self.index.len() - 1;
+        let slot = slot(&self.hasher, &wanted, slots);
+        let range = self.index[slot] as usize..self.index[slot + 1] as usize;
+        let entries = self.entries.get(range)?;
+        let found = entries.iter().rev().find(|entry| same_serial(entry, &wanted))?;
+        RevocationReason::from_code(found[SERIAL] & 0x0f)
+    }
+}
+
+/// The serial number in 20 octets and its sign beside the reason; `None` if it is longer.
+fn pack(serial: &[u8], reason: RevocationReason) -> Option<[u8; ENTRY]> {
+    let negative = serial.first().is_some_and(|first| first & 0x80 != 0);
+    let magnitude = match serial {
+        [0, rest @ ..] => rest,
+        all => all,
+    };
+    let mut entry = [if negative { 0xff } else { 0 }; ENTRY];
+    entry[SERIAL.checked_sub(magnitude.len())?..SERIAL].copy_from_slice(magnitude);
+    entry[SERIAL] = reason.code() | if negative { 0x80 } else { 0 };
+    Some(entry)
+}
+
+fn same_serial(a: &[u8; ENTRY], b: &[u8; ENTRY]) -> bool {
+    a[..SERIAL] == b[..SERIAL] && a[SERIAL] & 0x80 == b[SERIAL] & 0x80
+}
+
+fn slot(hasher: &RandomState, entry: &[u8; ENTRY], slots: usize) -> usize {
+    let hash = hasher.hash_one(&entry[..SERIAL]);
+    // The high half of a product maps a hash to a slot without a division.
+    let product = u128::from(hash) * slots as u128;
+    usize::try_from(product >> 64).unwrap_or(0)
+}
+
+fn build_index(hasher: &RandomState, entries: &[[u8; ENTRY]], slots: usize) -> Box<[u32]> {
+    let mut index = vec![0_u32; slots + 1];
+    for entry in entries {
+        index[slot(hasher, entry, slots) + 1] += 1;
+    }
+    for at in 1..index.len() {
+        index[at] += index[at - 1];
+    }
+    index.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    const REASON: RevocationReason = RevocationReason::KeyCompromise;
+
+    #[test]
+    fn sign_and_length_distinguish() {
+        let long = [1_u8; 21];
+        let set = SerialSet::new([(&[0x00, 0xff][..], REASON), (&[0x05], REASON), (&long, REASON)]);
+        assert_eq!(set.find(&[0x00, 0xff]), Some(REASON));
+        assert_eq!(set.find(&[0xff]), None, "minus one is not 255");
+        assert_eq!(set.find(&[5]), Some(REASON));
+        assert_eq!(set.find(&long), Some(REASON));
+        assert_eq!(set.find(&[1; 22]), None);
+        assert_eq!(set.len(), 3);
+        assert!(SerialSet::new([]).find(&[1]).is_none());
+    }
+
+    #[test]
+    fn the_size_of_an_entry() {
+        let serials: Vec<[u8; 17]> = (0_u32..10_000)
+            .map(|number| {
+                let mut serial = [0x11; 17];
+                serial[..4].copy_from_slice(&(number | 1 << 30).to_be_bytes());
+                serial
+            })
+            .collect();
+        let set = SerialSet::new(serials.iter().map(|serial| (&serial[..], REASON)));
+        assert!(set.size() <= 24 * set.len(), "{} octets", set.size());
+        assert!(serials.iter().all(|serial| set.find(serial) == Some(REASON)));
+    }
+
+    proptest! {
+        #[test]
+        fn finds_what_a_map_finds(
+            revoked in prop::collection::vec((prop::collection::vec(any::<u8>(), 1..23), 0_u8..7), 0..50),
+            other in prop::collection::vec(any::<u8>(), 1..23)
+        ) {
+            // Shortest form, as every serial number that the reader hands out is.
+            let shortest = |serial: &[u8]| rustmq_pki::der::Integer::from_contents(serial).is_ok();
+            let revoked: Vec<_> = revoked.into_iter().filter(|(serial, _)| shortest(serial)).collect();
+            let reason = |code: u8| RevocationReason::from_code(code).unwrap();
+            let set = SerialSet::new(revoked.iter().map(|(s, code)| (&s[..], reason(*code))));
+            let map: HashMap<_, _> = revoked.iter().map(|(s, code)| (s.clone(), *code)).collect();
+            for serial in revoked.iter().map(|(serial, _)| serial).chain([&other]) {
+                if shortest(serial) {
+                    let expected = map.get(serial).map(|code| reason(*code));
+                    prop_assert_eq!(set.find(serial), expected);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Verification of a signature by a SubjectPublicKeyInfo.
+
+use aws_lc_rs::{digest, signature as lc};
+use dsa::signature::hazmat::PrehashVerifier;
+use rustmq_pki::der::Reader;
+use rustmq_pki::oid;
+use rustmq_pki::read::{AlgorithmRef, SpkiRef};
+
+use crate::error::{Detail, Refusal, Rule};
+
+/// Whether id-dsa-with-sha1 is verified. NIST's PKITS has two valid paths with it; nothing that is
+/// issued today does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dsa {
+    /// It is refused.
+    Refused,
+    /// It is verified, with these inherited parameters if the key has none (RFC 3279 2.3.2).
+    Verified,
+}
+
+/// The kinds of RSA and EC verification, by signature algorithm.
+fn algorithm(
+    algorithm: &AlgorithmRef<'_>,
+    spki: &SpkiRef<'_>,
+) -> Option<&'static dyn lc::VerificationAlgorithm> {
+    let key = spki.algorithm.oid;
+    match algorithm.oid.as_bytes() {
+        oid::SHA256_WITH_RSA | oid::SHA384_WITH_RSA | oid::SHA512_WITH_RSA
+            if key == oid::RSA_ENCRYPTION && null_or_absent(algorithm) =>
+        {
+            rsa_pkcs1(algorithm.oid.as_bytes())
+        }
+        oid::RSASSA_PSS if key == oid::RSA_ENCRYPTION || key == oid::RSASSA_PSS => {
+            rsa_pss(algorithm)
+        }
+        oid::ECDSA_WITH_SHA256 | oid::ECDSA_WITH_SHA384 | oid::ECDSA_WITH_SHA512
+            if key == oid::EC_PUBLIC_KEY && algorithm.parameters.is_none() =>
+        {
+            ecdsa(algorithm.oid.as_bytes(), named_curve(spki)?)
+        }
+        same if key == same && bare(algorithm) && bare(&spki.algorithm) => bare_algorithm(same),
+        _ => None,
+    }
+}
+
+fn bare(algorithm: &AlgorithmRef<'_>) -> bool {
+    algorithm.parameters.is_none()
+}
+
+fn null_or_absent(algorithm: &AlgorithmRef<'_>) -> bool {
+    algorithm.parameters.is_none_or(|parameters| parameters.whole == [0x05, 0x00])
+}
+
+/// RSA keys of 1024 bits verify with SHA-256 and SHA-512: how large a key must be is a rule of its
+/// own, which names the key.
+fn rsa_pkcs1(hash: &[u8]) -> Option<&'static dyn lc::VerificationAlgorithm> {
+    Some(match hash {
+        oid::SHA256_WITH_RSA => &lc::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
+        oid::SHA384_WITH_RSA => &lc::RSA_PKCS1_2048_8192_SHA384,
+        oid::SHA512_WITH_RSA => &lc::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+        _ => return None,
+    })
+}
+
+fn ecdsa(hash: &[u8], curve: &[u8]) -> Option<&'static dyn lc::VerificationAlgorithm> {
+    Some(match (curve, hash) {
+        (oid::SECP256R1, oid::ECDSA_WITH_SHA256) => &lc::ECDSA_P256_SHA256_ASN1,
+        (oid::SECP256R1, oid::ECDSA_WITH_SHA384) => &lc::ECDSA_P256_SHA384_ASN1,
+        (oid::SECP256R1, oid::ECDSA_WITH_SHA512) => &lc::ECDSA_P256_SHA512_ASN1,
+        (oid::SECP384R1, oid::ECDSA_WITH_SHA256) => &lc::ECDSA_P384_SHA256_ASN1,
+        (oid::SECP384R1, oid::ECDSA_WITH_SHA384) => &lc::ECDSA_P384_SHA384_ASN1,
+        (oid::SECP384R1, oid::ECDSA_WITH_SHA512) => &lc::ECDSA_P384_SHA512_ASN1,
+        (oid::SECP521R1, oid::ECDSA_WITH_SHA256) => &lc::ECDSA_P521_SHA256_ASN1,
+        (oid::SECP521R1, oid::ECDSA_WITH_SHA384) => &lc::ECDSA_P521_SHA384_ASN1,
+        (oid::SECP521R1, oid::ECDSA_WITH_SHA512) => &lc::ECDSA_P521_SHA512_ASN1,
+        _ => return None,
+    })
+}
+
+/// Algorithms whose identifier stands for key and signature alike (RFC 8410, RFC 9881).
+fn bare_algorithm(algorithm: &[u8]) -> Option<&'static dyn lc::VerificationAlgorithm> {
+    Some(match algorithm {
+        oid::ED25519 => &lc::ED25519,
+        oid::ML_DSA_44 => &lc::ML_DSA_44,
+        oid::ML_DSA_65 => &lc::ML_DSA_65,
+        oid::ML_DSA_87 => &lc::ML_DSA_87,
+        _ => return None,
+    })
+}
+
+/// The curve of an EC key; `None` where it is given by explicit parameters (RFC 5480 2.1.1 forbids).
+pub(crate) fn named_curve<'a>(spki: &SpkiRef<'a>) -> Option<&'a [u8]> {
+    let parameters = spki.algorithm.parameters?;
+    (parameters.tag == rustmq_pki::der::tag::OID).then_some(parameters.contents)
+}
+
+/// RFC 4055 3.1, in the only form that is used: one hash for both, the salt as long as it.
+fn rsa_pss(algorithm: &AlgorithmRef<'_>) -> Option<&'static dyn lc::VerificationAlgorithm> {
+    let (hash, salt) = pss_parameters(algorithm)?;
+    Some(match (hash, salt) {
+        (oid::SHA256, 32) => &lc::RSA_PSS_2048_8192_SHA256,
+        (oid::SHA384, 48) => &lc::RSA_PSS_2048_8192_SHA384,
+        (oid::SHA512, 64) => &lc::RSA_PSS_2048_8192_SHA512,
+        _ => return None,
+    })
+}
+
+fn pss_parameters<'a>(algorithm: &AlgorithmRef<'a>) -> Option<(&'a [u8], u64)> {
+    let mut outer = Reader::new(algorithm.parameters?.whole);
+    let mut fields = outer.sequence().ok()?;
+    let mut hash = fields.optional_nested(0xa0).ok()??;
+    let hash = hash_identifier(&mut hash)?;
+    let mut mask = fields.optional_nested(0xa1).ok()??.sequence().ok()?;
+    if mask.oid().ok()? != oid::MGF1 || hash_identifier(&mut mask)? != hash {
+        return None;
+    }
+    let salt = fields.optional_nested(0xa2).ok()??.integer().ok()?.to_u64()?;
+    fields.finish().ok()?;
+    Some((hash, salt))
+}
+
+fn hash_identifier<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
+    let mut fields = reader.sequence().ok()?;
+    let hash = fields.oid().ok()?.as_bytes();
+    if !fields.is_empty() {
+        fields.null().ok()?;
+    }
+    (fields.is_empty() && reader.is_empty()).then_some(hash)
+}
+
+/// Whether the algorithm uses a hash for which collisions are known.
+pub(crate) fn is_weak(algorithm: &AlgorithmRef<'_>) -> bool {
+    matches!(
+        algorithm.oid.as_bytes(),
+        oid::MD2_WITH_RSA
+            | oid::MD5_WITH_RSA
+            | oid::SHA1_WITH_RSA
+            | oid::ECDSA_WITH_SHA1
+            | oid::DSA_WITH_SHA1
+    )
+}
+
+/// Verifies `signature` over `message` with the key `spki`. A DSA key without parameters takes
+/// those of `inherited`, the key that issued its certificate (RFC 3279 2.3.2).
+pub(crate) fn verify(
+    algorithm_id: &AlgorithmRef<'_>,
+    spki: &SpkiRef<'_>,
+    message: &[u8],
+    signature: &[u8],
+    dsa: Dsa,
+    inherited: Option<&SpkiRef<'_>>,
+) -> Result<(), Refusal> {
+    if algorithm_id.oid == oid::DSA_WITH_SHA1 && dsa == Dsa::Verified {
+        return verify_dsa(spki, message, signature, inherited)
+            .ok_or(Refusal::from(Rule::SignatureInvalid));
+    }
+    let unsupported = || {
+        let weak = is_weak(algorithm_id);
+        let rule =
+            if weak { Rule::SignatureAlgorithmWeak } else { Rule::SignatureAlgorithmUnsupported };
+        Refusal::new(rule, Detail::Oid(algorithm_id.oid.to_string()))
+    };
+    let algorithm = algorithm(algorithm_id, spki).ok_or_else(unsupported)?;
+    lc::UnparsedPublicKey::new(algorithm, spki.key)
+        .verify(message, signature)
+        .map_err(|_| Rule::SignatureInvalid.into())
+}
+
+/// Whether a DSA key leaves its parameters to the certificate that signed its own.
+pub(crate) fn inherits_parameters(spki: &SpkiRef<'_>) -> bool {
+    spki.algorithm.oid == oid::DSA
+        && spki.algorithm.parameters.is_none_or(|parameters| parameters.whole == [0x05, 0x00])
+}
+
+/// The largest DSA modulus, in octets: FIPS 186-4 has none above 3072 bits.
+const DSA_MODULUS: usize = 384;
+
+fn verify_dsa(
+    spki: &SpkiRef<'_>,
+    message: &[u8],
+    signature: &[u8],
+    inherited: Option<&SpkiRef<'_>>,
+) -> Option<()> {
+    let source = if inherits_parameters(spki) { inherited? } else { spki };
+    if spki.algorithm.oid != oid::DSA || source.algorithm.oid != oid::DSA {
+        return None;
+    }
+    let mut parameters = Reader::new(source.algorithm.parameters?.contents);
+    let (p, q, g) = (uint(&mut parameters)?, uint(&mut parameters)?, uint(&mut parameters)?);
+    let y = uint(&mut Reader::new(spki.key))?;
+    let components = dsa::Components::from_components(p, q, g).ok()?;
+    let key = dsa::VerifyingKey::from_components(components, y).ok()?;
+    let mut pair = Reader::new(signature).sequence().ok()?;
+    let signature = dsa::Signature::from_components(uint(&mut pair)?, uint(&mut pair)?)?;
+    let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, message);
+    key.verify_prehash(hash.as_ref(), &signature).ok()
+}
+
+fn uint(reader: &mut Reader<'_>) -> Option<dsa::BoxedUint> {
+    let value = reader.integer().ok()?;
+    if value.is_negative() || value.magnitude().len() > DSA_MODULUS {
+        return None;
+    }
+    Some(dsa::BoxedUint::from_be_slice_vartime(value.magnitude()))
+}
