@@ -3,7 +3,7 @@
 use super::{Focus, Making};
 use crate::case::{Purpose, Question, Reference};
 use crate::random::Random;
-use crate::world::{Constraint, Dn, Eku, Policies, San};
+use crate::world::{Cert, Constraint, Dn, Eku, Policies, San};
 
 const HOSTS: [&str; 8] = [
     "acme.test",
@@ -149,6 +149,10 @@ fn policies(making: &mut Making, question: &mut Question) {
             extensions(random, leaf)
         };
     }
+    let mapped = making.line.len() > 4 && random.chance(12);
+    if mapped {
+        mapped_under_any(&mut making.line);
+    }
     let wanted = &mut question.policy;
     if random.chance(40) {
         wanted.policies = (0..=random.below(2)).map(|_| policy(random)).collect();
@@ -156,6 +160,20 @@ fn policies(making: &mut Making, question: &mut Question) {
     wanted.require_explicit = random.chance(50);
     wanted.inhibit_mapping = random.chance(10);
     wanted.inhibit_any = random.chance(10);
+    if mapped && random.chance(40) {
+        wanted.inhibit_any = true;
+        making.line[3].policies.policies = vec![3];
+    }
+}
+
+/// A policy that is mapped where it stands by anyPolicy only, and met by anyPolicy only: too rare to
+/// be left to chance.
+fn mapped_under_any(line: &mut [Cert]) {
+    let of = |policies: &[u8]| Policies { policies: policies.to_vec(), ..Policies::default() };
+    line[1].policies = of(&[1]);
+    line[2].policies = Policies { mappings: vec![(1, 3)], ..of(&[0]) };
+    line[3].policies = of(&[0]);
+    line[4].policies = of(&[3]);
 }
 
 /// 1 more often than the others, so that paths have something in common.
