@@ -5,6 +5,8 @@
 //! constraints in the shape of the public suite of that name. `bad_input`: what must be refused, with
 //! the reason.
 
+mod bad_input;
+mod bettertls;
 mod case;
 mod dialect;
 mod differential;
