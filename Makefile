@@ -18,7 +18,7 @@ test:
 
 bench:
 	@scripts/setup.sh build
-	cargo bench --locked --package rustmq-bench
+	cargo run --release --locked --quiet --package rustmq-bench
 
 fmt:
 	cargo fmt --all

@@ -42,6 +42,9 @@ check_dependencies() {
 }
 
 run_tests() {
+    # One build for all, the program that the judges' tests run included.
+    step cargo build --locked --workspace --bins --tests
+    export RUSTMQ_ADMIN=${CARGO_TARGET_DIR:-$PWD/target}/debug/rustmq-admin
     if command -v cargo-nextest >/dev/null; then
         # A person wants the first failure at once, a machine's report all of them.
         step cargo nextest run --locked --workspace ${CI:+--no-fail-fast}

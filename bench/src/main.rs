@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "the table is the program's output")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot do its work must stop")]
 
+mod authority;
 mod in_memory;
 mod measure;
 
@@ -13,7 +14,8 @@ use measure::Table;
 
 fn main() {
     let mut table = Table::default();
-    in_memory::run(&mut table);
+    let raw = in_memory::run(&mut table);
+    authority::run(&mut table, raw);
     println!("{table}");
     if table.has_failed() {
         std::process::exit(1);

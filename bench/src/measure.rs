@@ -36,6 +36,8 @@ fn median(mut times: Vec<f64>) -> f64 {
 pub(crate) enum Target {
     /// The ratio must not be smaller.
     AtLeast(f64),
+    /// The ratio must not be larger.
+    AtMost(f64),
     /// There is no target: the figure is there to compare with.
     Peer,
 }
@@ -70,6 +72,7 @@ impl Row {
     fn holds(&self) -> bool {
         match self.target {
             Target::AtLeast(limit) => self.ratio >= limit,
+            Target::AtMost(limit) => self.ratio <= limit,
             Target::Peer => true,
         }
     }
@@ -81,6 +84,7 @@ impl fmt::Display for Table {
         for row in &self.rows {
             let target = match row.target {
                 Target::AtLeast(limit) => format!(">= {limit:.2}"),
+                Target::AtMost(limit) => format!("<= {limit:.2}"),
                 Target::Peer => "peer".to_owned(),
             };
             let missed = if row.holds() { "" } else { "  MISSED" };

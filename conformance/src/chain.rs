@@ -54,16 +54,19 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Reads `OK` or `REFUSED: reason`, the answer of the judges in `judges/`.
+    /// Reads one line for each chain, `OK` or `REFUSED: reason`: the answer of the judges in `judges/`.
     ///
     /// # Panics
     /// On anything else: a judge that crashed gave no verdict.
-    pub(crate) fn from_answer(answer: &str) -> Self {
-        match answer.trim().split_once("REFUSED:") {
+    pub(crate) fn from_answer(answer: &str, chains: usize) -> Vec<Self> {
+        let verdict = |line: &str| match line.split_once("REFUSED:") {
             Some(("", reason)) => Self::Refused(reason.trim().to_owned()),
-            None if answer.trim() == "OK" => Self::Accepted,
+            None if line == "OK" => Self::Accepted,
             _ => panic!("no verdict: {answer}"),
-        }
+        };
+        let verdicts: Vec<Self> = answer.lines().map(verdict).collect();
+        assert_eq!(verdicts.len(), chains, "one verdict a chain: {answer}");
+        verdicts
     }
 }
 
@@ -71,6 +74,18 @@ impl Chain {
     /// The authorities from the leaf's issuer to the root.
     pub fn authorities(&self) -> impl Iterator<Item = &Path> {
         self.issuers.iter().chain([&self.root]).map(PathBuf::as_path)
+    }
+
+    /// Several chains as flags, with a flag `next` between them.
+    pub(crate) fn flags_of(chains: &[&Self], dash: &str) -> Vec<String> {
+        let mut flags = Vec::new();
+        for chain in chains {
+            if !flags.is_empty() {
+                flags.push(format!("{dash}next"));
+            }
+            flags.extend(chain.flags(dash));
+        }
+        flags
     }
 
     /// The chain as flags, each written behind `dash`: root, leaf, issuers, lists, purpose, host.

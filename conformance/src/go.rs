@@ -15,7 +15,8 @@ use crate::process::run;
 pub fn verify(chain: &Chain) -> Verdict {
     let mut command = Command::new(program());
     command.args(chain.flags("-"));
-    Verdict::from_answer(&run(&mut command).expect_success("the Go judge").stdout)
+    let output = run(&mut command).expect_success("the Go judge");
+    Verdict::from_answer(&output.stdout, 1).remove(0)
 }
 
 fn program() -> PathBuf {

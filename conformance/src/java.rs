@@ -7,16 +7,17 @@ use crate::build;
 use crate::chain::{Chain, Verdict};
 use crate::process::run;
 
-/// Path, lists, purpose and host name as a Java TLS peer checks them.
+/// Path, lists, purpose and host name as a Java TLS peer checks them; one run for all chains.
 ///
 /// # Panics
 /// If the program cannot be compiled or gives no verdict.
-pub fn verify(chain: &Chain) -> Verdict {
+pub fn verify_all(chains: &[&Chain]) -> Vec<Verdict> {
     let mut command = Command::new("java");
-    // A run lasts a quarter of a second: compiling its code well, in parallel, costs more than it saves.
+    // A run is short: compiling its code well, in parallel, costs more than it saves.
     command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"]);
-    command.arg(classes()).arg("Judge").args(chain.flags("-"));
-    Verdict::from_answer(&run(&mut command).expect_success("java Judge").stdout)
+    command.arg(classes()).arg("Judge").args(Chain::flags_of(chains, "-"));
+    let output = run(&mut command).expect_success("java Judge");
+    Verdict::from_answer(&output.stdout, chains.len())
 }
 
 fn classes() -> PathBuf {

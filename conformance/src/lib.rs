@@ -22,12 +22,15 @@ pub mod go;
 pub mod java;
 mod judges;
 pub mod openssl;
+pub mod pem;
 pub mod pkilint;
 mod process;
+pub mod product;
 pub mod python;
 pub mod samples;
 
 pub use chain::{Chain, Purpose, Verdict};
-pub use judges::{Judge, require};
+pub use judges::{Judge, require, require_command, skip, tell};
 pub use process::{Output, run};
+pub use product::{Issued, Product};
 pub use samples::{Fault, SampleKey, Samples};

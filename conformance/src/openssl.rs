@@ -6,6 +6,10 @@ use std::process::Command;
 use crate::chain::{Chain, Purpose, Verdict};
 use crate::process::{Output, run};
 
+mod server;
+
+pub use server::Server;
+
 /// The `openssl` command with the system's own trust anchors out of the way.
 pub fn openssl<A: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = A>) -> Output {
     run(Command::new("openssl").args(arguments))

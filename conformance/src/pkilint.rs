@@ -1,11 +1,13 @@
 //! pkilint, which reads certificates, links of a chain and revocation lists against RFC 5280.
 
-use std::ffi::OsStr;
+use std::collections::HashSet;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
+use crate::build;
 use crate::chain::{Chain, Verdict};
 use crate::judges::pinned;
 use crate::process::run;
@@ -24,46 +26,85 @@ pub struct Finding {
 /// Lints every certificate, every link and every list of a chain. It knows nothing of dates, host
 /// names or revocation.
 pub fn verify(chain: &Chain) -> Verdict {
-    let mut findings = lint_certificate(&chain.leaf);
-    let mut subject = chain.leaf.as_path();
-    for issuer in chain.authorities() {
-        findings.extend(lint_certificate(issuer));
-        findings.extend(lint_link(issuer, subject));
-        subject = issuer;
-    }
-    findings.extend(chain.crls.iter().flat_map(|list| lint_list(list)));
+    verify_together(&[chain])
+}
+
+/// Lints several chains as one, and what they share only once.
+pub fn verify_together(chains: &[&Chain]) -> Verdict {
+    let mut seen = HashSet::new();
+    let mut jobs: Vec<Job<'_>> = chains.iter().flat_map(|chain| jobs_of(chain)).collect();
+    jobs.retain(|job| {
+        let texts = job.files.iter().map(|file| fs::read(file).expect("the file can be read"));
+        seen.insert(texts.collect::<Vec<_>>())
+    });
+    let findings = lint(&jobs);
     if findings.is_empty() { Verdict::Accepted } else { Verdict::Refused(format!("{findings:#?}")) }
+}
+
+fn jobs_of(chain: &Chain) -> Vec<Job<'_>> {
+    let leaf = [chain.leaf.as_path()].into_iter();
+    let certificates: Vec<&Path> = leaf.chain(chain.authorities()).collect();
+    let alone = certificates.iter().map(|file| certificate(file));
+    let links = certificates.windows(2).map(|link| signed_by(link[1], link[0]));
+    alone.chain(links).chain(chain.crls.iter().map(|file| list(file))).collect()
 }
 
 /// What is wrong with a certificate.
 pub fn lint_certificate(file: &Path) -> Vec<Finding> {
-    lint("lint_pkix_cert", &["lint", "-s", "WARNING"], &[file])
+    lint(&[certificate(file)])
 }
 
 /// What is wrong between an issuer and what it signed: names, key identifiers, policies, signature.
 /// A name that is not copied octet by octet is only a notice to pkilint, and so is a signature that it
 /// cannot check, which is ML-DSA's; the first is an error here.
 pub fn lint_link(issuer: &Path, subject: &Path) -> Vec<Finding> {
-    let program = "lint_pkix_signer_signee_cert_chain";
-    let mut findings = lint(program, &["lint", "-s", "NOTICE"], &[issuer, subject]);
-    findings.retain(|finding| finding.code != "pkix.unsupported_algorithm");
-    findings
+    lint(&[signed_by(issuer, subject)])
 }
 
 /// What is wrong with a revocation list.
 pub fn lint_list(file: &Path) -> Vec<Finding> {
-    lint("lint_crl", &["lint", "-t", "CRL", "-p", "PKIX", "-s", "WARNING"], &[file])
+    lint(&[list(file)])
 }
 
-fn lint(program: &str, arguments: &[&str], files: &[&Path]) -> Vec<Finding> {
-    let mut command = Command::new(pinned(program));
-    command.args(arguments).args(["-f", "JSON"]).args(files.iter().map(|file| file.as_os_str()));
-    let output = run(&mut command);
-    let findings = read(&output.stdout)
-        .unwrap_or_else(|| panic!("{program} {:?}: {}", OsStr::new(files[0]), output.text()));
-    let counted = usize::try_from(output.code.unwrap_or(-1)).ok();
-    assert_eq!(counted, Some(findings.len().min(255)), "the exit code counts: {}", output.text());
-    findings.into_iter().filter(|finding| !is_false_positive(finding)).collect()
+/// One command line of pkilint.
+struct Job<'a> {
+    program: &'static str,
+    flags: &'static [&'static str],
+    files: Vec<&'a Path>,
+}
+
+fn certificate(file: &Path) -> Job<'_> {
+    Job { program: "lint_pkix_cert", flags: &["-s", "WARNING"], files: vec![file] }
+}
+
+fn signed_by<'a>(issuer: &'a Path, subject: &'a Path) -> Job<'a> {
+    let program = "lint_pkix_signer_signee_cert_chain";
+    Job { program, flags: &["-s", "NOTICE"], files: vec![issuer, subject] }
+}
+
+fn list(file: &Path) -> Job<'_> {
+    let flags = &["-t", "CRL", "-p", "PKIX", "-s", "WARNING"];
+    Job { program: "lint_crl", flags, files: vec![file] }
+}
+
+fn lint(jobs: &[Job<'_>]) -> Vec<Finding> {
+    let mut command = Command::new(pinned("python"));
+    command.arg(build::source("python").join("lint.py"));
+    for (nth, job) in jobs.iter().enumerate() {
+        command.args((nth > 0).then_some("--next"));
+        command.args([job.program, "lint", "-f", "JSON"]).args(job.flags).args(&job.files);
+    }
+    let output = run(&mut command).expect_success("lint.py").stdout;
+    assert_eq!(output.lines().count(), jobs.len(), "one report a command: {output}");
+    let all = output.lines().flat_map(|line| {
+        read(line).unwrap_or_else(|| panic!("a report without findings that count: {line}"))
+    });
+    all.filter(|finding| !is_excused(finding)).collect()
+}
+
+/// Whether a finding says nothing against its object: pkilint could not check a signature, or is wrong.
+fn is_excused(finding: &Finding) -> bool {
+    finding.code == "pkix.unsupported_algorithm" || is_false_positive(finding)
 }
 
 /// pkilint takes a URI without a web scheme and a DNS name of one label for syntax errors. RFC 5280
@@ -79,10 +120,11 @@ fn is_false_positive(finding: &Finding) -> bool {
     }
 }
 
-fn read(json: &str) -> Option<Vec<Finding>> {
-    let report: Value = serde_json::from_str(json).ok()?;
+/// The findings of a report, of which the exit code has to count as many.
+fn read(line: &str) -> Option<Vec<Finding>> {
+    let answer: Value = serde_json::from_str(line).ok()?;
     let mut findings = Vec::new();
-    for result in report["results"].as_array()? {
+    for result in answer["report"]["results"].as_array()? {
         for description in result["finding_descriptions"].as_array()? {
             findings.push(Finding {
                 node: result["node_path"].as_str()?.to_owned(),
@@ -91,5 +133,6 @@ fn read(json: &str) -> Option<Vec<Finding>> {
             });
         }
     }
-    Some(findings)
+    let counted = answer["code"].as_u64()?;
+    (usize::try_from(counted).ok()? == findings.len()).then_some(findings)
 }

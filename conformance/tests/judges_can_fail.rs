@@ -14,10 +14,11 @@ fn accepts_good_and_refuses_bad(judge: Judge, key: SampleKey) {
         return;
     }
     let samples = Samples::mint(key);
-    assert_eq!(judge.verify(&samples.server()), Verdict::Accepted, "{judge:?} on a good server");
-    assert_eq!(judge.verify(&samples.client()), Verdict::Accepted, "{judge:?} on a good client");
-    for fault in Fault::ALL {
-        let verdict = judge.verify(&samples.planted(fault));
+    let good = judge.verify_all(&[&samples.server(), &samples.client()]);
+    assert_eq!(good, [Verdict::Accepted, Verdict::Accepted], "{judge:?} on good chains");
+    let planted = Fault::ALL.map(|fault| samples.planted(fault));
+    let verdicts = judge.verify_all(&planted.each_ref());
+    for (fault, verdict) in Fault::ALL.into_iter().zip(verdicts) {
         assert!(matches!(verdict, Verdict::Refused(_)), "{judge:?} accepted {fault:?}");
     }
 }

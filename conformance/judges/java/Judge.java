@@ -27,9 +27,10 @@ import javax.net.ssl.X509ExtendedTrustManager;
  * Asks the trust manager that Java's TLS uses what it thinks of a chain.
  *
  * <p>Arguments come in pairs: {@code -root F}, {@code -issuer F} (any number, the leaf's first),
- * {@code -leaf F}, {@code -crl F} (any number), {@code -purpose server|client}, {@code -host NAME}.
- * Prints {@code OK}, or {@code REFUSED:} and the reason, and exits 0 either way; another exit code
- * means that no verdict was reached.
+ * {@code -leaf F}, {@code -crl F} (any number), {@code -purpose server|client}, {@code -host NAME};
+ * a single {@code -next} begins another chain. Prints {@code OK}, or {@code REFUSED:} and the reason,
+ * on a line for each chain, and exits 0 either way; another exit code means that no verdict was
+ * reached.
  */
 public final class Judge {
     private final List<X509Certificate> chain = new ArrayList<>();
@@ -39,23 +40,27 @@ public final class Judge {
     private String host;
 
     public static void main(String[] args) throws Exception {
-        Judge judge = new Judge(args);
-        String refusal = judge.refusal();
-        System.out.println(refusal == null ? "OK" : "REFUSED: " + refusal);
+        List<String> words = List.of(args);
+        for (int start = 0, end; start < words.size(); start = end + 1) {
+            int next = words.subList(start, words.size()).indexOf("-next");
+            end = next < 0 ? words.size() : start + next;
+            String refusal = new Judge(words.subList(start, end)).refusal();
+            System.out.println(refusal == null ? "OK" : "REFUSED: " + refusal);
+        }
     }
 
-    private Judge(String[] args) throws Exception {
+    private Judge(List<String> words) throws Exception {
         List<X509Certificate> issuers = new ArrayList<>();
-        for (int i = 0; i + 1 < args.length; i += 2) {
-            String value = args[i + 1];
-            switch (args[i]) {
+        for (int i = 0; i + 1 < words.size(); i += 2) {
+            String value = words.get(i + 1);
+            switch (words.get(i)) {
                 case "-root" -> root = certificate(value);
                 case "-leaf" -> chain.add(certificate(value));
                 case "-issuer" -> issuers.add(certificate(value));
                 case "-crl" -> crls.add(crl(value));
                 case "-purpose" -> server = value.equals("server");
                 case "-host" -> host = value;
-                default -> throw new IllegalArgumentException(args[i]);
+                default -> throw new IllegalArgumentException(words.get(i));
             }
         }
         chain.addAll(issuers);

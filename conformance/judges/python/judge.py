@@ -1,8 +1,8 @@
 """Asks Python's `cryptography` what it thinks of a chain.
 
 Flags: --root F, --leaf F, --issuer F (any number, the leaf's first), --crl F (any number),
---purpose server|client, --host NAME. Prints OK, or REFUSED: and the reason, and exits 0 either way;
-another exit code means that no verdict was reached.
+--purpose server|client, --host NAME; --next begins another chain. Prints OK, or REFUSED: and the reason, on
+a line for each chain, and exits 0 either way; another exit code means that no verdict was reached.
 
 The library's path builder is made for the web and refuses Ed25519, which the web does not use. A chain
 with such a key is walked here instead, with the library's parser and signature checks: names, signatures,
@@ -12,6 +12,7 @@ know, are checked here for every chain.
 
 import argparse
 import datetime
+import itertools
 import sys
 
 from cryptography import x509
@@ -55,9 +56,19 @@ def build_path(args, leaf, issuers, root):
         if args.purpose == "server":
             verifier = builder.build_server_verifier(x509.DNSName(args.host))
             return verifier.verify(leaf, issuers)
-        return builder.build_client_verifier().verify(leaf, issuers).chain
+        return client_rules(builder).build_client_verifier().verify(leaf, issuers).chain
     except verification.VerificationError as error:
         raise Refused(str(error)) from error
+
+
+def client_rules(builder):
+    """The library's rules with one relaxed: RFC 5280 4.1.2.6 lets a subject stand for itself, and the
+    name of a client that is neither a host nor a mailbox is its common name alone."""
+    authorities = verification.ExtensionPolicy.webpki_defaults_ca()
+    clients = verification.ExtensionPolicy.webpki_defaults_ee().may_be_present(
+        x509.SubjectAlternativeName, verification.Criticality.AGNOSTIC, None
+    )
+    return builder.extension_policies(ca_policy=authorities, ee_policy=clients)
 
 
 def walk(args, leaf, issuers, root, now):
@@ -122,7 +133,7 @@ def judge(args):
         check_revocation(chain, [revocation_list(path) for path in args.crl], now)
 
 
-def main():
+def verdict(words):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", required=True)
     parser.add_argument("--leaf", required=True)
@@ -130,15 +141,14 @@ def main():
     parser.add_argument("--crl", action="append", default=[])
     parser.add_argument("--purpose", choices=sorted(PURPOSES), required=True)
     parser.add_argument("--host")
-    args = parser.parse_args()
     try:
-        judge(args)
-    except Refused as verdict:
-        print("REFUSED:", str(verdict).replace("\n", " "))
-    else:
-        print("OK")
-    return 0
+        judge(parser.parse_args(words))
+    except Refused as refusal:
+        return "REFUSED: " + str(refusal).replace("\n", " ")
+    return "OK"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    for separates, group in itertools.groupby(sys.argv[1:], lambda word: word == "--next"):
+        if not separates:
+            print(verdict(list(group)))

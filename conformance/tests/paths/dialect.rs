@@ -31,6 +31,7 @@ macro_rules! rules {
 pub(crate) enum Judge {
     Webpki,
     OpenSsl,
+    Certval,
 }
 
 rules! {

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use rustmq_conformance::{skip, tell};
+
 use crate::case::Case;
 use crate::dialect::{Dialect, Judge, Rule};
 use crate::generate;
 use crate::model::{self, Answer};
-use crate::oracle::{Verdict, engine, openssl, webpki};
+use crate::oracle::{Verdict, certval, engine, openssl, webpki};
 use crate::world::World;
 
 /// How many hierarchies are made up; `RUSTMQ_PATHS_CASES` asks for another number.
@@ -169,8 +171,31 @@ fn webpki_differs_from_the_standard_by_rule() {
 fn openssl_differs_from_the_standard_by_rule() {
     let worlds = worlds();
     let cases: Vec<_> = worlds.iter().map(|(_, case)| case.clone()).collect();
-    let Some(verdicts) = openssl::ask(&cases) else { return };
+    let Some(verdicts) = openssl::ask(&cases) else {
+        skip("libssl-dev");
+        return;
+    };
     let answers: Vec<_> =
         worlds.into_iter().zip(verdicts).map(|((w, case), verdict)| (w, case, verdict)).collect();
     compare(Judge::OpenSsl, &answers);
+}
+
+#[test]
+fn certval_differs_from_the_standard_by_rule() {
+    // Those that certval can be asked: without names, lists and a limit of depth.
+    let (worlds, cases): (Vec<_>, Vec<_>) = worlds()
+        .into_iter()
+        .filter(|(world, _)| {
+            let question = &world.question;
+            question.names.is_empty() && !question.revocation && question.max_depth.is_none()
+        })
+        .unzip();
+    let Some(verdicts) = certval::ask(&cases) else {
+        tell("skipped certval_differs_from_the_standard_by_rule: certval cannot be built here");
+        return;
+    };
+    let all = worlds.into_iter().zip(cases).zip(verdicts);
+    let answers: Vec<_> =
+        all.filter_map(|((w, case), verdict)| verdict.map(|verdict| (w, case, verdict))).collect();
+    compare(Judge::Certval, &answers);
 }

@@ -1,5 +1,7 @@
 //! Those who are asked: the engine under test, and the others.
 
+pub(crate) mod batch;
+pub(crate) mod certval;
 pub(crate) mod engine;
 pub(crate) mod openssl;
 pub(crate) mod webpki;
