@@ -53,6 +53,9 @@ rules! {
     WebpkiListsEndBefore Webpki "takes a list for expired at its nextUpdate, where RFC 5280 6.3.3 (a) says after it";
     WebpkiAnchorMayBeALeaf Webpki "does not see that the certificate of an anchor says it is no CA";
     WebpkiScopedListsUnread Webpki "reads no list whose issuingDistributionPoint has no name";
+    CertvalAnchorMayBeALeaf Certval "does not see that the certificate of an anchor says it is no CA";
+    CertvalLosesPolicies Certval "finds no policy for some paths with mappings, for which OpenSSL and the model find one";
+    CertvalNoAnyEku Certval "does not take anyExtendedKeyUsage for the purpose that is asked for";
     WebpkiFewSignatures Webpki "gives up after 100 signatures, and tries every issuer of a name without regard to key identifiers";
     OpenSslNoBacktracking OpenSsl "follows one issuer of a name and gives up if it was the wrong one";
     OpenSslAkiDecides OpenSsl "takes an issuer whose subjectKeyIdentifier differs from the authorityKeyIdentifier for none, where RFC 5280 4.2.1.1 gives a help in choosing";

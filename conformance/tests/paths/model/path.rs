@@ -11,7 +11,9 @@ pub(crate) fn check(world: &World, dialect: &Dialect, path: &Path<'_>) -> Result
     let leaf_anchor = path.anchor.ca == Some(false)
         || (path.anchor.ca.is_none() && path.anchor.key_usage == Some(usage::CRL_SIGN));
     refused(
-        !leaf_anchor || dialect.has(Rule::WebpkiAnchorMayBeALeaf),
+        !leaf_anchor
+            || dialect.has(Rule::WebpkiAnchorMayBeALeaf)
+            || dialect.has(Rule::CertvalAnchorMayBeALeaf),
         "the anchor says that it is no CA",
     )?;
     if dialect.has(Rule::OpenSslAnchorsJudged) {
@@ -48,7 +50,8 @@ fn basics(world: &World, dialect: &Dialect, certificate: &Cert) -> Result<(), Fa
 
 fn purpose(world: &World, dialect: &Dialect, certificate: &Cert) -> bool {
     let Some(wanted) = Eku::of(world.question.purpose) else { return true };
-    let any = !dialect.has(Rule::WebpkiNoAnyEku) && !dialect.has(Rule::OpenSslNoAnyEku);
+    let strict = [Rule::WebpkiNoAnyEku, Rule::OpenSslNoAnyEku, Rule::CertvalNoAnyEku];
+    let any = !strict.iter().any(|rule| dialect.has(*rule));
     certificate.ekus.is_empty()
         || certificate.ekus.iter().any(|eku| *eku == wanted || (any && *eku == Eku::Any))
 }
