@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use rustmq_ca::Execution;
+use rustmq_ca::{Execution, IdempotencyKey};
 
 use crate::cmd;
 use crate::error::CliError;
@@ -234,5 +234,30 @@ impl Noun {
             Self::Completions(command) => command.run(session),
             Self::Man(command) => command.run(session),
         }
+    }
+}
+
+/// What makes a command safe to repeat.
+#[derive(Debug, Args)]
+pub(crate) struct RepeatArgs {
+    /// Repeating the command with the same key gives the same result, not another
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+    /// Job to which the idempotency key belongs
+    #[arg(long, value_name = "NAME", requires = "idempotency_key")]
+    job: Option<String>,
+}
+
+impl RepeatArgs {
+    /// The idempotency key as the authority takes it.
+    pub(crate) fn request(&self) -> Option<IdempotencyKey> {
+        let key = self.idempotency_key.clone()?;
+        Some(IdempotencyKey { key, job: self.job.clone().unwrap_or_default() })
+    }
+
+    /// What marks the pending key's file: key and job, so that two jobs do not meet.
+    pub(crate) fn mark(&self) -> Option<String> {
+        let key = self.idempotency_key.as_ref()?;
+        Some(format!("{}\0{key}", self.job.as_deref().unwrap_or_default()))
     }
 }

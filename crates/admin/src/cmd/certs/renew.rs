@@ -6,8 +6,8 @@ use rustmq_pki::key::KeyType;
 use rustmq_pki::name::Principal;
 
 use super::delivery::{Delivery, DeliveryArgs};
-use super::issue::{RepeatArgs, rehearse, rehearsed};
-use crate::cli::{CertificateName, DryRun};
+use super::issue::{rehearse, rehearsed};
+use crate::cli::{CertificateName, DryRun, RepeatArgs};
 use crate::cmd::validity;
 use crate::error::CliError;
 use crate::output::Report;

@@ -9,8 +9,8 @@ use rustmq_pki::request::CertificateRequest;
 use rustmq_pki::role::Role;
 
 use super::delivery::{Delivery, DeliveryArgs};
-use super::issue::{RepeatArgs, rehearsed};
-use crate::cli::DryRun;
+use super::issue::rehearsed;
+use crate::cli::{DryRun, RepeatArgs};
 use crate::cmd::{input, parse_principal, parse_sans, validity};
 use crate::error::CliError;
 use crate::output::Report;
