@@ -44,6 +44,9 @@ pub(crate) enum InspectError {
         /// The label.
         label: String,
     },
+    /// More objects than are read from one file.
+    #[error("more than {} objects: split the file", input::MOST_OBJECTS)]
+    TooMany,
     /// DER of none of the kinds, or no DER.
     #[error("neither PEM nor the DER of a certificate, request, CRL, OCSP response or key")]
     Unknown,
@@ -63,6 +66,7 @@ impl InspectError {
         match self {
             Self::Pem { .. } => "pem_damaged",
             Self::Label { .. } => "pem_label",
+            Self::TooMany => "too_many_objects",
             Self::Unknown => "unknown_content",
             Self::Malformed { .. } => "malformed",
         }

@@ -1,7 +1,5 @@
 //! What the rules say of one certificate by itself, without a path.
 
-use rustmq_pki::read::CertificateRef;
-
 use crate::certificate::Certificate;
 use crate::error::Refusal;
 use crate::mtls::MtlsPolicy;
@@ -33,9 +31,8 @@ impl MtlsPolicy {
     /// The first rule that it breaks.
     pub fn judge_leaf(&self, der: &[u8], purpose: Purpose) -> Result<(), Refusal> {
         let leaf = Certificate::read(der)?;
-        let name = |refusal: Refusal, view: &CertificateRef<'_>| refusal.of(view);
         self.check_leaf(&leaf, purpose)
             .and_then(|()| Self::check_key(&leaf.view.spki))
-            .map_err(|refusal| name(refusal, &leaf.view))
+            .map_err(|refusal| refusal.of(&leaf.view))
     }
 }

@@ -14,7 +14,7 @@ use crate::error::CliError;
 const MAX_FILE: u64 = 64 << 20;
 
 /// The most objects of one file; a system's bundle of roots has some 150.
-const MOST_OBJECTS: usize = 10_000;
+pub(super) const MOST_OBJECTS: usize = 10_000;
 
 /// The bytes of the file; zeroized when dropped, for it may hold a key.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
@@ -107,18 +107,21 @@ pub(crate) fn split(bytes: &[u8]) -> Vec<Item> {
 
 fn pem_blocks(text: &str) -> Vec<Item> {
     let mut items = Vec::new();
-    let mut rest = text;
+    let (mut rest, mut line) = (text, 1);
     while let Some(at) = rest.find("-----BEGIN ") {
         if items.len() == MOST_OBJECTS {
+            items.push(Item::Broken(InspectError::TooMany));
             break;
         }
-        let line = 1 + text[..text.len() - rest.len() + at].matches('\n').count();
-        let block = &rest[at..];
+        let (before, block) = rest.split_at(at);
+        line += before.matches('\n').count();
         let label = block["-----BEGIN ".len()..].split("-----").next().unwrap_or_default();
         let end = format!("-----END {label}-----");
         let length = block.find(&end).map_or(block.len(), |start| start + end.len());
-        items.push(pem_block(&block[..length], label, line));
-        rest = &block[length.min(block.len())..];
+        let (block, after) = block.split_at(length);
+        items.push(pem_block(block, label, line));
+        line += block.matches('\n').count();
+        rest = after;
     }
     items
 }
@@ -140,10 +143,14 @@ fn pem_block(block: &str, label: &str, line: usize) -> Item {
 fn der_values(bytes: &[u8]) -> Vec<Item> {
     let mut reader = Reader::new(bytes);
     let mut items = Vec::new();
-    while !reader.is_empty() && items.len() < MOST_OBJECTS {
+    while !reader.is_empty() {
+        if items.len() == MOST_OBJECTS {
+            items.push(Item::Broken(InspectError::TooMany));
+            break;
+        }
         let all = reader.rest();
         let Ok(value) = reader.any() else {
-            // A value that is cut off or too long: its beginning still says what it was to be.
+            // What is cut off is handed on as it is: its reader says where it ends.
             items.push(object_or_unknown(all));
             break;
         };
@@ -159,48 +166,57 @@ fn object_or_unknown(der: &[u8]) -> Item {
     }
 }
 
+/// A value's identifier, its contents and what follows it, as far as they are there: to tell what a
+/// structure was to be, it need not be whole.
+fn begin(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&[tag, first], rest) = bytes.split_first_chunk::<2>()?;
+    let octets = if first < 0x80 { 0 } else { usize::from(first & 0x7f) };
+    let (long, body) = rest.split_at_checked(octets).filter(|_| octets <= 4)?;
+    let length = match octets {
+        0 => usize::from(first),
+        _ => long.iter().fold(0, |length, octet| length << 8 | usize::from(*octet)),
+    };
+    let (contents, after) = body.split_at(length.min(body.len()));
+    Some((tag, contents, after))
+}
+
 /// The kind of a structure by its first fields, which are enough to tell the six apart.
 fn guess(der: &[u8]) -> Option<Kind> {
-    let mut fields = Reader::new(der).sequence().ok()?;
-    let first = fields.any().ok()?;
-    match first.tag {
-        tag::ENUMERATED => Some(Kind::Ocsp),
+    let (outer, fields, _) = begin(der)?;
+    let (first, contents, after) = begin(fields)?;
+    match (outer, first, after.first().copied()) {
+        (tag::SEQUENCE, tag::ENUMERATED, _) => Some(Kind::Ocsp),
         // Version, then algorithm or key (PKCS#8, SEC1), or the numbers of an RSA key (PKCS#1).
-        tag::INTEGER => Some(Kind::PrivateKey),
-        tag::SEQUENCE => match fields.peek()? {
-            // EncryptedPrivateKeyInfo.
-            tag::OCTET_STRING => Some(Kind::PrivateKey),
-            tag::BIT_STRING => Some(Kind::PublicKey),
-            tag::SEQUENCE => signed(first.contents),
-            _ => None,
-        },
+        (tag::SEQUENCE, tag::INTEGER, Some(tag::SEQUENCE | tag::OCTET_STRING | tag::INTEGER))
+            if matches!(contents, [0 | 1]) =>
+        {
+            Some(Kind::PrivateKey)
+        }
+        // EncryptedPrivateKeyInfo.
+        (tag::SEQUENCE, tag::SEQUENCE, Some(tag::OCTET_STRING)) => Some(Kind::PrivateKey),
+        (tag::SEQUENCE, tag::SEQUENCE, Some(tag::BIT_STRING)) => Some(Kind::PublicKey),
+        (tag::SEQUENCE, tag::SEQUENCE, Some(tag::SEQUENCE) | None) => signed(contents),
         _ => None,
     }
 }
 
 /// Certificate, request or CRL: their first three tags differ.
 fn signed(contents: &[u8]) -> Option<Kind> {
-    let mut fields = Reader::new(contents);
-    let first = fields.any().ok()?.tag;
-    if first == tag::context_constructed(0) {
-        return Some(Kind::Certificate);
+    let (first, _, rest) = begin(contents)?;
+    match first {
+        _ if first == tag::context_constructed(0) => return Some(Kind::Certificate),
+        tag::SEQUENCE => return Some(Kind::Crl),
+        tag::INTEGER => {}
+        _ => return None,
     }
-    if first == tag::SEQUENCE {
-        return Some(Kind::Crl);
-    }
-    let (second, third) = (fields.any().ok()?, fields.any().ok()?);
-    let fourth = fields.peek();
-    match (first, second.tag, third.tag, fourth) {
-        (
-            tag::INTEGER,
-            tag::SEQUENCE,
-            tag::SEQUENCE,
-            Some(tag::UTC_TIME | tag::GENERALIZED_TIME),
-        ) => Some(Kind::Crl),
-        (tag::INTEGER, tag::SEQUENCE, tag::SEQUENCE, Some(tag::SEQUENCE)) => {
-            Some(Kind::Certificate)
+    let (second, _, rest) = begin(rest)?;
+    let (third, _, rest) = begin(rest)?;
+    match (second, third, rest.first().copied()) {
+        (tag::SEQUENCE, tag::SEQUENCE, Some(tag::UTC_TIME | tag::GENERALIZED_TIME)) => {
+            Some(Kind::Crl)
         }
-        (tag::INTEGER, tag::SEQUENCE, tag::SEQUENCE, _) => Some(Kind::Request),
+        (tag::SEQUENCE, tag::SEQUENCE, Some(tag::SEQUENCE)) => Some(Kind::Certificate),
+        (tag::SEQUENCE, tag::SEQUENCE, _) => Some(Kind::Request),
         _ => None,
     }
 }

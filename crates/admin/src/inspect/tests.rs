@@ -7,6 +7,8 @@ use super::*;
 const CERTIFICATE: &[u8] = include_bytes!("../../../pki/testdata/certificate.der");
 const REQUEST: &[u8] = include_bytes!("../../../pki/testdata/request.der");
 const CRL: &[u8] = include_bytes!("../../../pki/testdata/crl.der");
+/// Made by OpenSSL: one certificate that is good and one that is revoked.
+const OCSP: &[u8] = include_bytes!("../../testdata/ocsp-response.der");
 
 fn terms() -> Terms {
     Terms { now: "2026-11-23T12:00:00Z".parse().unwrap(), entries: 20 }
@@ -75,6 +77,20 @@ fn a_revocation_list_and_how_much_of_it_is_shown() {
 }
 
 #[test]
+fn an_ocsp_response_and_its_answers() {
+    let response = only(OCSP);
+    assert_eq!(response["kind"], "ocsp_response");
+    assert_eq!(response["responder"], "CN=Status CA");
+    assert_eq!(response["certificates"], json!(["CN=Status CA"]));
+    let answers = response["responses"].as_array().unwrap();
+    assert_eq!((&answers[0]["serial"], &answers[0]["status"]), (&json!("1a2b"), &json!("good")));
+    assert_eq!(answers[1]["status"], "revoked");
+    assert_eq!(answers[1]["revoked_at"], "2026-11-01T00:00:00Z");
+    assert_eq!(answers[1]["reason"], "keyCompromise");
+    assert_eq!(extension(&response, "nonce")["value"][0].as_str().unwrap().len(), 32);
+}
+
+#[test]
 fn bundles_show_each_object_in_order() {
     let text = format!(
         "some words\n{}{}{}",
@@ -113,6 +129,17 @@ fn what_is_wrong_and_where() {
     assert!(matches!(error(damaged.as_bytes()), InspectError::Pem { line: 2, .. }));
     let other = pem("DH PARAMETERS", &[0x30, 0]);
     assert!(matches!(error(other.as_bytes()), InspectError::Label { .. }));
+    for (whole, kind) in [
+        (CERTIFICATE, "certificate"),
+        (CRL, "certificate revocation list"),
+        (OCSP, "OCSP response"),
+    ] {
+        let text = error(&whole[..whole.len() / 2]).to_string();
+        assert!(text.starts_with(&format!("no well-formed {kind}: ")), "{text}");
+        assert!(text.ends_with("the data ends inside a value"), "{text}");
+    }
+    let many = pem("CERTIFICATE", &[0x30, 0]).repeat(input::MOST_OBJECTS + 1);
+    assert_eq!(described(many.as_bytes()).pop().unwrap().unwrap_err(), InspectError::TooMany);
     let short = pem("CERTIFICATE", &CERTIFICATE[..100]);
     let text = error(short.as_bytes()).to_string();
     assert!(text.starts_with("no well-formed certificate: Certificate: "), "{text}");
@@ -133,9 +160,9 @@ proptest! {
 
     #[test]
     fn a_flipped_bit_never_makes_it_panic(
-        which in 0_usize..3, at in any::<prop::sample::Index>(), bit in 0_u8..8
+        which in 0_usize..4, at in any::<prop::sample::Index>(), bit in 0_u8..8
     ) {
-        let mut der = [CERTIFICATE, REQUEST, CRL][which].to_vec();
+        let mut der = [CERTIFICATE, REQUEST, CRL, OCSP][which].to_vec();
         let at = at.index(der.len());
         der[at] ^= 1 << bit;
         for item in &split(&der) {
