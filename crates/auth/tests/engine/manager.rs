@@ -202,6 +202,23 @@ fn a_session_that_was_registered_late_is_asked_again() {
 }
 
 #[test]
+fn every_rule_and_broker_is_explained() {
+    let chain = client();
+    let view = rustmq_auth::explain_principal(&chain.leaf_der).unwrap();
+    let rule = |name: &str| view.rules.iter().find(|rule| rule.rule == name).unwrap();
+    assert_eq!(rule("cn").principal.as_deref(), Some("broker-01"));
+    assert_eq!(rule("email").refused, Some("principal_missing"));
+    assert_eq!(view.role.as_deref(), Some("client"));
+    let broker = |name: &str| {
+        let found = view.brokers.iter().find(|broker| broker.broker.starts_with(name));
+        found.unwrap().identity.clone()
+    };
+    assert_eq!(broker("NATS").as_deref(), Some("app.example"), "never a bare CN");
+    assert_eq!(broker("Mosquitto").as_deref(), Some("broker-01"));
+    assert_eq!(broker("Kafka").as_deref(), Some("CN=broker-01"));
+}
+
+#[test]
 fn one_rule_yields_the_principal() {
     let mut spec = Spec::leaf("").with(role("client"));
     let names: [&[u8]; 3] = [&dns("App.example"), &dns("b.example"), &tlv(0x81, b"u@example.com")];
