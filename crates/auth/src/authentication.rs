@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest;
 use rustls_pki_types::CertificateDer;
+use rustmq_pki::role::Role;
 use rustmq_pki::time::UnixTime;
 
 use crate::cache::{Fingerprint, Refusals, Verdict, Verdicts};
@@ -24,7 +25,7 @@ pub struct AuthContext {
     /// The name, by the configured rule.
     pub principal: Box<str>,
     /// The role.
-    pub role: Box<str>,
+    pub role: Role,
     /// The SHA-256 of the leaf's DER.
     pub fingerprint: Fingerprint,
     /// The octets of the serial number, as encoded.
@@ -246,12 +247,13 @@ impl AuthenticationManager {
         self.prove(snapshot, chain, peer, now, |proof, leaf| {
             let policy = snapshot.policy();
             let at_fault = |refusal: Refusal| refusal.of(&leaf.view);
-            let principal = policy.principal.principal(leaf).map_err(at_fault)?;
+            let principal =
+                policy.principal.principal(proof).map_err(|error| at_fault(error.into()))?;
             let role = policy.mtls.role_of(leaf).map_err(at_fault)?;
             let (path, issuer_key) = self.shared_path(proof.path());
             let context = Arc::new(AuthContext {
-                principal,
-                role: role.ok_or(Rule::MtlsRoleMissing)?.into(),
+                principal: principal.as_str().into(),
+                role: role.ok_or(Rule::MtlsRoleMissing)?,
                 fingerprint: sha256(leaf.view.der),
                 serial: leaf.view.serial.as_bytes().into(),
                 not_after: leaf.view.validity.not_after.at,

@@ -1,195 +1,276 @@
-//! Which name of a certificate is the peer's: by one configured rule.
+//! Who a peer is: a principal by one configured rule, and a role.
+//!
+//! A [`PrincipalMapping`] names the one field of a certificate that counts. It never falls back to
+//! another field: a certificate without that field has no principal, and is refused. The functions
+//! here look at a certificate alone; whether it may be believed is for path and revocation to say.
+//!
+//! ```
+//! use rustmq_auth::principal::{PrincipalMapping, PrincipalRule};
+//!
+//! let mapping = PrincipalMapping::new(PrincipalRule::SanEmail)
+//!     .stripping_domain("example.com")?
+//!     .strict();
+//! assert_eq!(mapping.rule().name(), "san-email");
+//! # Ok::<(), rustmq_auth::principal::MappingError>(())
+//! ```
 
-use rustmq_pki::oid;
-use rustmq_pki::read::GeneralName;
+pub mod brokers;
+mod domain;
+mod error;
+mod role;
+mod select;
+#[cfg(test)]
+pub(crate) mod testing;
+mod text;
 
-use crate::certificate::Certificate;
-use crate::error::{Detail, Refusal, Rule};
+pub use error::{MappingError, PrincipalError, RoleError};
+pub use role::{AssignedRole, Condition, ExtensionTrust, RolePolicy, RoleRule, RoleSource};
 
-/// Where the principal is taken from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PrincipalSource {
-    /// The `spiffe://` URI of subjectAltName, whole.
+use std::fmt;
+use std::str::FromStr;
+
+use rustmq_pki::read::{CertificateRef, KnownExtensions};
+
+use crate::question::NotRevoked;
+use domain::Domain;
+
+/// Which field of the certificate is the principal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PrincipalRule {
+    /// The one URI of subjectAltName, which is a SPIFFE id.
     SpiffeUri,
-    /// The mailbox of subjectAltName.
-    Email,
-    /// The DNS name of subjectAltName.
-    Dns,
-    /// The common name of the subject.
-    #[default]
+    /// An rfc822Name of subjectAltName.
+    SanEmail,
+    /// A dNSName of subjectAltName; wildcards are no one's name.
+    SanDns,
+    /// A commonName of the subject; of several the last, which is the most specific.
     CommonName,
-    /// The whole subject, as RFC 4514.
+    /// The whole subject, as RFC 4514 writes it.
     DistinguishedName,
 }
 
-impl PrincipalSource {
-    /// Every source.
+impl PrincipalRule {
+    /// Every rule.
     pub const ALL: [Self; 5] =
-        [Self::SpiffeUri, Self::Email, Self::Dns, Self::CommonName, Self::DistinguishedName];
+        [Self::SpiffeUri, Self::SanEmail, Self::SanDns, Self::CommonName, Self::DistinguishedName];
 
-    /// The name in configuration.
+    /// The rule's name, as it is typed and shown.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::SpiffeUri => "spiffe",
-            Self::Email => "email",
-            Self::Dns => "dns",
-            Self::CommonName => "cn",
-            Self::DistinguishedName => "dn",
+            Self::SpiffeUri => "spiffe-uri",
+            Self::SanEmail => "san-email",
+            Self::SanDns => "san-dns",
+            Self::CommonName => "common-name",
+            Self::DistinguishedName => "distinguished-name",
+        }
+    }
+
+    /// The field in words.
+    pub const fn field(self) -> &'static str {
+        match self {
+            Self::SpiffeUri => "SPIFFE URI in subjectAltName",
+            Self::SanEmail => "e-mail address in subjectAltName",
+            Self::SanDns => "DNS name in subjectAltName",
+            Self::CommonName => "common name in the subject",
+            Self::DistinguishedName => "subject",
         }
     }
 }
 
-/// The one rule by which a certificate yields a principal.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PrincipalRule {
-    /// Where it is taken from.
-    pub source: PrincipalSource,
-    /// Whether it is folded to lower case.
-    pub fold_case: bool,
-    /// Domains that are cut off the end, `.domain` of a DNS name and `@domain` of a mailbox or common
-    /// name; no other is.
-    pub strip_domains: Vec<String>,
+impl fmt::Display for PrincipalRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
 }
 
-/// The longest principal, in octets: a SPIFFE id has at most 2048, a DN of ours some 200.
-const LONGEST: usize = 2_048;
+impl FromStr for PrincipalRule {
+    type Err = MappingError;
 
-impl PrincipalRule {
-    /// The principal of a certificate; none, and more than one distinct, are refused.
-    pub(crate) fn principal(&self, leaf: &Certificate<'_>) -> Result<Box<str>, Refusal> {
-        let mut values = self.values(leaf);
-        values.sort_unstable();
-        values.dedup();
-        match values.as_slice() {
-            [] => Err(Rule::PrincipalMissing.into()),
-            [one] => check(one).map(|()| one.as_str().into()),
-            several => {
-                let detail = Detail::Name(several.join(" "));
-                Err(Refusal::new(Rule::PrincipalAmbiguous, detail))
+    fn from_str(text: &str) -> Result<Self, MappingError> {
+        let named = Self::ALL.into_iter().find(|rule| rule.name() == text);
+        named.ok_or_else(|| MappingError::UnknownRule(text.to_owned()))
+    }
+}
+
+/// Whether case distinguishes principals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Case {
+    /// It does: the value is taken as it is.
+    #[default]
+    Kept,
+    /// It does not: the value is folded to lower case.
+    Folded,
+}
+
+/// What happens when the rule yields several values that differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Several {
+    /// The first counts (of common names the last).
+    #[default]
+    TakeOne,
+    /// The certificate is refused.
+    Refuse,
+}
+
+/// How a certificate's principal is found: one rule and its options.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrincipalMapping {
+    rule: PrincipalRule,
+    case: Case,
+    domains: Vec<Domain>,
+    several: Several,
+}
+
+impl PrincipalMapping {
+    /// The rule with all options off: values as they are, the first of several.
+    pub const fn new(rule: PrincipalRule) -> Self {
+        Self { rule, case: Case::Kept, domains: Vec::new(), several: Several::TakeOne }
+    }
+
+    /// Folds principals to lower case. Values that folding could make equal to another name in more
+    /// than case (compatibility forms, look-alikes of ASCII) are refused from then on.
+    #[must_use]
+    pub const fn folding_case(mut self) -> Self {
+        self.case = Case::Folded;
+        self
+    }
+
+    /// Takes `domain` off the end of principals that lie in it: `a@example.com` and
+    /// `a.example.com` become `a`, `spiffe://example.com/client/a` becomes `client/a`. Other domains
+    /// stay; of several listed ones the longest that fits counts. Who lists two domains says that
+    /// the same name in both is the same peer.
+    ///
+    /// # Errors
+    ///
+    /// A text that is no domain, and the rule [`PrincipalRule::DistinguishedName`], which has none.
+    pub fn stripping_domain(mut self, domain: &str) -> Result<Self, MappingError> {
+        if self.rule == PrincipalRule::DistinguishedName {
+            return Err(MappingError::NothingToStrip);
+        }
+        self.domains.push(Domain::parse(domain)?);
+        Ok(self)
+    }
+
+    /// Refuses a certificate in which the rule yields more than one distinct value.
+    #[must_use]
+    pub const fn strict(mut self) -> Self {
+        self.several = Several::Refuse;
+        self
+    }
+
+    /// The rule.
+    pub const fn rule(&self) -> PrincipalRule {
+        self.rule
+    }
+
+    /// Whether a value is changed before it becomes a principal.
+    fn rewrites(&self) -> bool {
+        self.case == Case::Folded || !self.domains.is_empty()
+    }
+
+    /// Every distinct principal that the rule yields, in the certificate's order.
+    pub(crate) fn candidates(
+        &self,
+        certificate: &CertificateRef<'_>,
+        known: &KnownExtensions<'_>,
+    ) -> Result<Vec<PeerPrincipal>, PrincipalError> {
+        let mut principals: Vec<PeerPrincipal> = Vec::new();
+        for value in select::values(self.rule, certificate, known)? {
+            let principal = self.rewrite(&value)?;
+            if principals.contains(&principal) {
+                continue;
             }
-        }
-    }
-
-    /// Every value that the rule finds, after folding and stripping.
-    pub(crate) fn values(&self, leaf: &Certificate<'_>) -> Vec<String> {
-        self.raw(leaf).into_iter().map(|value| self.shape(value)).collect()
-    }
-
-    fn raw(&self, leaf: &Certificate<'_>) -> Vec<String> {
-        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
-        let names = leaf.known.alt_names().iter();
-        match self.source {
-            PrincipalSource::SpiffeUri => names
-                .filter_map(|name| match name {
-                    GeneralName::Uri(uri) if uri.starts_with(b"spiffe://") => Some(text(uri)),
-                    _ => None,
-                })
-                .collect(),
-            PrincipalSource::Email => names
-                .filter_map(|name| match name {
-                    GeneralName::Rfc822(mailbox) => Some(text(mailbox)),
-                    _ => None,
-                })
-                .collect(),
-            PrincipalSource::Dns => names
-                .filter_map(|name| match name {
-                    GeneralName::Dns(dns) => Some(text(dns)),
-                    _ => None,
-                })
-                .collect(),
-            PrincipalSource::CommonName => common_names(leaf),
-            PrincipalSource::DistinguishedName if leaf.view.subject.is_empty() => Vec::new(),
-            PrincipalSource::DistinguishedName => vec![leaf.view.subject.to_string()],
-        }
-    }
-
-    fn shape(&self, value: String) -> String {
-        let value = if self.fold_case { value.to_lowercase() } else { value };
-        for domain in &self.strip_domains {
-            let stripped = value
-                .len()
-                .checked_sub(domain.len() + 1)
-                .filter(|at| *at > 0 && value.is_char_boundary(*at))
-                .filter(|at| matches!(value.as_bytes()[*at], b'.' | b'@'))
-                .filter(|at| value[at + 1..].eq_ignore_ascii_case(domain));
-            if let Some(at) = stripped {
-                return value[..at].to_owned();
+            if principals.len() == MOST_VALUES {
+                return Err(PrincipalError::TooMany { limit: MOST_VALUES });
             }
+            principals.push(principal);
         }
-        value
+        Ok(principals)
+    }
+
+    /// The principal of a peer whose path was verified.
+    ///
+    /// # Errors
+    ///
+    /// The rule yields nothing, a value that is no name, or, if it is strict, several.
+    pub fn principal(&self, peer: &NotRevoked<'_>) -> Result<PeerPrincipal, PrincipalError> {
+        let leaf = peer.path().leaf();
+        self.choose(self.candidates(leaf, &leaf.extensions.known()?)?)
+    }
+
+    fn choose(&self, mut found: Vec<PeerPrincipal>) -> Result<PeerPrincipal, PrincipalError> {
+        if found.len() > 1 && self.several == Several::Refuse {
+            let values = found.into_iter().map(|principal| principal.0).collect();
+            return Err(PrincipalError::Ambiguous { rule: self.rule, values });
+        }
+        let chosen = match self.rule {
+            PrincipalRule::CommonName => found.pop(),
+            _ if found.is_empty() => None,
+            _ => Some(found.swap_remove(0)),
+        };
+        chosen.ok_or(PrincipalError::Missing { rule: self.rule })
+    }
+
+    fn rewrite(&self, value: &str) -> Result<PeerPrincipal, PrincipalError> {
+        if self.rewrites() {
+            text::check_unambiguous(value)?;
+        }
+        let value = domain::strip(self.rule, value, &self.domains);
+        Ok(PeerPrincipal(match self.case {
+            Case::Kept => value.to_owned(),
+            Case::Folded => text::folded(value),
+        }))
+    }
+
+    /// What the rule makes of one certificate, without believing it: every value, and the principal
+    /// or why there is none. For showing to people; a peer is authenticated by a verified path.
+    pub fn explain(&self, certificate: &CertificateRef<'_>) -> MappingExplanation {
+        let found = certificate
+            .extensions
+            .known()
+            .map_err(PrincipalError::from)
+            .and_then(|known| self.candidates(certificate, &known));
+        match found {
+            Ok(found) => MappingExplanation {
+                values: found.iter().map(|principal| principal.0.clone()).collect(),
+                principal: self.choose(found),
+            },
+            Err(error) => MappingExplanation { values: Vec::new(), principal: Err(error) },
+        }
     }
 }
 
-/// A common name that is not text is kept as its octets, so that it is refused and not overlooked.
-fn common_names(leaf: &Certificate<'_>) -> Vec<String> {
-    let text = |attribute: rustmq_pki::read::Attribute<'_>| {
-        attribute.text().map_or("\u{fffd}".to_owned(), |text| text.into_owned())
-    };
-    leaf.view.subject.values_of(oid::COMMON_NAME).map(text).collect()
-}
+/// The most distinct values that are compared with each other. Certificates with 100 names are in
+/// use; the comparison is quadratic.
+const MOST_VALUES: usize = 256;
 
-/// A principal ends up in access rules and logs: no control characters, no mixture of scripts that
-/// look alike, no surrounding spaces, no wildcard.
-fn check(principal: &str) -> Result<(), Refusal> {
-    let bad = principal.is_empty()
-        || principal.len() > LONGEST
-        || principal.chars().any(|c| c.is_control() || c == '\u{fffd}' || is_invisible(c))
-        || principal.trim() != principal
-        || principal.starts_with("*.")
-        || mixes_scripts(principal);
-    if bad {
-        let shown: String = principal.chars().take(64).flat_map(char::escape_default).collect();
-        return Err(Refusal::new(Rule::PrincipalInvalid, Detail::Name(shown)));
+/// A principal that a mapping made: not empty, in Unicode normalization form C, without control and
+/// invisible characters, each word of one script.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerPrincipal(String);
+
+impl PeerPrincipal {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
-    Ok(())
 }
 
-/// Characters without a glyph, and those that change the direction of text.
-const fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+impl fmt::Display for PeerPrincipal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
 }
 
-/// Latin, Greek, Cyrillic and Armenian letters look alike; a name uses one of them (UTS 39 5.2).
-fn mixes_scripts(text: &str) -> bool {
-    let script = |c: char| match c {
-        'A'..='Z' | 'a'..='z' | '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => 1,
-        '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}' => 2,
-        '\u{400}'..='\u{52f}' | '\u{1c80}'..='\u{1c8f}' => 4,
-        '\u{530}'..='\u{58f}' => 8,
-        '\u{13a0}'..='\u{13ff}' => 16,
-        _ => 0_u8,
-    };
-    text.chars().map(script).fold(0, |all, one| all | one).count_ones() > 1
+/// What a mapping makes of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappingExplanation {
+    /// Every distinct value, folded and stripped, in the certificate's order; empty if one of them
+    /// is refused.
+    pub values: Vec<String>,
+    /// The principal, or why there is none.
+    pub principal: Result<PeerPrincipal, PrincipalError>,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rule(fold_case: bool, strip: &[&str]) -> PrincipalRule {
-        let strip_domains = strip.iter().map(|domain| (*domain).to_owned()).collect();
-        PrincipalRule { source: PrincipalSource::Dns, fold_case, strip_domains }
-    }
-
-    #[test]
-    fn only_listed_domains_are_stripped() {
-        let shape = |rule: &PrincipalRule, value: &str| rule.shape(value.to_owned());
-        let strip = rule(false, &["example.com"]);
-        assert_eq!(shape(&strip, "b1.example.com"), "b1");
-        assert_eq!(shape(&strip, "u@Example.com"), "u");
-        assert_eq!(shape(&strip, "b1.example.org"), "b1.example.org");
-        assert_eq!(shape(&strip, "badexample.com"), "badexample.com");
-        assert_eq!(shape(&strip, ".example.com"), ".example.com");
-        assert_eq!(shape(&rule(true, &[]), "B1.Example"), "b1.example");
-    }
-
-    #[test]
-    fn names_that_deceive() {
-        for bad in ["", "a\0b", "a\u{202e}b", " a", "\u{430}dmin", "*.example", "a\u{200b}"] {
-            assert!(check(bad).is_err(), "{bad:?}");
-        }
-        for good in ["admin", "\u{430}\u{434}", "Jürgen Müller", "spiffe://td/broker/b1"] {
-            assert!(check(good).is_ok(), "{good:?}");
-        }
-    }
-}
+mod tests;

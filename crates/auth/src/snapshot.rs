@@ -8,7 +8,7 @@ use crate::certificate::Certificate;
 use crate::mtls::MtlsPolicy;
 use crate::path::names::same_name;
 use crate::path::{PolicyInputs, Purpose, RuleSet};
-use crate::principal::PrincipalRule;
+use crate::principal::{PrincipalMapping, PrincipalRule};
 use crate::revocation::{Crl, CrlError, StatusPolicy};
 use crate::signature::Dsa;
 
@@ -30,7 +30,7 @@ pub struct AuthPolicy {
     /// For how many seconds after nextUpdate a CRL still counts.
     pub grace: i64,
     /// Which name is the principal.
-    pub principal: PrincipalRule,
+    pub principal: PrincipalMapping,
 }
 
 impl Default for AuthPolicy {
@@ -44,7 +44,7 @@ impl Default for AuthPolicy {
             policy: PolicyInputs::default(),
             status: StatusPolicy::Required,
             grace: 0,
-            principal: PrincipalRule::default(),
+            principal: PrincipalMapping::new(PrincipalRule::CommonName).strict(),
         }
     }
 }

@@ -13,6 +13,7 @@ use rustls_pki_types as pki;
 use rustmq_auth::rustls::{Verifier, server_config};
 use rustmq_auth::{AuthPolicy, AuthenticationManager, Purpose, Trust};
 use rustmq_pki::oid;
+use rustmq_pki::role::Role;
 
 /// rustls asks a clock; this one stands still where the test certificates are valid.
 #[derive(Debug)]
@@ -166,7 +167,7 @@ fn a_client_is_let_in_and_known_by_its_principal() {
         outcome.client.unwrap();
         let chain = server.peer_certificates().unwrap();
         let context = world.server.authenticate(chain, now()).unwrap();
-        assert_eq!((&*context.principal, &*context.role), ("app", "client"));
+        assert_eq!((&*context.principal, context.role), ("app", Role::Client));
     }
 }
 

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use crate::Chain;
 use crate::issue::{Holder, Spec, dns, now, role, sans, tlv};
 use rustls_pki_types::CertificateDer;
-use rustmq_auth::{
-    AuthPolicy, AuthenticationManager, KeptReason, PrincipalRule, PrincipalSource, SessionEnd,
-    Trust, TrustError,
-};
+use rustmq_auth::principal::{PrincipalMapping, PrincipalRule};
+use rustmq_auth::{AuthPolicy, AuthenticationManager, KeptReason, SessionEnd, Trust, TrustError};
+use rustmq_pki::role::Role;
 use rustmq_pki::time::UnixTime;
 
 fn days(days: i64) -> UnixTime {
@@ -43,7 +42,7 @@ fn a_peer_is_who_its_certificate_says() {
     let chain = client();
     let manager = AuthenticationManager::new(&trust(&chain, 1, &[]), now()).unwrap();
     let context = manager.authenticate(&chain_of(&chain), now()).unwrap();
-    assert_eq!((&*context.principal, &*context.role), ("broker-01", "client"));
+    assert_eq!((&*context.principal, context.role), ("broker-01", Role::Client));
     assert_eq!((context.issuer(), context.serial_hex().as_str()), ("CN=Intermediate", "42"));
     assert_eq!(context.not_after, days(100));
     assert_eq!(context.path.len(), 2);
@@ -202,30 +201,14 @@ fn a_session_that_was_registered_late_is_asked_again() {
 }
 
 #[test]
-fn every_rule_and_broker_is_explained() {
-    let chain = client();
-    let view = rustmq_auth::explain_principal(&chain.leaf_der).unwrap();
-    let rule = |name: &str| view.rules.iter().find(|rule| rule.rule == name).unwrap();
-    assert_eq!(rule("cn").principal.as_deref(), Some("broker-01"));
-    assert_eq!(rule("email").refused, Some("principal_missing"));
-    assert_eq!(view.role.as_deref(), Some("client"));
-    let broker = |name: &str| {
-        let found = view.brokers.iter().find(|broker| broker.broker.starts_with(name));
-        found.unwrap().identity.clone()
-    };
-    assert_eq!(broker("NATS").as_deref(), Some("app.example"), "never a bare CN");
-    assert_eq!(broker("Mosquitto").as_deref(), Some("broker-01"));
-    assert_eq!(broker("Kafka").as_deref(), Some("CN=broker-01"));
-}
-
-#[test]
 fn one_rule_yields_the_principal() {
     let mut spec = Spec::leaf("").with(role("client"));
     let names: [&[u8]; 3] = [&dns("App.example"), &dns("b.example"), &tlv(0x81, b"u@example.com")];
     spec.extensions[0] = sans(&names);
     let chain = Chain::with_leaf(&spec);
     let with = |source, fold_case| {
-        let principal = PrincipalRule { source, fold_case, ..PrincipalRule::default() };
+        let principal = PrincipalMapping::new(source).strict();
+        let principal = if fold_case { principal.folding_case() } else { principal };
         let policy = AuthPolicy { principal, ..AuthPolicy::default() };
         let trust = Trust { policy, ..trust(&chain, 1, &[]) };
         let manager = AuthenticationManager::new(&trust, now()).unwrap();
@@ -233,9 +216,9 @@ fn one_rule_yields_the_principal() {
             .authenticate(&chain_of(&chain), now())
             .map_or_else(|refusal| refusal.rule.code().to_owned(), |c| c.principal.to_string())
     };
-    assert_eq!(with(PrincipalSource::CommonName, false), "broker-01");
-    assert_eq!(with(PrincipalSource::Email, false), "u@example.com");
-    assert_eq!(with(PrincipalSource::Dns, false), "principal_ambiguous");
-    assert_eq!(with(PrincipalSource::SpiffeUri, false), "principal_missing");
-    assert_eq!(with(PrincipalSource::DistinguishedName, true), "cn=broker-01");
+    assert_eq!(with(PrincipalRule::CommonName, false), "broker-01");
+    assert_eq!(with(PrincipalRule::SanEmail, false), "u@example.com");
+    assert_eq!(with(PrincipalRule::SanDns, false), "principal_ambiguous");
+    assert_eq!(with(PrincipalRule::SpiffeUri, false), "principal_missing");
+    assert_eq!(with(PrincipalRule::DistinguishedName, true), "cn=broker-01");
 }

@@ -1,0 +1,27 @@
+# The jobs of a checkout. Each installs what it needs first (scripts/setup.sh).
+
+.PHONY: help demo test bench fmt lint
+
+help:
+	@echo "make demo    a hierarchy, certificates, mutual TLS and a revocation, judged by OpenSSL"
+	@echo "make test    form, lints, dependencies, tests, and other people's programs as judges"
+	@echo "make bench   speed, as ratios to a reference in the same run"
+	@echo "make fmt     format the sources"
+	@echo "make lint    what the compiler and the dependency rules object to"
+
+demo:
+	@scripts/setup.sh demo
+	@scripts/demo.sh
+
+test:
+	@scripts/test.sh
+
+bench:
+	@scripts/setup.sh build
+	cargo run --release --locked --quiet --package rustmq-bench
+
+fmt:
+	cargo fmt --all
+
+lint:
+	@scripts/test.sh lint

@@ -1,0 +1,23 @@
+//! `make bench`: each figure as a ratio of CPU time to a reference measured in the same run.
+//!
+//! The machine's speed cancels out of a ratio, and CPU time does not count the neighbours' work. Every
+//! measured closure asserts that its work succeeded: a fast failure is no result.
+
+#![expect(clippy::print_stdout, reason = "the table is the program's output")]
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot do its work must stop")]
+
+mod authority;
+mod in_memory;
+mod measure;
+
+use measure::Table;
+
+fn main() {
+    let mut table = Table::default();
+    let raw = in_memory::run(&mut table);
+    authority::run(&mut table, raw);
+    println!("{table}");
+    if table.has_failed() {
+        std::process::exit(1);
+    }
+}

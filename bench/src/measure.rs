@@ -1,0 +1,95 @@
+//! CPU time, and the table of figures.
+
+use std::fmt;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// CPU time of all threads of this process so far.
+pub(crate) fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Measures several pieces of work in turns, so that a change of the machine's speed meets all of
+/// them alike, and returns each one's median CPU microseconds for one repetition.
+pub(crate) fn in_turns(rounds: usize, repetitions: u32, work: &mut [&mut dyn FnMut()]) -> Vec<f64> {
+    work.iter_mut().for_each(|work| work());
+    let mut times = vec![Vec::with_capacity(rounds); work.len()];
+    for _ in 0..rounds {
+        for (work, times) in work.iter_mut().zip(&mut times) {
+            let start = cpu_time();
+            (0..repetitions).for_each(|_| work());
+            times.push((cpu_time() - start).as_secs_f64() * 1e6 / f64::from(repetitions));
+        }
+    }
+    times.into_iter().map(median).collect()
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// Whether a figure has to be at least or at most its target.
+#[derive(Clone, Copy)]
+pub(crate) enum Target {
+    /// The ratio must not be smaller.
+    AtLeast(f64),
+    /// The ratio must not be larger.
+    AtMost(f64),
+    /// There is no target: the figure is there to compare with.
+    Peer,
+}
+
+/// One figure.
+struct Row {
+    name: &'static str,
+    ratio: f64,
+    detail: String,
+    target: Target,
+}
+
+/// The figures so far.
+#[derive(Default)]
+pub(crate) struct Table {
+    rows: Vec<Row>,
+}
+
+impl Table {
+    /// Adds a figure; `detail` says what was divided by what.
+    pub(crate) fn add(&mut self, name: &'static str, ratio: f64, detail: String, target: Target) {
+        self.rows.push(Row { name, ratio, detail, target });
+    }
+
+    /// Whether a figure missed its target.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.rows.iter().any(|row| !row.holds())
+    }
+}
+
+impl Row {
+    fn holds(&self) -> bool {
+        match self.target {
+            Target::AtLeast(limit) => self.ratio >= limit,
+            Target::AtMost(limit) => self.ratio <= limit,
+            Target::Peer => true,
+        }
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<44} {:>7}  {:<9} reference", "figure", "ratio", "target")?;
+        for row in &self.rows {
+            let target = match row.target {
+                Target::AtLeast(limit) => format!(">= {limit:.2}"),
+                Target::AtMost(limit) => format!("<= {limit:.2}"),
+                Target::Peer => "peer".to_owned(),
+            };
+            let missed = if row.holds() { "" } else { "  MISSED" };
+            writeln!(f, "{:<44} {:>7.3}  {target:<9} {}{missed}", row.name, row.ratio, row.detail)?;
+        }
+        Ok(())
+    }
+}

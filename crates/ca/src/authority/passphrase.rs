@@ -1,0 +1,39 @@
+//! The passphrase of the CA keys.
+
+use super::{Attempt, Authority};
+use crate::Error;
+use crate::keys::Reencrypted;
+use crate::request::Execution;
+use crate::store::{Entry, Outcome, audit, keys};
+
+impl Authority {
+    /// Encrypts every CA key anew, all in one transaction, and then sees to it that no page of the
+    /// database or its WAL holds a key under the old passphrase.
+    pub(crate) async fn change_passphrase(&self) -> Result<usize, Error> {
+        let attempt = Attempt { action: "ca.passphrase", ..Attempt::default() };
+        self.audited(attempt, Execution::Commit, async {
+            let Reencrypted { keys: encrypted, epoch, passphrase } = self.keys.reencrypt().await?;
+            let count = encrypted.len();
+            let entry = Entry {
+                at: self.now(),
+                actor: self.actor.clone(),
+                action: "ca.passphrase",
+                outcome: Outcome::Done,
+                ca: None,
+                serial: None,
+                principal: None,
+                detail: format!("{count} keys encrypted anew"),
+            };
+            self.store
+                .write(move |connection| {
+                    keys::replace(connection, &encrypted, epoch)?;
+                    audit::append(connection, &entry)
+                })
+                .await?;
+            self.keys.adopt(passphrase, epoch + 1);
+            self.store.truncate_wal().await?;
+            Ok(count)
+        })
+        .await
+    }
+}

@@ -1,0 +1,24 @@
+//! The only file in which a profile judges a request.
+
+use rustmq_pki::lint::Linted;
+use rustmq_pki::profile::{Note, Profile, Terms};
+
+use crate::permit::Permit;
+use crate::{Actor, Error};
+
+/// A request that passed the gate and the lint.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    pub(crate) linted: Linted,
+    pub(crate) notes: Vec<Note>,
+    pub(crate) actor: Actor,
+}
+
+/// Permit -> Admitted -> Linted.
+pub(crate) fn pass(permit: Permit, profile: &Profile, terms: Terms<'_>) -> Result<Passed, Error> {
+    let (request, actor) = permit.redeem();
+    let admitted = profile.admit(request, terms)?;
+    let notes = admitted.notes().to_vec();
+    let linted = admitted.lint()?;
+    Ok(Passed { linted, notes, actor })
+}

@@ -1,0 +1,60 @@
+//! The only file in which the authority's keys are used.
+
+use std::sync::Arc;
+
+use rustmq_pki::certificate::Certificate;
+use rustmq_pki::crl::{CertificateRevocationList, CrlContents};
+use rustmq_pki::issuer::{IssueError, Issuer, ToBeSigned, sign_root};
+use rustmq_pki::key::{KeyType, Signer};
+
+use crate::Error;
+use crate::store::{Reserved, Ticket, blocking};
+
+/// Who signs.
+#[derive(Clone)]
+pub(crate) enum SigningKey {
+    /// A new root, its own certificate.
+    Root(Arc<dyn Signer>),
+    /// A CA with a certificate, and the type of its key.
+    Ca(Issuer, KeyType),
+}
+
+impl SigningKey {
+    fn sign(&self, certificate: ToBeSigned) -> Result<Certificate, IssueError> {
+        match self {
+            Self::Root(signer) => sign_root(certificate, &**signer),
+            Self::Ca(issuer, _) => issuer.sign(certificate),
+        }
+    }
+
+    /// Whether a signature takes less than a task may keep a runtime's thread: some 0.1 ms.
+    fn is_quick(&self) -> bool {
+        let key_type = match self {
+            Self::Root(signer) => signer.key_type(),
+            Self::Ca(_, key_type) => *key_type,
+        };
+        matches!(key_type, KeyType::P256 | KeyType::P384 | KeyType::Ed25519)
+    }
+}
+
+/// Signs what was reserved.
+pub(crate) async fn sign(
+    reserved: Reserved,
+    key: &SigningKey,
+) -> Result<(Certificate, Ticket), Error> {
+    let (to_be_signed, ticket) = reserved.redeem();
+    if key.is_quick() {
+        return Ok((key.sign(to_be_signed)?, ticket));
+    }
+    let key = key.clone();
+    let certificate = blocking(move || Ok(key.sign(to_be_signed)?)).await?;
+    Ok((certificate, ticket))
+}
+
+/// Signs a CRL whose number is durable.
+pub(crate) async fn sign_crl(
+    issuer: Issuer,
+    contents: CrlContents,
+) -> Result<CertificateRevocationList, Error> {
+    blocking(move || Ok(issuer.sign_crl(&contents)?)).await
+}

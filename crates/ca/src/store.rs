@@ -1,0 +1,160 @@
+//! The embedded store: SQLite in one data directory, written by one thread.
+//!
+//! What a transaction decides on it reads inside itself, never from a cache: another process may
+//! have written in between.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use rustmq_pki::time::UnixTime;
+
+use crate::Error;
+use crate::request::OpenMode;
+
+pub(crate) mod audit;
+pub(crate) mod authorities;
+pub(crate) mod certificates;
+pub(crate) mod counts;
+pub(crate) mod crls;
+mod fault;
+mod filesystem;
+pub(crate) mod idempotency;
+mod instances;
+pub(crate) mod key_holders;
+pub(crate) mod keys;
+mod migrations;
+mod open;
+mod readers;
+mod reserve;
+pub(crate) mod revocations;
+mod writer;
+
+pub(crate) use audit::{Entry, Outcome};
+pub(crate) use authorities::{CaRow, CaState, NewCaRow, NewId};
+pub(crate) use certificates::{CertificateRow, Selection};
+pub(crate) use crls::CrlTask;
+pub(crate) use fault::Fault;
+pub(crate) use filesystem::io_error;
+pub(crate) use idempotency::{Earlier, Repeatable};
+pub(crate) use reserve::{
+    Completed, Completion, IssuerVersion, Reservation, ReserveOutcome, Reserved, Subject, Ticket,
+};
+pub(crate) use revocations::Revoked;
+
+use instances::Instance;
+use readers::Readers;
+use writer::Writer;
+
+/// A handle on the store; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    path: PathBuf,
+    readers: Readers,
+    writing: Option<Writing>,
+}
+
+/// What only a store opened for writing has.
+struct Writing {
+    writer: Writer,
+    instance: Instance,
+}
+
+/// What the store is opened with.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenStore {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) mode: OpenMode,
+    pub(crate) now: UnixTime,
+    pub(crate) synchronous: &'static str,
+}
+
+impl Store {
+    /// Opens the store of a data directory, making both where the mode says so.
+    pub(crate) fn open(options: &OpenStore) -> Result<Self, Error> {
+        filesystem::check_file_system(&options.data_dir)?;
+        let path = options.data_dir.join(open::FILE);
+        let (readers, writing) = match options.mode {
+            OpenMode::Read => (Readers::new(open::for_reading(&path)?, path.clone()), None),
+            OpenMode::Write | OpenMode::Create => {
+                let (opening, file) = (options.clone(), path.clone());
+                let writer =
+                    Writer::start(path.clone(), move || open::for_writing(&opening, &file))?;
+                let instance = Instance::new(&options.data_dir)?;
+                let readers = Readers::new(open::for_reading(&path)?, path.clone());
+                (readers, Some(Writing { writer, instance }))
+            }
+        };
+        Ok(Self { shared: Arc::new(Shared { path, readers, writing }) })
+    }
+
+    /// The store's file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Reads on a connection of its own, off the runtime's threads.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Error> {
+        let store = self.clone();
+        blocking(move || store.shared.readers.read(query)).await
+    }
+
+    /// Writes in a savepoint of a transaction that other writes may share; returns once it is
+    /// durable. Dropping the future does not undo a write that is queued.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.writing()?.writer.write(change).await
+    }
+
+    /// Runs with the writing connection outside any transaction.
+    pub(crate) async fn alone<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Error> {
+        let store = self.path().to_owned();
+        self.writing()?.writer.alone(work, store).await
+    }
+
+    /// Whether the store was opened for writing.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.shared.writing.is_some()
+    }
+
+    fn writing(&self) -> Result<&Writing, Error> {
+        self.shared.writing.as_ref().ok_or(Error::OpenedForReading)
+    }
+
+    /// The id under whose lock this process reserves.
+    fn instance(&self) -> Result<&Instance, Error> {
+        Ok(&self.writing()?.instance)
+    }
+}
+
+/// Runs `work` on the runtime's pool for blocking work.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Cancelled)?
+}
+
+/// A time as the store writes it.
+pub(crate) fn time_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<UnixTime> {
+    row.get(column).map(UnixTime::from_seconds)
+}
+
+/// An optional time as the store writes it.
+pub(crate) fn optional_time_at(
+    row: &rusqlite::Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<UnixTime>> {
+    row.get::<_, Option<i64>>(column).map(|seconds| seconds.map(UnixTime::from_seconds))
+}

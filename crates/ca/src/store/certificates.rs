@@ -1,0 +1,263 @@
+//! The rows of certificates. What they say of a certificate beside its DER only finds it again.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rustmq_pki::certificate::Certificate;
+use rustmq_pki::crl::RevocationReason;
+use rustmq_pki::serial::SerialNumber;
+use rustmq_pki::time::UnixTime;
+
+use super::fault::Fault;
+use super::{optional_time_at, time_at};
+use crate::info::{AbandonedSerial, CertificateRole, CertificateStatus};
+
+/// A certificate and what became of it.
+#[derive(Clone, Debug)]
+pub(crate) struct CertificateRow {
+    pub(crate) number: i64,
+    pub(crate) authority: i64,
+    pub(crate) subject_authority: Option<i64>,
+    pub(crate) role: CertificateRole,
+    pub(crate) principal: String,
+    pub(crate) profile: String,
+    pub(crate) issued_at: UnixTime,
+    pub(crate) renews: Option<i64>,
+    pub(crate) certificate: Certificate,
+    pub(crate) revoked_at: Option<UnixTime>,
+    pub(crate) reason: Option<RevocationReason>,
+    pub(crate) invalidity_date: Option<UnixTime>,
+    pub(crate) supersede_at: Option<UnixTime>,
+    /// The id of the CA that issued it.
+    pub(crate) ca_id: String,
+}
+
+impl CertificateRow {
+    /// Whether it is good at `now`.
+    pub(crate) fn status(&self, now: UnixTime) -> CertificateStatus {
+        match (self.revoked_at, self.reason) {
+            (Some(_), Some(RevocationReason::CertificateHold)) => CertificateStatus::OnHold,
+            (Some(_), Some(RevocationReason::Superseded)) => CertificateStatus::Superseded,
+            (Some(_), _) => CertificateStatus::Revoked,
+            (None, _) if self.certificate.not_after() < now => CertificateStatus::Expired,
+            (None, _) => CertificateStatus::Active,
+        }
+    }
+}
+
+/// The number under which a role is stored. Numbers are never given a new meaning.
+pub(super) const fn role_code(role: CertificateRole) -> i64 {
+    match role {
+        CertificateRole::RootCa => 1,
+        CertificateRole::IntermediateCa => 2,
+        CertificateRole::Broker => 3,
+        CertificateRole::Controller => 4,
+        CertificateRole::Client => 5,
+        CertificateRole::Admin => 6,
+        CertificateRole::OcspSigner => 7,
+    }
+}
+
+/// The role of a stored number.
+pub(super) fn role_of_code(code: i64) -> Option<CertificateRole> {
+    [
+        CertificateRole::RootCa,
+        CertificateRole::IntermediateCa,
+        CertificateRole::Broker,
+        CertificateRole::Controller,
+        CertificateRole::Client,
+        CertificateRole::Admin,
+        CertificateRole::OcspSigner,
+    ]
+    .into_iter()
+    .find(|role| role_code(*role) == code)
+}
+
+/// The role in a column; a number of no role is a damaged store.
+pub(super) fn role_at(row: &Row<'_>, column: usize) -> rusqlite::Result<CertificateRole> {
+    let code = row.get(column)?;
+    role_of_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, code))
+}
+
+/// A stored DER that cannot be read is a damaged store.
+fn certificate_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Certificate> {
+    let der = row.get_ref(column)?.as_blob()?;
+    Certificate::from_der(der).map_err(|error| {
+        let kind = rusqlite::types::Type::Blob;
+        rusqlite::Error::FromSqlConversionFailure(column, kind, Box::new(error))
+    })
+}
+
+fn reason_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<RevocationReason>> {
+    let code: Option<u8> = row.get(column)?;
+    Ok(code.and_then(RevocationReason::from_code))
+}
+
+const SELECT: &str = "SELECT c.number, c.authority, c.subject_authority, c.role, c.principal, \
+    c.profile, c.issued_at, c.renews, c.der, r.revoked_at, r.reason, r.invalidity_date, s.due_at, \
+    a.id FROM certificate c LEFT JOIN revocation r ON r.certificate = c.number \
+    LEFT JOIN supersession s ON s.certificate = c.number \
+    LEFT JOIN authority a ON a.number = c.authority";
+
+fn certificate_row(row: &Row<'_>) -> rusqlite::Result<CertificateRow> {
+    Ok(CertificateRow {
+        number: row.get(0)?,
+        authority: row.get(1)?,
+        subject_authority: row.get(2)?,
+        role: role_at(row, 3)?,
+        principal: row.get(4)?,
+        profile: row.get(5)?,
+        issued_at: time_at(row, 6)?,
+        renews: row.get(7)?,
+        certificate: certificate_at(row, 8)?,
+        revoked_at: optional_time_at(row, 9)?,
+        reason: reason_at(row, 10)?,
+        invalidity_date: optional_time_at(row, 11)?,
+        supersede_at: optional_time_at(row, 12)?,
+        ca_id: row.get(13)?,
+    })
+}
+
+/// The certificate with this number.
+pub(crate) fn by_number(
+    connection: &Connection,
+    number: i64,
+) -> Result<Option<CertificateRow>, Fault> {
+    let sql = format!("{SELECT} WHERE c.number = ?1");
+    Ok(connection.prepare_cached(&sql)?.query_row([number], certificate_row).optional()?)
+}
+
+/// The certificate with this serial number.
+pub(crate) fn by_serial(
+    connection: &Connection,
+    serial: &SerialNumber,
+) -> Result<Option<CertificateRow>, Fault> {
+    let sql = format!("{SELECT} WHERE c.serial = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    Ok(statement.query_row([serial.as_bytes()], certificate_row).optional()?)
+}
+
+/// Every certificate of a CA, newest first: a renewed CA has several.
+pub(crate) fn of_authority(
+    connection: &Connection,
+    subject_authority: i64,
+) -> Result<Vec<CertificateRow>, Fault> {
+    let sql = format!("{SELECT} WHERE c.subject_authority = ?1 ORDER BY c.number DESC");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map([subject_authority], certificate_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Which rows to visit, in the order of issuing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selection {
+    pub(crate) principal: Option<String>,
+    pub(crate) authority: Option<i64>,
+    pub(crate) role: Option<CertificateRole>,
+    /// notAfter not before the first and not after the second.
+    pub(crate) ends_within: Option<(UnixTime, UnixTime)>,
+    /// Only those in the table of revocations.
+    pub(crate) revoked: bool,
+}
+
+/// Calls `each` with the selected rows.
+pub(crate) fn visit(
+    connection: &Connection,
+    selection: &Selection,
+    mut each: impl FnMut(CertificateRow) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut conditions = vec!["1"];
+    let mut values: Vec<Value> = Vec::new();
+    if let Some(principal) = &selection.principal {
+        conditions.push("c.principal = ?");
+        values.push(principal.clone().into());
+    }
+    if let Some(authority) = selection.authority {
+        conditions.push("c.authority = ?");
+        values.push(authority.into());
+    }
+    if let Some(role) = selection.role {
+        conditions.push("c.role = ?");
+        values.push(role_code(role).into());
+    }
+    if let Some((from, to)) = selection.ends_within {
+        conditions.push("c.not_after BETWEEN ? AND ?");
+        values.extend([from.seconds().into(), to.seconds().into()]);
+    }
+    if selection.revoked {
+        conditions.push("r.number IS NOT NULL");
+    }
+    let sql = format!("{SELECT} WHERE {} ORDER BY c.number", conditions.join(" AND "));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    while let Some(row) = rows.next()? {
+        each(certificate_row(row)?)?;
+    }
+    Ok(())
+}
+
+/// A certificate that is now complete.
+pub(super) struct NewCertificate<'a> {
+    pub(super) authority: i64,
+    pub(super) subject_authority: Option<i64>,
+    pub(super) role: i64,
+    pub(super) principal: &'a str,
+    pub(super) profile: &'a str,
+    pub(super) issued_at: UnixTime,
+    pub(super) renews: Option<i64>,
+    pub(super) certificate: &'a Certificate,
+}
+
+/// Adds a certificate and returns its number.
+pub(super) fn insert(connection: &Connection, new: &NewCertificate<'_>) -> Result<i64, Fault> {
+    let certificate = new.certificate;
+    connection
+        .prepare_cached(
+            "INSERT INTO certificate (serial, authority, subject_authority, role, principal, \
+             profile, not_before, not_after, issued_at, renews, der) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute(params![
+            certificate.serial().as_bytes(),
+            new.authority,
+            new.subject_authority,
+            new.role,
+            new.principal,
+            new.profile,
+            certificate.not_before().seconds(),
+            certificate.not_after().seconds(),
+            new.issued_at.seconds(),
+            new.renews,
+            certificate.der(),
+        ])?;
+    Ok(connection.last_insert_rowid())
+}
+
+/// Whether a certificate with this serial number is complete.
+pub(super) fn has_serial(connection: &Connection, serial: &[u8]) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM certificate WHERE serial = ?1")?.exists([serial])
+}
+
+/// The abandoned serial numbers, oldest first; all, or the one given.
+pub(crate) fn abandoned(
+    connection: &Connection,
+    serial: Option<&SerialNumber>,
+) -> Result<Vec<AbandonedSerial>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT v.serial, a.id, v.principal, v.role, v.not_after, v.reserved_at, v.abandoned_at \
+         FROM reservation v JOIN authority a ON a.number = v.authority \
+         WHERE v.abandoned_at IS NOT NULL AND (?1 IS NULL OR v.serial = ?1) ORDER BY v.number",
+    )?;
+    let rows = statement.query_map([serial.map(SerialNumber::as_bytes)], |row| {
+        let octets: Vec<u8> = row.get(0)?;
+        Ok(AbandonedSerial {
+            serial: octets.iter().map(|octet| format!("{octet:02x}")).collect(),
+            ca_id: row.get(1)?,
+            principal: row.get(2)?,
+            role: role_at(row, 3)?,
+            not_after: time_at(row, 4)?,
+            reserved_at: time_at(row, 5)?,
+            abandoned_at: time_at(row, 6)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

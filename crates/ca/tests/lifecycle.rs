@@ -1,0 +1,159 @@
+//! The life of certificates, from the root to the last CRL that lists them.
+
+use rustmq_ca::{
+    CaStatus, CertificateRole, CertificateStatus, CrlRefresh, Error, Execution,
+    IntermediateCaRequest, ListFilter, NewCa, RenewRequest, RenewalKey, RevokeRequest,
+    RotateRequest,
+};
+use rustmq_pki::crl::RevocationReason;
+use rustmq_pki::profile::Validity;
+use rustmq_pki::read::CrlRef;
+use rustmq_pki::role::Role;
+use rustmq_testkit::{START, TestCa, issue_request, named, new_key};
+
+fn revoke(certificate: &str, reason: RevocationReason) -> RevokeRequest {
+    RevokeRequest {
+        certificate: certificate.to_owned(),
+        reason,
+        invalidity_date: None,
+        execution: Execution::Commit,
+    }
+}
+
+fn renew(certificate: &str, key: RenewalKey) -> RenewRequest {
+    RenewRequest {
+        certificate: certificate.to_owned(),
+        key,
+        validity: Validity::Default,
+        idempotency: None,
+        execution: Execution::Commit,
+    }
+}
+
+fn serials(crl: &[u8]) -> Vec<String> {
+    let crl = CrlRef::read(crl).expect("a CRL");
+    let hex = |octets: &[u8]| octets.iter().map(|o| format!("{o:02x}")).collect::<String>();
+    crl.entries().map(|entry| hex(entry.expect("an entry").serial.magnitude())).collect()
+}
+
+#[tokio::test]
+async fn test_generate_root_ca() {
+    let ca = TestCa::empty();
+    let root = ca.create_root("RustMQ Root CA").await;
+    assert_eq!(root.id, "root_ca_1");
+    assert_eq!((root.parent_id, root.status), (None, CaStatus::Active));
+    let certificate = &root.certificate;
+    assert_eq!(certificate.role, CertificateRole::RootCa);
+    assert_eq!(certificate.issuer, certificate.subject);
+    let chain = ca.manager.ca_chain("root_ca_1").await.unwrap();
+    assert_eq!(chain.len(), 1);
+    let view = chain[0].view();
+    let key = chain[0].public_key().unwrap();
+    assert!(key.verifies(view.signature_algorithm.der, view.tbs, view.signature));
+    assert!(view.extensions.known().unwrap().is_ca());
+    let crl = ca.manager.generate_crl("root_ca_1", CrlRefresh::Stored).await.unwrap();
+    assert_eq!(crl.entries, 0);
+    assert_eq!(ca.passphrase.times_asked(), 1);
+}
+
+#[tokio::test]
+async fn test_generate_intermediate_ca() {
+    let ca = TestCa::with_hierarchy().await;
+    let chain = ca.manager.ca_chain("prod_ca_1").await.unwrap();
+    assert_eq!(chain.len(), 2);
+    let (own, root) = (chain[0].view(), &chain[1]);
+    assert_eq!(own.issuer.der, root.view().subject.der);
+    assert_ne!(own.issuer.der, own.subject.der);
+    let key = root.public_key().unwrap();
+    assert!(key.verifies(own.signature_algorithm.der, own.tbs, own.signature));
+    let info = ca.manager.find_ca("Production CA").await.unwrap();
+    assert_eq!((info.parent_id.as_deref(), info.path_len), (Some("root_ca_1"), Some(0)));
+    let parent = "prod_ca_1".to_owned();
+    let below = IntermediateCaRequest { parent, ca: NewCa::new(named("Team CA")) };
+    let refused = ca.manager.generate_intermediate_ca(below).await;
+    assert!(matches!(refused, Err(Error::Gate(_))), "{refused:?}");
+    assert_eq!(ca.manager.list_cas().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn test_issue_client_certificate() {
+    let ca = TestCa::with_hierarchy().await;
+    let issued = ca.issue("client@company.com", Role::Client).await;
+    let info = issued.info();
+    assert_eq!(info.subject, "CN=client@company.com");
+    assert_eq!(info.issuer, "CN=Production CA");
+    assert_eq!(info.sans, ["email:client@company.com"]);
+    assert_eq!(info.extended_key_usage, ["clientAuth"]);
+    assert_eq!((info.role, info.status), (CertificateRole::Client, CertificateStatus::Active));
+    let (view, issuer) = (issued.certificate().view(), issued.chain()[0].public_key().unwrap());
+    assert!(issuer.verifies(view.signature_algorithm.der, view.tbs, view.signature));
+    let stored = ca.manager.bundle(&info.serial).await.unwrap();
+    assert_eq!(stored.certificate, *issued.certificate());
+    assert_eq!(stored.info, *info);
+    assert_eq!(stored.chain, issued.chain());
+    assert_eq!(stored.crls.len(), 2);
+}
+
+#[tokio::test]
+async fn test_certificate_lifecycle_integration() {
+    let ca = TestCa::with_hierarchy().await;
+    let first = ca.issue("broker-01.example.com", Role::Broker).await;
+    let request = renew(&first.info().id, RenewalKey::New(new_key()));
+    let renewed = ca.manager.renew_certificate(request).await.unwrap().issued.unwrap();
+    assert_eq!(renewed.info().subject, first.info().subject);
+    assert_eq!(renewed.info().sans, first.info().sans);
+    assert_eq!(renewed.info().renews.as_deref(), Some(first.info().id.as_str()));
+    assert_ne!(renewed.info().serial, first.info().serial);
+    let status = async |id: &str| ca.manager.info(id).await.unwrap().status;
+    assert_eq!(status(&first.info().id).await, CertificateStatus::Active);
+
+    let renewal = renew(&renewed.info().id, RenewalKey::Same);
+    let request = RotateRequest { renewal, overlap_days: RotateRequest::OVERLAP_DAYS };
+    let rotated = ca.manager.rotate_certificate(request).await.unwrap();
+    assert_eq!(rotated.supersede_at, Some(START.plus_days(7)));
+    ca.clock.advance_days(6);
+    ca.manager.generate_crl("prod_ca_1", CrlRefresh::Always).await.unwrap();
+    assert_eq!(status(&renewed.info().id).await, CertificateStatus::Active);
+    ca.clock.advance_days(1);
+    let crl = ca.manager.generate_crl("prod_ca_1", CrlRefresh::Always).await.unwrap();
+    assert_eq!(status(&renewed.info().id).await, CertificateStatus::Superseded);
+    assert_eq!(serials(crl.crl.der()), [renewed.info().serial.clone()]);
+
+    let on_hold = revoke(&first.info().serial, RevocationReason::CertificateHold);
+    ca.manager.revoke_certificate(on_hold).await.unwrap();
+    assert_eq!(status(&first.info().id).await, CertificateStatus::OnHold);
+    ca.manager.release_certificate(&first.info().id, Execution::Commit).await.unwrap();
+    assert_eq!(status(&first.info().id).await, CertificateStatus::Active);
+    let compromised = revoke(&first.info().id, RevocationReason::KeyCompromise);
+    let revocation = ca.manager.revoke_certificate(compromised.clone()).await.unwrap();
+    assert_eq!(serials(revocation.crl.unwrap().crl.der()).len(), 2);
+    let twice = ca.manager.revoke_certificate(compromised).await;
+    assert!(matches!(twice, Err(Error::AlreadyRevoked { .. })), "{twice:?}");
+    let public_key = first.certificate().public_key().unwrap();
+    let again = issue_request("prod_ca_1", "broker-01.example.com", Role::Broker, &public_key);
+    let refused = ca.manager.issue_certificate(again).await;
+    assert!(matches!(refused, Err(Error::KeyCompromised { .. })), "{refused:?}");
+
+    let brokers = ListFilter { role: Some(CertificateRole::Broker), ..ListFilter::default() };
+    assert_eq!(ca.manager.list(brokers).await.unwrap().len(), 3);
+    let verdict = ca.manager.audit_verify().await.unwrap();
+    assert_eq!(verdict.fault, None);
+    assert_eq!(verdict.records, ca.manager.audit_list(1000).await.unwrap().len() as u64);
+}
+
+#[tokio::test]
+async fn a_revoked_certificate_leaves_the_crl_after_one_past_its_end() {
+    let ca = TestCa::with_hierarchy().await;
+    let issued = ca.issue("client@company.com", Role::Client).await;
+    let superseded = revoke(&issued.info().id, RevocationReason::Superseded);
+    ca.manager.revoke_certificate(superseded).await.unwrap();
+    let listed = async || {
+        let crl = ca.manager.generate_crl("prod_ca_1", CrlRefresh::Always).await.unwrap();
+        serials(crl.crl.der()).len()
+    };
+    ca.clock.advance_days(89);
+    assert_eq!(listed().await, 1);
+    ca.clock.advance_days(2);
+    assert_eq!(listed().await, 1, "the first CRL past its end");
+    assert_eq!(listed().await, 0, "the second");
+}

@@ -1,0 +1,150 @@
+//! Names of subjects. A value that exists is valid: its constructor checked it.
+
+mod distinguished;
+mod san;
+mod spiffe;
+
+use std::fmt;
+
+use unicode_normalization::is_nfc;
+
+pub use distinguished::{Attribute, DistinguishedName, DistinguishedNameError};
+pub use san::{DnsName, EmailAddress, SanError, SanKind, SubjectAltName, Uri};
+pub use spiffe::{TrustDomain, TrustDomainError};
+
+/// Who a certificate is for: the common name of its subject.
+///
+/// 1 to 64 characters (RFC 5280 ub-common-name) in Unicode normalization form C, without control
+/// characters, `/` and `\`, and with neither `.` nor `-` in front, so that it can neither climb out
+/// of a folder nor read as an option.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Principal(String);
+
+/// Why a text is no principal.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PrincipalError {
+    /// No character at all.
+    #[error("the principal is empty: it is the name that the certificate is for")]
+    Empty,
+    /// More than 64 characters.
+    #[error("the principal has {0} characters; at most 64 fit in a common name (RFC 5280 A.1)")]
+    TooLong(usize),
+    /// A control character, shown by its code.
+    #[error("the principal has the control character U+{0:04X}; use printable characters")]
+    Control(u32),
+    /// `/` or `\`.
+    #[error("the principal has a {0:?}; it may not, since it also names a folder")]
+    Separator(char),
+    /// `.` or `-` in front.
+    #[error("the principal starts with {0:?}; start it with a letter or a digit")]
+    Leading(char),
+    /// White space in front or behind, which RFC 5280 7.1 would compare away.
+    #[error("the principal starts or ends with white space")]
+    OuterSpace,
+    /// Not in normalization form C.
+    #[error("the principal is not in Unicode normalization form C: write {0:?}")]
+    NotNormalized(String),
+}
+
+impl Principal {
+    /// The most characters of a principal.
+    pub const MAX_CHARACTERS: usize = 64;
+
+    /// Checks and takes `text`.
+    pub fn parse(text: &str) -> Result<Self, PrincipalError> {
+        let characters = text.chars().count();
+        if characters > Self::MAX_CHARACTERS {
+            return Err(PrincipalError::TooLong(characters));
+        }
+        let first = text.chars().next().ok_or(PrincipalError::Empty)?;
+        if let Some(control) = text.chars().find(|c| c.is_control()) {
+            return Err(PrincipalError::Control(u32::from(control)));
+        }
+        if let Some(separator) = text.chars().find(|c| matches!(c, '/' | '\\')) {
+            return Err(PrincipalError::Separator(separator));
+        }
+        if matches!(first, '.' | '-') {
+            return Err(PrincipalError::Leading(first));
+        }
+        if text.trim() != text {
+            return Err(PrincipalError::OuterSpace);
+        }
+        if !text.is_ascii() && !is_nfc(text) {
+            use unicode_normalization::UnicodeNormalization;
+            return Err(PrincipalError::NotNormalized(text.nfc().collect()));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name of a folder for this principal: octets outside `A-Za-z0-9._@+-` as `%XX`.
+    pub fn folder_name(&self) -> String {
+        let plain = |octet: u8| {
+            octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'_' | b'@' | b'+' | b'-')
+        };
+        self.0.bytes().fold(String::with_capacity(self.0.len()), |mut name, octet| {
+            if plain(octet) {
+                name.push(char::from(octet));
+            } else {
+                name.push_str(&format!("%{octet:02X}"));
+            }
+            name
+        })
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl std::str::FromStr for Principal {
+    type Err = PrincipalError;
+
+    fn from_str(text: &str) -> Result<Self, PrincipalError> {
+        Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_grammar_of_principals() {
+        for good in ["broker-01", "client@company.com", "Zoë", "a b", "x", "%", &"é".repeat(64)] {
+            assert!(Principal::parse(good).is_ok(), "{good}");
+        }
+        let error = |text: &str| Principal::parse(text).unwrap_err();
+        assert_eq!(error(""), PrincipalError::Empty);
+        assert_eq!(error(&"x".repeat(65)), PrincipalError::TooLong(65));
+        assert_eq!(error("a\0b"), PrincipalError::Control(0));
+        assert_eq!(error("a\nb"), PrincipalError::Control(10));
+        assert_eq!(error("a/b"), PrincipalError::Separator('/'));
+        assert_eq!(error("a\\b"), PrincipalError::Separator('\\'));
+        assert_eq!(error("../x"), PrincipalError::Separator('/'));
+        assert_eq!(error(".."), PrincipalError::Leading('.'));
+        assert_eq!(error("-x"), PrincipalError::Leading('-'));
+        assert_eq!(error(" x"), PrincipalError::OuterSpace);
+        // e with a combining diaeresis, of which form C has one character.
+        assert_eq!(error("Zoe\u{308}"), PrincipalError::NotNormalized("Zoë".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn folder_names_are_plain_and_distinct(a in "\\PC{1,20}", b in "\\PC{1,20}") {
+            if let (Ok(a), Ok(b)) = (Principal::parse(&a), Principal::parse(&b)) {
+                let name = a.folder_name();
+                prop_assert!(name.bytes().all(|c| c.is_ascii_graphic() && c != b'/'));
+                prop_assert!(!name.starts_with('.') && !name.starts_with('-'));
+                prop_assert_eq!(a == b, a.folder_name() == b.folder_name());
+            }
+        }
+    }
+}
