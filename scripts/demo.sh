@@ -165,4 +165,4 @@ accepted broker-01 after.pem -purpose sslserver -verify_hostname broker-01
 title "The hierarchy"
 try rustmq-admin ca tree
 
-printf '\nEverything held. Nothing is left behind; see docs/ for your own authority.\n'
+printf '\nEverything held, and nothing is left behind. README.md shows how to set up your own.\n'

@@ -83,12 +83,13 @@ impl Judge {
     }
 
     fn is_here(self) -> bool {
-        if self.is_pinned() {
-            return pinned(self.command()).is_file();
-        }
-        let path = env::var_os("PATH").unwrap_or_default();
-        env::split_paths(&path).any(|folder| folder.join(self.command()).is_file())
+        if self.is_pinned() { pinned(self.command()).is_file() } else { is_on_path(self.command()) }
     }
+}
+
+fn is_on_path(command: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(command).is_file())
 }
 
 /// A command that `scripts/setup.sh` put into `.judges`, or into `RUSTMQ_JUDGES`.
@@ -105,18 +106,36 @@ pub(crate) fn pinned(command: &str) -> PathBuf {
 /// # Panics
 /// If the judge is missing and `CI=true`: there, nothing may go unjudged.
 pub fn require(judge: Judge) -> bool {
-    if judge.is_here() {
-        return true;
-    }
+    judge.is_here() || skip(judge.command())
+}
+
+/// As [`require`], for a command on the path that judges nothing.
+///
+/// # Panics
+/// As [`require`].
+pub fn require_command(command: &str) -> bool {
+    is_on_path(command) || skip(command)
+}
+
+/// Says that the test skips for want of `command`; returns false.
+///
+/// # Panics
+/// If `CI=true`: there, nothing may go unjudged.
+pub fn skip(command: &str) -> bool {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let notice = format!("skipped {test}: no {} (run scripts/setup.sh test)", judge.command());
+    let notice = format!("skipped {test}: no {command} (run scripts/setup.sh test)");
     assert!(env::var("CI").as_deref() != Ok("true"), "{notice}");
     tell(&notice);
     false
 }
 
+/// Says something about a test that is skipped, on standard error and in the file that
+/// `RUSTMQ_SKIPPED` names.
+///
+/// # Panics
+/// If that file cannot be written.
 #[expect(clippy::print_stderr, reason = "a skipped test has to be seen, and nothing else prints")]
-fn tell(notice: &str) {
+pub fn tell(notice: &str) {
     eprintln!("{notice}");
     if let Some(file) = env::var_os("RUSTMQ_SKIPPED") {
         let list = OpenOptions::new().append(true).create(true).open(&file);

@@ -1,7 +1,8 @@
 //! `rustmq-admin`, run as a user runs it: by its command line, on a data directory of its own.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,8 +29,9 @@ impl Product {
     /// If `rustmq-admin` cannot be built.
     pub fn empty() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        fs::write(folder.path().join("passphrase"), "correct horse battery staple\n")
-            .expect("the folder is writable");
+        let passphrase = folder.path().join("passphrase");
+        fs::write(&passphrase, "correct horse battery staple\n").expect("the folder is writable");
+        fs::set_permissions(&passphrase, Permissions::from_mode(0o600)).expect("the file is ours");
         Self { program: program(), folder }
     }
 
@@ -84,9 +86,6 @@ impl Product {
     }
 
     /// Issues a certificate under any CA.
-    ///
-    /// # Panics
-    /// If it is refused, or the answer is not the JSON that the command documents.
     pub fn issue_under(
         &self,
         ca: &str,
@@ -102,30 +101,43 @@ impl Product {
             ["--principal", principal],
             ["--role", role],
             ["--key-type", key.name()],
-            ["--output-dir", &folder],
-            ["--format", "json"],
         ];
-        let output = self.ok(fixed.into_iter().flatten().chain(more.iter().copied()));
+        self.deliver(&folder, fixed.into_iter().flatten().chain(more.iter().copied()))
+    }
+
+    /// Runs a command that has to deliver a certificate, into a folder of this name.
+    ///
+    /// # Panics
+    /// If it is refused, or the answer is not the JSON that the command documents.
+    pub fn deliver<'a>(
+        &self,
+        folder: &'a str,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Issued {
+        let places = ["--output-dir", folder, "--format", "json"];
+        let arguments: Vec<&str> = arguments.into_iter().chain(places).collect();
+        let output = self.ok(arguments);
         let answer: Value = serde_json::from_str(&output.stdout).expect("one JSON object");
         let text = |name: &str| answer[name].as_str().expect("a documented key").to_owned();
-        Issued { id: text("id"), serial: text("serial"), folder: self.path(&folder) }
+        Issued { id: text("id"), serial: text("serial"), folder: self.path(folder) }
+    }
+
+    /// What an earlier command wrote into a folder of this name, of which only the files are known.
+    pub fn found(&self, folder: &str) -> Issued {
+        Issued { id: String::new(), serial: String::new(), folder: self.path(folder) }
     }
 
     /// Fetches a CA's present revocation list.
     pub fn list_of(&self, ca: &str) -> PathBuf {
         let file = format!("{ca}.crl");
-        let path = self.path(&file);
-        if path.exists() {
-            fs::remove_file(&path).expect("an earlier list can be removed");
-        }
         self.ok(["ca", "crl", "--ca-id", ca, "--output", &file]);
-        path
+        self.path(&file)
     }
 
-    /// Fetches a CA's certificate alone.
+    /// Fetches a CA's present certificate alone.
     pub fn certificate_of(&self, ca: &str) -> PathBuf {
         let file = format!("{ca}.crt");
-        self.ok(["ca", "export", "--ca-id", ca, "--output", &file]);
+        self.ok(["ca", "export", "--ca-id", ca, "--force", "--output", &file]);
         self.path(&file)
     }
 
@@ -169,7 +181,10 @@ impl Issued {
 
 /// The program of this workspace, built from its present sources. `RUSTMQ_ADMIN` names one that is
 /// built already; `make test` sets it, so that a run builds everything once.
-fn program() -> PathBuf {
+///
+/// # Panics
+/// If it cannot be built.
+pub fn program() -> PathBuf {
     if let Some(program) = env::var_os("RUSTMQ_ADMIN") {
         return PathBuf::from(program);
     }
@@ -189,6 +204,5 @@ fn program() -> PathBuf {
 /// # Panics
 /// If there is no such file.
 pub fn is_private(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
     fs::metadata(file).expect("the file is there").permissions().mode() & 0o777 == 0o600
 }

@@ -1,5 +1,6 @@
 //! Python's `cryptography`, through `judges/python/judge.py`.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::build;
@@ -17,4 +18,14 @@ pub fn verify_all(chains: &[&Chain]) -> Vec<Verdict> {
     command.arg(build::source("python").join("judge.py")).args(Chain::flags_of(chains, "--"));
     let output = run(&mut command).expect_success("judge.py");
     Verdict::from_answer(&output.stdout, chains.len())
+}
+
+/// Whether an unencrypted PKCS#8 key is the one that a certificate is for.
+///
+/// # Panics
+/// If either cannot be read.
+pub fn key_fits(key: &Path, certificate: &Path) -> bool {
+    let mut command = Command::new(pinned("python"));
+    command.arg(build::source("python").join("key.py")).arg(key).arg(certificate);
+    run(&mut command).expect_success("key.py").stdout.trim() == "FITS"
 }

@@ -196,20 +196,3 @@ fn a_deep_hierarchy_of_mixed_keys_is_judged() {
         }
     }
 }
-
-/// A single-label host name and a workload identity are pkilint's two false positives, and the reason
-/// why they are on its list.
-#[test]
-fn fleet_names_are_judged() {
-    let product = Product::empty();
-    let create = |line: &str| product.ok(line.split(' '));
-    create("ca init --cn Root --trust-domain fleet.example");
-    create("ca intermediate --parent-ca root_ca_1 --cn Production --trust-domain fleet.example");
-    let broker = product.issue("broker-01", "broker", SampleKey::P256, &[]);
-    let chain = broker.chain(Purpose::Server("broker-01".to_owned()));
-    for judge in [Judge::OpenSsl, Judge::Java, Judge::Go, Judge::Pkilint] {
-        if require(judge) {
-            assert_eq!(judge.verify(&chain), Verdict::Accepted, "{judge:?}");
-        }
-    }
-}

@@ -4,6 +4,7 @@ use std::fs;
 
 use rustmq_conformance::openssl::openssl;
 use rustmq_conformance::product::is_private;
+use rustmq_conformance::python::key_fits;
 use rustmq_conformance::{Judge, Output, Product, SampleKey, pem, require, run};
 
 /// The three files of the specification's commands, under its names.
@@ -110,6 +111,25 @@ fn openssl_reads_the_private_key_and_finds_it_in_the_certificate() {
         let check = openssl(["pkey", "-check", "-noout", "-in", &file("tls.key")]);
         if !matches!(kind, SampleKey::Ed25519) {
             check.expect_success("openssl pkey -check");
+        }
+    }
+}
+
+/// OpenSSL 3.0 has no ML-DSA; Python's library reads those keys too (RFC 9881 section 6).
+#[test]
+fn python_reads_the_private_key_and_finds_it_in_the_certificate() {
+    if !require(Judge::Python) {
+        return;
+    }
+    let product = Product::with_hierarchy(SampleKey::P256);
+    let mut stranger = None;
+    for kind in SampleKey::ALL {
+        let principal = format!("{}@company.com", kind.name());
+        let issued = product.issue(&principal, "client", kind, &[]);
+        let certificate = issued.file("tls.crt");
+        assert!(key_fits(&issued.file("tls.key"), &certificate), "{kind:?}");
+        if let Some(other) = stranger.replace(issued.file("tls.key")) {
+            assert!(!key_fits(&other, &certificate), "another's key fits {kind:?}");
         }
     }
 }

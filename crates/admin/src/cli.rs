@@ -144,10 +144,16 @@ pub(crate) struct CertificateName {
 }
 
 impl CertificateName {
-    /// The name as given.
-    pub(crate) fn as_str(&self) -> &str {
-        self.certificate.as_deref().or(self.cert_id.as_deref()).unwrap_or_default()
+    /// The name as given; the colons in which other programs write serial numbers are taken out.
+    pub(crate) fn plain(&self) -> String {
+        plain_serial(self.certificate.as_deref().or(self.cert_id.as_deref()).unwrap_or_default())
     }
+}
+
+/// A serial number as it is shown here: lower case, without separators. Ids have neither colons nor
+/// capitals.
+pub(crate) fn plain_serial(text: &str) -> String {
+    text.replace(':', "").to_ascii_lowercase()
 }
 
 /// Attributes of a subject beside its common name (RFC 5280 4.1.2.6).

@@ -247,13 +247,15 @@ impl AuthenticationManager {
         self.prove(snapshot, chain, peer, now, |proof, leaf| {
             let policy = snapshot.policy();
             let at_fault = |refusal: Refusal| refusal.of(&leaf.view);
-            let principal =
-                policy.principal.principal(proof).map_err(|error| at_fault(error.into()))?;
+            let principal = policy
+                .principal
+                .principal(proof)
+                .map_err(|error| at_fault(Refusal::from(error)))?;
             let role = policy.mtls.role_of(leaf).map_err(at_fault)?;
             let (path, issuer_key) = self.shared_path(proof.path());
             let context = Arc::new(AuthContext {
                 principal: principal.as_str().into(),
-                role: role.ok_or(Rule::MtlsRoleMissing)?,
+                role,
                 fingerprint: sha256(leaf.view.der),
                 serial: leaf.view.serial.as_bytes().into(),
                 not_after: leaf.view.validity.not_after.at,

@@ -16,15 +16,14 @@ use crate::principal::RolePolicy;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MtlsPolicy {
     /// The roles that may pass.
-    pub allowed_roles: Vec<String>,
-    /// How the role of a certificate is found.
+    pub allowed_roles: Vec<Role>,
+    /// How a certificate's role is found.
     pub roles: RolePolicy,
 }
 
 impl Default for MtlsPolicy {
     fn default() -> Self {
-        let allowed_roles = Role::ALL.iter().map(|role| role.to_string()).collect();
-        Self { allowed_roles, roles: RolePolicy::default() }
+        Self { allowed_roles: Role::ALL.to_vec(), roles: RolePolicy::default() }
     }
 }
 
@@ -51,17 +50,17 @@ impl MtlsPolicy {
     }
 
     fn check_role(&self, leaf: &Certificate<'_>) -> Result<(), Refusal> {
-        let role = self.role_of(leaf)?.ok_or(Rule::MtlsRoleMissing)?.to_string();
+        let role = self.role_of(leaf)?;
         if self.allowed_roles.contains(&role) {
             return Ok(());
         }
-        Err(Refusal::new(Rule::MtlsRoleNotAllowed, Detail::Name(role)))
+        Err(Refusal::new(Rule::MtlsRoleNotAllowed, Detail::Name(role.to_string())))
     }
 
-    /// The role of a certificate, if it has one.
-    pub(crate) fn role_of(&self, leaf: &Certificate<'_>) -> Result<Option<Role>, Refusal> {
+    /// The role of a leaf; one without a role is refused.
+    pub(crate) fn role_of(&self, leaf: &Certificate<'_>) -> Result<Role, Refusal> {
         let assigned = self.roles.role_of(&leaf.view, &leaf.known)?;
-        Ok(assigned.map(|assigned| assigned.role))
+        Ok(assigned.ok_or(Rule::MtlsRoleMissing)?.role)
     }
 
     /// What holds of every key of the path.

@@ -17,6 +17,7 @@ use rustmq_pki::serial::SerialNumber;
 use rustmq_pki::time::UnixTime;
 
 use crate::error::ErrorKind;
+use crate::gate::Passed;
 use crate::info::CertificateRole;
 use crate::keys::Keys;
 use crate::outcome::{Issued, Planned};
@@ -25,12 +26,12 @@ use crate::profiles::Profiles;
 use crate::request::{Execution, Options};
 use crate::signing::{self, SigningKey};
 use crate::store::{
-    CaRow, CertificateRow, Completed, Completion, Entry, Fault, IssuerVersion, OpenStore, Outcome,
-    Repeatable, Reservation, ReserveOutcome, Store, Subject, authorities, certificates,
-    idempotency, key_holders,
+    CaRow, Completed, Completion, Entry, Fault, IssuerVersion, OpenStore, Outcome, Repeatable,
+    Reservation, ReserveOutcome, Store, Subject, authorities, certificates, key_holders,
 };
 use crate::{Actor, Clock, Error, describe, gate, names};
 
+mod founding;
 mod hierarchy;
 mod housekeeping;
 mod issuing;
@@ -86,9 +87,20 @@ enum WalkIssuer<'a> {
 
 /// What came of a walk.
 enum Walked {
-    Issued { issued: Box<Issued>, completed: Completed, notes: Vec<Note>, planned: Planned },
+    Issued(Box<WalkedThrough>),
     Replayed(i64),
 }
+
+/// A walk that came to its end.
+struct WalkedThrough {
+    issued: Issued,
+    completed: Completed,
+    notes: Vec<Note>,
+    planned: Planned,
+}
+
+/// The most characters of an error or a name in a record: ten times the longest that is plain.
+const REFUSAL_CHARACTERS: usize = 2000;
 
 /// What is asked, for the audit record of a refusal.
 #[derive(Clone, Debug, Default)]
@@ -97,6 +109,24 @@ struct Attempt {
     ca: Option<String>,
     serial: Option<String>,
     principal: Option<String>,
+}
+
+impl Attempt {
+    /// The record of its refusal. What a caller wrote stands in it as far as it has the form of what
+    /// the field is for, and within bounds: a refused request must not fill the disk.
+    fn refused(self, error: &Error, at: UnixTime, actor: Actor) -> Entry {
+        let bounded = |text: String| text.chars().take(REFUSAL_CHARACTERS).collect::<String>();
+        Entry {
+            at,
+            actor,
+            action: self.action,
+            outcome: Outcome::Refused,
+            ca: self.ca.filter(|name| names::is_ca_id(name)),
+            serial: self.serial.filter(|name| name.parse::<SerialNumber>().is_ok()),
+            principal: self.principal.map(bounded),
+            detail: bounded(format!("{}: {error}", error.code())),
+        }
+    }
 }
 
 impl Authority {
@@ -137,16 +167,7 @@ impl Authority {
             && self.store.is_writable()
             && !matches!(error.kind(), ErrorKind::Store | ErrorKind::Conflict)
         {
-            let entry = Entry {
-                at: self.now(),
-                actor: self.actor.clone(),
-                action: attempt.action,
-                outcome: Outcome::Refused,
-                ca: attempt.ca,
-                serial: attempt.serial,
-                principal: attempt.principal,
-                detail: format!("{}: {error}", error.code()),
-            };
+            let entry = attempt.refused(error, self.now(), self.actor.clone());
             self.store.record(entry).await?;
         }
         result
@@ -181,79 +202,65 @@ impl Authority {
 
     /// The line.
     async fn walk(&self, walk: Walk<'_>, key: &SigningKey) -> Result<Walked, Error> {
-        let now = self.now();
-        let principal = walk.request.subject().common_name().unwrap_or_default().to_owned();
-        let permit = Permit::local_operator(walk.request, self.actor.clone());
-        let terms = self.terms(walk.issuer.issued_by(), walk.validity);
-        let passed = gate::pass(permit, walk.profile, terms)?;
-        let planned = walk.issuer.planned(walk.profile, passed.linted.not_after());
+        let (issuer, supersede) = (walk.issuer, walk.supersede);
+        let (passed, planned, principal) =
+            self.pass(walk.request, walk.profile, issuer, walk.validity)?;
+        let (notes, actor, now) = (passed.notes, passed.actor, passed.at);
         let reservation = Reservation {
             to_be_signed: passed.linted.to_be_signed(SerialNumber::generate()?),
-            issuer: walk.issuer.version(),
+            issuer: issuer.version(),
             subject: walk.subject,
             role: walk.role,
-            principal: principal.clone(),
+            principal,
             profile: walk.profile.name().to_owned(),
             renews: walk.renews,
             repeatable: walk.repeatable,
             now,
-            actor: passed.actor.clone(),
+            actor: actor.clone(),
         };
         let reserved = match self.store.reserve(reservation).await? {
             ReserveOutcome::Reserved(reserved) => *reserved,
             ReserveOutcome::Replayed(number) => return Ok(Walked::Replayed(number)),
         };
-        let ca_id = reserved.ca_id().to_owned();
         let (certificate, ticket) = signing::sign(reserved, key).await?;
-        let completion = Completion {
-            certificate: certificate.clone(),
-            supersede: walk.supersede,
-            now,
-            actor: passed.actor,
-        };
+        let completion = Completion { certificate, supersede, now, actor };
         let completed = self.store.complete(ticket, completion).await?;
-        let row = CertificateRow {
-            number: completed.number,
-            authority: 0,
-            subject_authority: completed.subject_authority,
-            role: walk.role,
-            principal,
-            profile: walk.profile.name().to_owned(),
-            issued_at: now,
-            renews: walk.renews,
-            certificate: certificate.clone(),
-            revoked_at: None,
-            reason: None,
-            invalidity_date: None,
-            supersede_at: None,
-            ca_id: walk.issuer.id().map_or(ca_id, str::to_owned),
-        };
-        let info = describe::certificate(&row, now);
-        let issued = Box::new(Issued::new(info, certificate, walk.issuer.chain()));
-        Ok(Walked::Issued { issued, completed, notes: passed.notes, planned })
+        let info = describe::certificate(&completed.row, now);
+        let certificate = completed.row.certificate.clone();
+        let issued = Issued::new(info, certificate, issuer.chain());
+        Ok(Walked::Issued(Box::new(WalkedThrough { issued, completed, notes, planned })))
+    }
+
+    /// Permit -> Admitted -> Linted, and what that means for the caller.
+    fn pass(
+        &self,
+        request: CertificateRequest,
+        profile: &Profile,
+        issuer: WalkIssuer<'_>,
+        validity: Validity,
+    ) -> Result<(Passed, Planned, String), Error> {
+        let principal = request.subject().common_name().unwrap_or_default().to_owned();
+        let permit = Permit::local_operator(request, self.actor.clone());
+        let terms = self.terms(issuer.issued_by(), validity);
+        let passed = gate::pass(permit, profile, terms)?;
+        let planned = issuer.planned(profile, passed.linted.not_after());
+        Ok((passed, planned, principal))
     }
 
     /// The line up to the reservation: what a dry run tells.
     async fn walk_dry(&self, walk: Walk<'_>) -> Result<(Planned, Vec<Note>), Error> {
-        let now = self.now();
-        let principal = walk.request.subject().common_name().unwrap_or_default().to_owned();
-        let permit = Permit::local_operator(walk.request, self.actor.clone());
-        let terms = self.terms(walk.issuer.issued_by(), walk.validity);
-        let passed = gate::pass(permit, walk.profile, terms)?;
-        let planned = walk.issuer.planned(walk.profile, passed.linted.not_after());
+        let (passed, planned, principal) =
+            self.pass(walk.request, walk.profile, walk.issuer, walk.validity)?;
+        let now = passed.at;
         let issuer = match walk.issuer {
             WalkIssuer::Ca(prepared) => Some(prepared.row.clone()),
             WalkIssuer::NewRoot | WalkIssuer::SameRoot(_) => None,
         };
-        let (subject, repeatable) = (walk.subject, walk.repeatable);
-        let actor = self.actor.clone();
+        let subject = walk.subject;
         self.store
             .read(move |connection| {
                 if let Some(issuer) = &issuer {
                     authorities::check_may_issue(connection, issuer, now)?;
-                    if let Some(repeatable) = &repeatable {
-                        idempotency::look_up(connection, &actor, issuer.number, repeatable)?;
-                    }
                 }
                 match subject {
                     Subject::EndEntity { key_hash } => {

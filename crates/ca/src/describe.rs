@@ -3,9 +3,10 @@
 use rustmq_pki::name::SubjectAltName;
 use rustmq_pki::oid::{self, Oid};
 use rustmq_pki::read::CertificateRef;
+use rustmq_pki::role::Role;
 use rustmq_pki::time::UnixTime;
 
-use crate::info::CertificateInfo;
+use crate::info::{CertificateInfo, CertificateRole};
 use crate::store::CertificateRow;
 
 /// The id of the certificate with this number.
@@ -18,15 +19,16 @@ pub(crate) fn certificate_number(id: &str) -> Option<i64> {
     id.strip_prefix("cert-")?.parse().ok().filter(|number| *number > 0)
 }
 
-/// What a row tells at `now`.
+/// What a row tells at `now`. What can be read from the DER is read from it; the row's own columns
+/// only find it.
 pub(crate) fn certificate(row: &CertificateRow, now: UnixTime) -> CertificateInfo {
     let view = row.certificate.view();
     CertificateInfo {
         id: certificate_id(row.number),
         serial: row.certificate.serial().to_string(),
         fingerprint: row.certificate.fingerprint().to_string(),
-        principal: row.principal.clone(),
-        role: row.role,
+        principal: principal(&view),
+        role: role(&view).unwrap_or(row.role),
         status: row.status(now),
         subject: view.subject.to_string(),
         issuer: view.issuer.to_string(),
@@ -43,6 +45,22 @@ pub(crate) fn certificate(row: &CertificateRow, now: UnixTime) -> CertificateInf
         revoked_at: row.revoked_at,
         revocation_reason: row.reason.map(|reason| reason.name().to_owned()),
         invalidity_date: row.invalidity_date,
+    }
+}
+
+fn principal(view: &CertificateRef<'_>) -> String {
+    let name = view.subject.values_of(oid::COMMON_NAME).next();
+    name.and_then(|name| name.text()).map(|text| text.to_string()).unwrap_or_default()
+}
+
+/// The role that the certificate itself states. CAs and OCSP signers state none.
+fn role(view: &CertificateRef<'_>) -> Option<CertificateRole> {
+    let known = view.extensions.known().ok()?;
+    match known.roles().ok()?.first()?.parse().ok()? {
+        Role::Broker => Some(CertificateRole::Broker),
+        Role::Controller => Some(CertificateRole::Controller),
+        Role::Client => Some(CertificateRole::Client),
+        Role::Admin => Some(CertificateRole::Admin),
     }
 }
 

@@ -192,6 +192,12 @@ pub enum Error {
     /// The base URL for CRLs, issuers and OCSP is none.
     #[error(transparent)]
     BaseUrl(#[from] BaseUrlError),
+    /// A CRL's time that makes no sense.
+    #[error("a CRL stands 1 to 3650 days, and {days} is not")]
+    InvalidCrlDays {
+        /// The days asked for.
+        days: i64,
+    },
     /// A CA's subject has no common name.
     #[error("a CA needs a common name")]
     NoCommonName,
@@ -518,6 +524,7 @@ impl Error {
             Self::CaChanged { .. } => ("ca_changed", Conflict),
             Self::IsCaCertificate { .. } => ("is_ca_certificate", Usage),
             Self::BaseUrl(_) => ("invalid_base_url", Usage),
+            Self::InvalidCrlDays { .. } => ("invalid_crl_days", Usage),
             Self::NoCommonName => ("no_common_name", Usage),
             Self::Subject(_) => ("invalid_subject", Usage),
             Self::NotAnIssuer { .. } => ("not_an_issuer", Refused),

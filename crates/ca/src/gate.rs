@@ -2,6 +2,7 @@
 
 use rustmq_pki::lint::Linted;
 use rustmq_pki::profile::{Note, Profile, Terms};
+use rustmq_pki::time::UnixTime;
 
 use crate::permit::Permit;
 use crate::{Actor, Error};
@@ -12,6 +13,8 @@ pub(crate) struct Passed {
     pub(crate) linted: Linted,
     pub(crate) notes: Vec<Note>,
     pub(crate) actor: Actor,
+    /// The time that it was judged at.
+    pub(crate) at: UnixTime,
 }
 
 /// Permit -> Admitted -> Linted.
@@ -20,5 +23,5 @@ pub(crate) fn pass(permit: Permit, profile: &Profile, terms: Terms<'_>) -> Resul
     let admitted = profile.admit(request, terms)?;
     let notes = admitted.notes().to_vec();
     let linted = admitted.lint()?;
-    Ok(Passed { linted, notes, actor })
+    Ok(Passed { linted, notes, actor, at: terms.now })
 }

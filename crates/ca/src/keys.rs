@@ -74,8 +74,15 @@ impl Keys {
         let encrypted = encrypted.ok_or_else(|| Error::KeyMissing { ca: ca.id.clone() })?;
         let keys = self.clone();
         blocking(move || {
-            let key = keys.open(&encrypted, epoch)?;
-            Ok(keys.remember(number, key))
+            let mut known = keys.passphrase();
+            // Those who waited for the lock find what the first of them opened.
+            if let Some(signer) = keys.opened().get(&number) {
+                return Ok(signer.clone());
+            }
+            let key = keys.open(&mut known, &encrypted, epoch)?;
+            let signer = keys.wrap(Arc::new(key));
+            keys.opened().insert(number, signer.clone());
+            Ok(signer)
         })
         .await
     }
@@ -125,7 +132,7 @@ impl Keys {
         blocking(move || {
             let mut opened = Vec::with_capacity(known.len());
             for (ca, encrypted) in &known {
-                opened.push((*ca, keys.open(encrypted, epoch)?));
+                opened.push((*ca, keys.open(&mut keys.passphrase(), encrypted, epoch)?));
             }
             let passphrase = keys.shared.source.new_passphrase()?;
             let encrypted = opened
@@ -162,8 +169,12 @@ impl Keys {
 
     /// Opens one key with the passphrase of this number, asking for it if this process does not
     /// have it.
-    fn open(&self, encrypted: &[u8], epoch: i64) -> Result<SoftwareKey, Error> {
-        let mut known = self.passphrase();
+    fn open(
+        &self,
+        known: &mut Option<Known>,
+        encrypted: &[u8],
+        epoch: i64,
+    ) -> Result<SoftwareKey, Error> {
         let passphrase = match known.take().filter(|known| known.epoch == epoch) {
             Some(known) => known.passphrase,
             None => self.shared.source.existing()?,
@@ -176,16 +187,11 @@ impl Keys {
 
     /// The passphrase, proven on one key unless it was before.
     fn proven_passphrase(&self, encrypted: &[u8], epoch: i64) -> Result<SecretString, Error> {
-        if let Some(known) = self.passphrase().as_ref().filter(|known| known.epoch == epoch) {
-            return Ok(known.passphrase.clone());
+        let mut known = self.passphrase();
+        if known.as_ref().is_none_or(|known| known.epoch != epoch) {
+            self.open(&mut known, encrypted, epoch)?;
         }
-        self.open(encrypted, epoch)?;
-        let known = self.passphrase();
         known.as_ref().map(|known| known.passphrase.clone()).ok_or(Error::WrongPassphrase)
-    }
-
-    fn remember(&self, ca: i64, key: SoftwareKey) -> Arc<dyn Signer> {
-        self.opened().entry(ca).or_insert_with(|| self.wrap(Arc::new(key))).clone()
     }
 
     #[cfg(feature = "fault-injection")]

@@ -80,6 +80,8 @@ pub struct CaCreation {
     pub planned: Planned,
     /// What the operator should know.
     pub notes: Vec<Note>,
+    /// Whether an idempotency key gave the CA of an earlier request.
+    pub replayed: bool,
     /// Where its certificates will say that status is found.
     pub base_url: Option<String>,
     /// Whether that is its issuer's, taken over.

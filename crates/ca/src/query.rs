@@ -149,10 +149,6 @@ pub(crate) fn describe_ca(
         None => None,
     };
     let crl = crls::stored(connection, row.number)?.map(|stored| stored.crl);
-    let own = match row.is_root() {
-        true => CertificateRole::RootCa,
-        false => CertificateRole::IntermediateCa,
-    };
     let counts = counts::of(connection, row.number, now, EXPIRING_DAYS)?;
     let described = describe::certificate(&certificate, now);
     Ok(CaInfo {
@@ -161,7 +157,7 @@ pub(crate) fn describe_ca(
         parent_id,
         status: ca_status(row, described.status),
         path_len: describe::path_len(&certificate),
-        certificate: CertificateInfo { role: own, ..described },
+        certificate: described,
         base_url: row.base_url.clone(),
         trust_domain: row.trust_domain.as_ref().map(ToString::to_string),
         crl_number: crl.as_ref().map(CertificateRevocationList::number),

@@ -135,6 +135,8 @@ pub struct NewCa {
     pub trust_domain: Inherited<TrustDomain>,
     /// Days from one CRL to its nextUpdate; none for 365 for a root and 7 for another CA.
     pub crl_days: Option<u16>,
+    /// Makes a retry safe.
+    pub idempotency: Option<IdempotencyKey>,
     /// Carry it out or only judge it.
     pub execution: Execution,
 }
@@ -152,6 +154,7 @@ impl NewCa {
             base_url: Inherited::FromIssuer,
             trust_domain: Inherited::FromIssuer,
             crl_days: None,
+            idempotency: None,
             execution: Execution::Commit,
         }
     }
@@ -279,6 +282,8 @@ pub struct RenewCaRequest {
     pub ca: String,
     /// How long.
     pub validity: Validity,
+    /// Makes a retry safe.
+    pub idempotency: Option<IdempotencyKey>,
     /// Carry it out or only judge it.
     pub execution: Execution,
 }
@@ -294,6 +299,8 @@ pub struct RekeyCaRequest {
     pub id: Option<String>,
     /// How long.
     pub validity: Validity,
+    /// Makes a retry safe.
+    pub idempotency: Option<IdempotencyKey>,
     /// Carry it out or only judge it.
     pub execution: Execution,
 }

@@ -12,9 +12,11 @@ use rustmq_pki::time::UnixTime;
 use crate::Error;
 use crate::request::OpenMode;
 
+mod abandon;
 pub(crate) mod audit;
 pub(crate) mod authorities;
 pub(crate) mod certificates;
+mod complete;
 pub(crate) mod counts;
 pub(crate) mod crls;
 mod fault;

@@ -1,7 +1,7 @@
 //! The life of certificates, from the root to the last CRL that lists them.
 
 use rustmq_ca::{
-    CaStatus, CertificateRole, CertificateStatus, CrlRefresh, Error, Execution,
+    CaStatus, CertificateManager, CertificateRole, CertificateStatus, CrlRefresh, Error, Execution,
     IntermediateCaRequest, ListFilter, NewCa, RenewRequest, RenewalKey, RevokeRequest,
     RotateRequest,
 };
@@ -156,4 +156,69 @@ async fn a_revoked_certificate_leaves_the_crl_after_one_past_its_end() {
     ca.clock.advance_days(2);
     assert_eq!(listed().await, 1, "the first CRL past its end");
     assert_eq!(listed().await, 0, "the second");
+}
+
+#[tokio::test]
+async fn a_due_supersession_is_carried_out_by_the_next_writing_command() {
+    let ca = TestCa::with_hierarchy().await;
+    ca.create_intermediate("root_ca_1", "Staging CA").await;
+    let old = ca.issue("client@company.com", Role::Client).await;
+    let renewal = renew(&old.info().id, RenewalKey::New(new_key()));
+    let request = RotateRequest { renewal, overlap_days: 1 };
+    ca.manager.rotate_certificate(request).await.unwrap();
+    let stored =
+        async |ca_id: &str| ca.manager.generate_crl(ca_id, CrlRefresh::Stored).await.unwrap().crl;
+    let (before, root_before) = (stored("prod_ca_1").await, stored("root_ca_1").await);
+    ca.clock.advance_days(1);
+    // By another CA, in another process: the root's key is not opened for it.
+    let manager = CertificateManager::open(&ca.options()).unwrap();
+    let request = issue_request("staging_ca_1", "other@company.com", Role::Client, &new_key());
+    let issuance = manager.issue_certificate(request).await.unwrap();
+    assert!(issuance.crl_failure.is_none());
+    let status = ca.manager.info(&old.info().id).await.unwrap().status;
+    assert_eq!(status, CertificateStatus::Superseded);
+    let after = stored("prod_ca_1").await;
+    assert!(after.number() > before.number());
+    assert_eq!(serials(after.der()), [old.info().serial.clone()]);
+    assert_eq!(stored("root_ca_1").await, root_before);
+}
+
+#[tokio::test]
+async fn an_issuer_in_use_renews_its_crl_by_itself() {
+    let ca = TestCa::with_hierarchy().await;
+    let number = async || {
+        ca.manager.generate_crl("prod_ca_1", CrlRefresh::Stored).await.unwrap().crl.number()
+    };
+    let first = number().await;
+    ca.clock.advance_days(3);
+    ca.issue("a@b.example", Role::Client).await;
+    assert_eq!(number().await, first);
+    ca.clock.advance_days(1);
+    ca.issue("b@b.example", Role::Client).await;
+    assert!(number().await > first, "half of its seven days are over");
+}
+
+#[tokio::test]
+async fn the_tree_counts_what_is_active_expiring_and_revoked() {
+    let ca = TestCa::with_hierarchy().await;
+    let first = ca.issue("a@b.example", Role::Client).await;
+    for principal in ["b@b.example", "c@b.example"] {
+        ca.issue(principal, Role::Client).await;
+    }
+    ca.issue("broker-01.example.com", Role::Broker).await;
+    let superseded = revoke(&first.info().id, RevocationReason::Superseded);
+    ca.manager.revoke_certificate(superseded).await.unwrap();
+    let counts = async || {
+        let counts = ca.manager.find_ca("prod_ca_1").await.unwrap().counts;
+        counts.iter().map(|c| (c.role, c.active, c.expiring, c.revoked)).collect::<Vec<_>>()
+    };
+    let (broker, client) = (CertificateRole::Broker, CertificateRole::Client);
+    assert_eq!(counts().await, [(broker, 1, 0, 0), (client, 2, 0, 1)]);
+    ca.clock.advance_days(80);
+    assert_eq!(counts().await, [(broker, 1, 0, 0), (client, 2, 2, 1)]);
+    // Their last second, and the one after it.
+    ca.clock.set(first.info().not_after);
+    assert_eq!(counts().await, [(broker, 1, 0, 0), (client, 2, 2, 1)]);
+    ca.clock.advance_seconds(1);
+    assert_eq!(counts().await, [(broker, 1, 0, 0), (client, 0, 0, 1)]);
 }

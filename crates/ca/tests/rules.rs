@@ -154,6 +154,43 @@ async fn an_idempotency_key_gives_the_first_answer_again() {
 }
 
 #[tokio::test]
+async fn a_ca_is_made_once_for_one_idempotency_key() {
+    let ca = TestCa::empty();
+    let new = |name: &str| NewCa {
+        idempotency: Some(IdempotencyKey::new("k")),
+        ..NewCa::new(named(name))
+    };
+    let root =
+        async |name: &str| ca.manager.generate_root_ca(RootCaRequest { ca: new(name) }).await;
+    let first = root("RustMQ Root CA").await.unwrap();
+    let again = root("RustMQ Root CA").await.unwrap();
+    assert!(!first.replayed && again.replayed);
+    let id = first.ca.unwrap().certificate.serial;
+    assert_eq!(again.ca.unwrap().certificate.serial, id);
+    assert!(matches!(root("Another CA").await, Err(Error::IdempotencyMismatch { .. })));
+    let intermediate = async || {
+        let parent = "root_ca_1".to_owned();
+        let request = IntermediateCaRequest { parent, ca: new("Production CA") };
+        ca.manager.generate_intermediate_ca(request).await.unwrap()
+    };
+    assert!(!intermediate().await.replayed);
+    assert!(intermediate().await.replayed);
+    let renewal = async || {
+        let request = RenewCaRequest {
+            ca: "prod_ca_1".into(),
+            validity: Validity::Default,
+            idempotency: Some(IdempotencyKey::new("renewal")),
+            execution: Execution::Commit,
+        };
+        ca.manager.renew_ca(request).await.unwrap()
+    };
+    let (first, again) = (renewal().await, renewal().await);
+    assert!(!first.replayed && again.replayed);
+    assert_eq!(first.ca.unwrap().certificate, again.ca.unwrap().certificate);
+    assert_eq!(ca.manager.list_cas().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn a_clock_that_was_set_back_signs_nothing() {
     let ca = TestCa::with_hierarchy().await;
     ca.clock.advance_days(1);
@@ -202,6 +239,7 @@ async fn a_ca_that_may_not_issue_does_not() {
     let renewal = RenewCaRequest {
         ca: "intermediate_ca_1".into(),
         validity: Validity::Default,
+        idempotency: None,
         execution: Execution::Commit,
     };
     let renewal = ca.manager.renew_ca(renewal).await;
@@ -239,6 +277,7 @@ async fn a_renewed_ca_keeps_key_and_id_and_a_rekeyed_one_gets_the_next() {
         let renewal = RenewCaRequest {
             ca: name.into(),
             validity: Validity::Default,
+            idempotency: None,
             execution: Execution::Commit,
         };
         let renewed = ca.manager.renew_ca(renewal).await.unwrap().ca.unwrap();
@@ -260,6 +299,7 @@ async fn a_renewed_ca_keeps_key_and_id_and_a_rekeyed_one_gets_the_next() {
         key_type: None,
         id: None,
         validity: Validity::Default,
+        idempotency: None,
         execution: Execution::Commit,
     };
     let rekeyed = ca.manager.rekey_ca(rekey).await.unwrap().ca.unwrap();

@@ -8,13 +8,16 @@ use std::net::IpAddr;
 
 use crate::der::{DerError, tag};
 use crate::encode::Encoder;
-use crate::name::{SanKind, SubjectAltName, TrustDomain};
+use crate::name::{DnsName, EmailAddress, SanKind, SubjectAltName, TrustDomain};
 use crate::read::{GeneralName, NameConstraints as NameConstraintsRef};
 
-/// One subtree of names.
+/// One subtree of names. It exists only with a base that its form allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subtree {
-    /// This DNS name and all below it.
+pub struct Subtree(Base);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Base {
+    /// This DNS name and all below it; the empty one holds all.
     Dns(String),
     /// Addresses of a network.
     Ip(IpNetwork),
@@ -22,6 +25,15 @@ pub enum Subtree {
     Email(String),
     /// URIs of this host, or with a dot in front of the hosts below it.
     Uri(String),
+}
+
+/// A text that is no base of a name constraint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no {form} name constraint: give {right}")]
+pub struct SubtreeError {
+    text: String,
+    form: &'static str,
+    right: &'static str,
 }
 
 /// An IP network: an address and a prefix length in bits.
@@ -39,6 +51,21 @@ impl IpNetwork {
         let prefix = prefix.parse().ok()?;
         let longest = if address.is_ipv4() { 32 } else { 128 };
         (prefix <= longest).then_some(Self { address, prefix })
+    }
+
+    /// Whether its address has bits beyond the prefix, as `10.0.0.1/8` does.
+    fn has_host_bits(self) -> bool {
+        let octets = self.to_octets();
+        let (network, _) = octets.split_at(octets.len() / 2);
+        match self.address {
+            IpAddr::V4(address) => address.octets() != *network,
+            IpAddr::V6(address) => address.octets() != *network,
+        }
+    }
+
+    /// Whether all of `other` lies in it.
+    fn holds(self, other: Self) -> bool {
+        self.prefix <= other.prefix && self.contains(other.address)
     }
 
     /// Whether `address` lies in it; an address of the other family never does.
@@ -118,7 +145,8 @@ pub enum ConstraintsError {
 impl NameConstraints {
     /// URIs within one trust domain only.
     pub fn of_trust_domain(domain: &TrustDomain) -> Self {
-        Self { permitted: vec![Subtree::Uri(domain.as_str().to_owned())], excluded: Vec::new() }
+        let base = Subtree(Base::Uri(domain.as_str().to_owned()));
+        Self { permitted: vec![base], excluded: Vec::new() }
     }
 
     /// Whether there is none.
@@ -126,12 +154,41 @@ impl NameConstraints {
         self.permitted.is_empty() && self.excluded.is_empty()
     }
 
-    /// Whether `san` keeps to them.
+    /// Whether `san` keeps to them. Where URIs are constrained, one without a plain host name is
+    /// outside (RFC 5280 4.2.1.10), and a wildcard is outside where a name that it stands for is
+    /// excluded.
     pub fn allow(&self, san: &SubjectAltName) -> bool {
-        let mut same_form =
-            self.permitted.iter().filter(|tree| tree.kind() == san.kind()).peekable();
-        let permitted = same_form.peek().is_none() || same_form.any(|tree| tree.contains(san));
-        permitted && !self.excluded.iter().any(|tree| tree.contains(san))
+        let of_form = |trees: &[Subtree]| trees.iter().any(|tree| tree.kind() == san.kind());
+        let constrained = of_form(&self.permitted) || of_form(&self.excluded);
+        if let SubjectAltName::Uri(uri) = san
+            && constrained
+            && uri_host(uri.as_str()).is_none()
+        {
+            return false;
+        }
+        let permitted =
+            !of_form(&self.permitted) || self.permitted.iter().any(|tree| tree.contains(san));
+        permitted && !self.excluded.iter().any(|tree| tree.meets(san))
+    }
+
+    /// These constraints with `inner` below them: a form that both permit is permitted as `inner`
+    /// says, which must lie within; what either excludes is excluded. The error is the subtree that
+    /// reaches beyond.
+    pub(crate) fn narrowed_by(&self, inner: Self) -> Result<Self, Subtree> {
+        let own = |kind| self.permitted.iter().filter(move |tree| tree.kind() == kind);
+        let beyond = inner.permitted.iter().find(|tree| {
+            own(tree.kind()).next().is_some() && !own(tree.kind()).any(|outer| outer.holds(tree))
+        });
+        if let Some(tree) = beyond {
+            return Err(tree.clone());
+        }
+        let replaced = |tree: &Subtree| inner.permitted.iter().any(|i| i.kind() == tree.kind());
+        let mut permitted: Vec<_> =
+            self.permitted.iter().filter(|tree| !replaced(tree)).cloned().collect();
+        permitted.extend(inner.permitted);
+        let mut excluded = self.excluded.clone();
+        excluded.extend(inner.excluded.into_iter().filter(|tree| !self.excluded.contains(tree)));
+        Ok(Self { permitted, excluded })
     }
 
     /// Reads the extension's view.
@@ -169,56 +226,129 @@ impl NameConstraints {
 }
 
 impl Subtree {
-    const fn kind(&self) -> SanKind {
-        match self {
-            Self::Dns(_) => SanKind::Dns,
-            Self::Ip(_) => SanKind::Ip,
-            Self::Email(_) => SanKind::Email,
-            Self::Uri(_) => SanKind::Uri,
+    /// Reads a base as users write it: a domain, a network, a mailbox or host, a URI's host.
+    pub fn parse(kind: SanKind, text: &str) -> Result<Self, SubtreeError> {
+        let error = |form, right| SubtreeError { text: text.to_owned(), form, right };
+        let host = |text: &str| {
+            let name = text.strip_prefix('.').unwrap_or(text);
+            DnsName::parse(name).is_ok_and(|name| !name.is_wildcard())
+        };
+        let lower = text.to_ascii_lowercase();
+        match kind {
+            SanKind::Dns if host(text) => Ok(Self(Base::Dns(lower))),
+            SanKind::Dns => Err(error("DNS", "a domain such as example.com")),
+            SanKind::Ip => IpNetwork::parse(text)
+                .filter(|network| !network.has_host_bits())
+                .map(|network| Self(Base::Ip(network)))
+                .ok_or_else(|| error("IP", "a network such as 10.0.0.0/8")),
+            SanKind::Email if text.contains('@') => EmailAddress::parse(text)
+                .map(|address| Self(Base::Email(address.as_str().to_owned())))
+                .map_err(|_| error("e-mail", "a mailbox such as ops@example.com")),
+            SanKind::Email if host(text) => Ok(Self(Base::Email(lower))),
+            SanKind::Email => Err(error("e-mail", "a mailbox, a host or a domain")),
+            SanKind::Uri if host(text) => Ok(Self(Base::Uri(lower))),
+            SanKind::Uri => {
+                Err(error("URI", "a host such as example.com, without scheme and port"))
+            }
+        }
+    }
+
+    /// The form of the names in it.
+    pub const fn kind(&self) -> SanKind {
+        match self.0 {
+            Base::Dns(_) => SanKind::Dns,
+            Base::Ip(_) => SanKind::Ip,
+            Base::Email(_) => SanKind::Email,
+            Base::Uri(_) => SanKind::Uri,
+        }
+    }
+
+    /// The base as [`Self::parse`] reads it.
+    pub fn base(&self) -> String {
+        match &self.0 {
+            Base::Dns(text) | Base::Email(text) | Base::Uri(text) => text.clone(),
+            Base::Ip(network) => network.to_string(),
         }
     }
 
     fn from_view(base: &GeneralName<'_>) -> Option<Self> {
-        let text = |octets: &[u8]| std::str::from_utf8(octets).ok().map(str::to_ascii_lowercase);
-        match base {
-            GeneralName::Dns(octets) => text(octets).map(Self::Dns),
-            GeneralName::Rfc822(octets) => {
-                std::str::from_utf8(octets).ok().map(|text| Self::Email(text.to_owned()))
-            }
-            GeneralName::Uri(octets) => text(octets).map(Self::Uri),
-            GeneralName::Ip(octets) => IpNetwork::from_octets(octets).map(Self::Ip),
-            _ => None,
-        }
+        let text = |octets: &[u8]| {
+            std::str::from_utf8(octets).ok().filter(|text| text.is_ascii()).map(str::to_owned)
+        };
+        let base = match base {
+            GeneralName::Dns(octets) => Base::Dns(text(octets)?.to_ascii_lowercase()),
+            GeneralName::Rfc822(octets) => Base::Email(text(octets)?),
+            GeneralName::Uri(octets) => Base::Uri(text(octets)?.to_ascii_lowercase()),
+            GeneralName::Ip(octets) => Base::Ip(IpNetwork::from_octets(octets)?),
+            _ => return None,
+        };
+        Some(Self(base))
     }
 
     fn contains(&self, san: &SubjectAltName) -> bool {
-        match (self, san) {
-            (Self::Dns(base), SubjectAltName::Dns(name)) => is_at_or_below(name.as_str(), base),
-            (Self::Ip(network), SubjectAltName::Ip(address)) => network.contains(*address),
-            (Self::Email(base), SubjectAltName::Email(address)) => match base.rsplit_once('@') {
-                Some((local, host)) => address
-                    .as_str()
-                    .rsplit_once('@')
-                    .is_some_and(|(l, h)| l == local && h.eq_ignore_ascii_case(host)),
-                None => address
-                    .as_str()
-                    .rsplit_once('@')
-                    .is_some_and(|(_, host)| host_matches(host, &base.to_ascii_lowercase())),
-            },
-            (Self::Uri(base), SubjectAltName::Uri(uri)) => {
+        match (&self.0, san) {
+            (Base::Dns(base), SubjectAltName::Dns(name)) => is_at_or_below(name.as_str(), base),
+            (Base::Ip(network), SubjectAltName::Ip(address)) => network.contains(*address),
+            (Base::Email(base), SubjectAltName::Email(address)) => {
+                mailbox_matches(address.as_str(), base)
+            }
+            (Base::Uri(base), SubjectAltName::Uri(uri)) => {
                 uri_host(uri.as_str()).is_some_and(|host| host_matches(&host, base))
             }
             _ => false,
         }
     }
 
-    fn encode(&self, base: &mut Encoder) {
-        match self {
-            Self::Email(text) => base.value(tag::context(1), text.as_bytes()),
-            Self::Dns(text) => base.value(tag::context(2), text.as_bytes()),
-            Self::Uri(text) => base.value(tag::context(6), text.as_bytes()),
-            Self::Ip(network) => base.value(tag::context(7), &network.to_octets()),
+    /// Whether a name that `san` stands for lies in it: `*.example.com` meets `a.example.com`.
+    fn meets(&self, san: &SubjectAltName) -> bool {
+        let stands_for_base = match (&self.0, san) {
+            (Base::Dns(base), SubjectAltName::Dns(name)) => {
+                name.as_str().strip_prefix('*').is_some_and(|parent| {
+                    base.strip_suffix(parent).is_some_and(|label| !label.contains('.'))
+                })
+            }
+            _ => false,
         };
+        stands_for_base || self.contains(san)
+    }
+
+    /// Whether every name in `inner` lies in it.
+    fn holds(&self, inner: &Self) -> bool {
+        match (&self.0, &inner.0) {
+            (Base::Dns(outer), Base::Dns(inner)) => is_at_or_below(inner, outer),
+            (Base::Ip(outer), Base::Ip(inner)) => outer.holds(*inner),
+            (Base::Email(outer), Base::Email(inner)) if inner.contains('@') => {
+                mailbox_matches(inner, outer)
+            }
+            (Base::Email(outer), Base::Email(inner)) | (Base::Uri(outer), Base::Uri(inner)) => {
+                inner == outer || (outer.starts_with('.') && inner.ends_with(outer.as_str()))
+            }
+            _ => false,
+        }
+    }
+
+    fn encode(&self, base: &mut Encoder) {
+        match &self.0 {
+            Base::Email(text) => base.value(tag::context(1), text.as_bytes()),
+            Base::Dns(text) => base.value(tag::context(2), text.as_bytes()),
+            Base::Uri(text) => base.value(tag::context(6), text.as_bytes()),
+            Base::Ip(network) => base.value(tag::context(7), &network.to_octets()),
+        };
+    }
+}
+
+impl fmt::Display for Subtree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind().prefix(), self.base())
+    }
+}
+
+/// The local part is compared as it is (RFC 5280 7.5), the host without regard to case.
+fn mailbox_matches(address: &str, base: &str) -> bool {
+    let Some((local, host)) = address.rsplit_once('@') else { return false };
+    match base.rsplit_once('@') {
+        Some((l, h)) => l == local && h.eq_ignore_ascii_case(host),
+        None => host_matches(&host.to_ascii_lowercase(), &base.to_ascii_lowercase()),
     }
 }
 
@@ -239,12 +369,14 @@ fn host_matches(host: &str, base: &str) -> bool {
     }
 }
 
+/// The host of a URI, where it is a plain DNS name: neither an address nor escaped, without a final
+/// dot.
 fn uri_host(uri: &str) -> Option<String> {
     let (_, rest) = uri.split_once("://")?;
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let host = host.split_once(':').map_or(host, |(host, _)| host);
-    (!host.is_empty() && !host.starts_with('[')).then(|| host.to_ascii_lowercase())
+    DnsName::parse(host).ok().map(|name| name.as_str().to_owned())
 }
 
 #[cfg(test)]
@@ -255,21 +387,61 @@ mod tests {
         SubjectAltName::parse(text).unwrap()
     }
 
+    fn tree(kind: SanKind, text: &str) -> Subtree {
+        Subtree::parse(kind, text).unwrap()
+    }
+
+    #[test]
+    fn bases_that_no_name_could_meet_are_refused() {
+        for (kind, text) in [
+            (SanKind::Dns, "https:example.com"),
+            (SanKind::Dns, "*.example.com"),
+            (SanKind::Dns, ""),
+            (SanKind::Dns, "a..b"),
+            (SanKind::Ip, "10.0.0.1/8"),
+            (SanKind::Ip, "10.0.0.0"),
+            (SanKind::Email, "@"),
+            (SanKind::Uri, "example.org:8443"),
+            (SanKind::Uri, "spiffe://example.org"),
+        ] {
+            assert!(Subtree::parse(kind, text).is_err(), "{text}");
+        }
+        assert_eq!(tree(SanKind::Email, "CEO@X.com").base(), "CEO@x.com");
+    }
+
+    #[test]
+    fn constraints_below_constraints_only_narrow() {
+        let outer = NameConstraints {
+            permitted: vec![tree(SanKind::Dns, "example.com"), tree(SanKind::Ip, "10.0.0.0/8")],
+            excluded: vec![tree(SanKind::Dns, "x.example.com")],
+        };
+        let permitting = |kind, text| NameConstraints {
+            permitted: vec![tree(kind, text)],
+            excluded: Vec::new(),
+        };
+        let narrowed = outer.narrowed_by(permitting(SanKind::Dns, "team.example.com")).unwrap();
+        assert!(narrowed.allow(&san("a.team.example.com")));
+        assert!(!narrowed.allow(&san("a.example.com")) && !narrowed.allow(&san("11.0.0.1")));
+        assert!(outer.narrowed_by(permitting(SanKind::Dns, "example.org")).is_err());
+        assert!(outer.narrowed_by(permitting(SanKind::Ip, "10.0.0.0/7")).is_err());
+        assert!(outer.narrowed_by(permitting(SanKind::Uri, "example.org")).is_ok());
+    }
+
     #[test]
     fn names_in_and_out_of_subtrees() {
         let constraints = NameConstraints {
             permitted: vec![
-                Subtree::Dns("example.com".into()),
-                Subtree::Ip(IpNetwork::parse("10.0.0.0/9").unwrap()),
-                Subtree::Email("example.com".into()),
-                Subtree::Uri("example.org".into()),
+                tree(SanKind::Dns, "example.com"),
+                tree(SanKind::Ip, "10.0.0.0/9"),
+                tree(SanKind::Email, "example.com"),
+                tree(SanKind::Uri, "example.org"),
             ],
-            excluded: vec![Subtree::Dns("secret.example.com".into())],
+            excluded: vec![tree(SanKind::Dns, "secret.example.com")],
         };
         for inside in [
             "example.com",
             "a.b.example.com",
-            "*.example.com",
+            "*.a.example.com",
             "10.127.255.255",
             "x@example.com",
             "spiffe://example.org/client/x",
@@ -285,10 +457,17 @@ mod tests {
             "x@sub.example.com",
             "spiffe://sub.example.org/x",
             "uri:urn:x:y",
+            "https://10.0.0.1/",
+            "https://example.org./",
+            "https://ex%61mple.org/",
         ] {
             assert!(!constraints.allow(&san(outside)), "{outside}");
         }
         assert!(NameConstraints::default().allow(&san("anything.example")));
+        // It stands for secret.example.com, too.
+        let excluded = NameConstraints { permitted: Vec::new(), ..constraints };
+        assert!(!excluded.allow(&san("*.example.com")));
+        assert!(excluded.allow(&san("*.other.example.com")));
     }
 
     #[test]

@@ -44,7 +44,36 @@ pub struct CrlContents {
     pub revoked: Vec<RevokedCertificate>,
 }
 
+/// CRL contents that RFC 5280 does not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CrlContentsError {
+    /// thisUpdate is not before nextUpdate, or a time has no GeneralizedTime.
+    #[error("the CRL's times are out of order or out of the calendar (RFC 5280 5.1.2.4)")]
+    Times,
+    /// removeFromCRL on a complete CRL.
+    #[error("removeFromCRL stands in delta CRLs only (RFC 5280 5.3.1)")]
+    RemoveFromCrl,
+}
+
 impl CrlContents {
+    /// Whether RFC 5280 allows them.
+    pub(crate) fn check(&self) -> Result<(), CrlContentsError> {
+        let in_calendar = |time: UnixTime| (UnixTime::MIN..=UnixTime::MAX).contains(&time);
+        let entries_ok = self.revoked.iter().all(|entry| {
+            in_calendar(entry.revoked_at) && entry.invalidity_date.is_none_or(in_calendar)
+        });
+        let updates_ok = in_calendar(self.this_update) && in_calendar(self.next_update);
+        if !entries_ok || !updates_ok || self.this_update >= self.next_update {
+            return Err(CrlContentsError::Times);
+        }
+        let removes =
+            |entry: &RevokedCertificate| entry.reason == Some(RevocationReason::RemoveFromCrl);
+        match self.revoked.iter().any(removes) {
+            true => Err(CrlContentsError::RemoveFromCrl),
+            false => Ok(()),
+        }
+    }
+
     /// The DER of the TBSCertList.
     pub(crate) fn to_be_signed(&self, key: KeyType, issuer: &[u8], key_id: &[u8]) -> Vec<u8> {
         // An entry takes some 45 octets.

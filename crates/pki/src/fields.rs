@@ -42,6 +42,8 @@ pub(crate) struct IssuerFields {
     pub(crate) not_after: UnixTime,
     /// How many CA certificates may still follow; `None` for any number.
     pub(crate) path_len: Option<u8>,
+    /// Its subject as comparison of names sees it; empty where the subject is the issuer itself.
+    pub(crate) match_key: String,
     /// The constraints of every certificate from the issuer up.
     pub(crate) constraints: Vec<NameConstraints>,
 }
@@ -74,6 +76,8 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    pub(crate) const ALL: [Self; 3] = [Self::ServerAuth, Self::ClientAuth, Self::OcspSigning];
+
     /// Content octets of the purpose's OID.
     pub const fn oid(self) -> &'static [u8] {
         match self {

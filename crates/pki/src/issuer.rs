@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use crate::certificate::Certificate;
 use crate::constraints::{ConstraintsError, NameConstraints};
-use crate::crl::{CertificateRevocationList, CrlContents};
+use crate::crl::{CertificateRevocationList, CrlContents, CrlContentsError};
 use crate::der::tag;
 use crate::encode::Encoder;
 use crate::fields::{AccessAddresses, Fields, IssuerFields};
 use crate::key::{Fingerprint, KeyError, PublicKey, SignError, Signer};
-use crate::name::{SanError, TrustDomain, Uri};
+use crate::name::{DistinguishedName, SanError, TrustDomain, Uri};
 use crate::read::{KeyUsage, ReadError};
 use crate::serial::SerialNumber;
 use crate::time::UnixTime;
@@ -28,7 +28,7 @@ pub enum BaseUrlError {
     /// Not a URI at all.
     #[error(transparent)]
     NotAUri(#[from] SanError),
-    /// Neither http nor https, or with a query or fragment.
+    /// Neither http nor https, with a query or fragment, or for a CA id that no URL can hold.
     #[error("{0:?} is no base URL: give http://host/path, without query and fragment")]
     Unusable(String),
 }
@@ -41,7 +41,8 @@ impl StatusAddresses {
         let base = base.as_str().trim_end_matches('/');
         let lower = base.to_ascii_lowercase();
         let is_http = lower.starts_with("http://") || lower.starts_with("https://");
-        if !is_http || base.contains(['?', '#']) {
+        let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
+        if !is_http || base.contains(['?', '#']) || !ca_id.bytes().all(plain) {
             return Err(BaseUrlError::Unusable(base_url.to_owned()));
         }
         Ok(Self {
@@ -73,6 +74,9 @@ pub enum IssuingCaError {
     /// No basicConstraints with CA:TRUE, or no keyCertSign and cRLSign.
     #[error("the certificate is not a CA's: it lacks CA:TRUE, keyCertSign or cRLSign")]
     NotACa,
+    /// The certificates above do not lead to a self-issued root.
+    #[error("the CA certificates do not form a chain up to a root")]
+    BrokenChain,
     /// A key of a type that we do not sign with.
     #[error("the CA's key is not usable: {0}")]
     Key(#[from] KeyError),
@@ -87,6 +91,7 @@ impl IssuingCa {
         let public_key = certificate.public_key()?;
         let mut left = None;
         let mut constraints = Vec::new();
+        check_links(&certificate, above)?;
         for issuer in above.iter().rev().chain([&certificate]) {
             let known = issuer.view().extensions.known()?;
             let usage = known.key_usage.as_ref().map(|usage| usage.value);
@@ -115,6 +120,9 @@ impl IssuingCa {
             not_after: certificate.not_after(),
             path_len: left.map(|left| u8::try_from(left).unwrap_or(u8::MAX)),
             constraints,
+            match_key: DistinguishedName::from_view(&view.subject)
+                .map(|name| name.match_key())
+                .unwrap_or_default(),
         };
         Ok(Self { certificate, public_key, fields, status: None, trust_domain: None })
     }
@@ -158,8 +166,21 @@ impl IssuingCa {
     }
 }
 
-/// The DER of a TBSCertificate that passed the gate and the lint, for one issuer's key.
-#[derive(Clone)]
+/// Each is named by the one below it, and the last by itself: a chain with a gap would lose the
+/// path length and the constraints of the CA that is missing.
+fn check_links(certificate: &Certificate, above: &[Certificate]) -> Result<(), IssuingCaError> {
+    let mut below = certificate;
+    for issuer in above.iter().chain(above.last().or(Some(certificate))) {
+        if below.view().issuer.der != issuer.view().subject.der {
+            return Err(IssuingCaError::BrokenChain);
+        }
+        below = issuer;
+    }
+    Ok(())
+}
+
+/// The DER of a TBSCertificate that passed the gate and the lint, for one issuer's key. It is not
+/// cloned, so that one set of prepared bytes is signed once.
 pub struct ToBeSigned {
     bytes: Vec<u8>,
     serial: SerialNumber,
@@ -169,13 +190,13 @@ pub struct ToBeSigned {
 }
 
 impl ToBeSigned {
-    pub(crate) fn new(fields: &Fields, serial: SerialNumber) -> Self {
+    pub(crate) fn new(fields: Fields, serial: SerialNumber) -> Self {
         Self {
             bytes: fields.to_be_signed(&serial),
             serial,
             not_before: fields.not_before,
             not_after: fields.not_after,
-            issuer_key_id: fields.issuer.key_id.clone(),
+            issuer_key_id: fields.issuer.key_id,
         }
     }
 
@@ -215,6 +236,9 @@ pub enum IssueError {
     /// The key given is not that of the CA's certificate.
     #[error("the key is not that of the CA's certificate")]
     WrongKey,
+    /// A CRL that would break a rule.
+    #[error(transparent)]
+    Crl(#[from] CrlContentsError),
     /// The signer failed.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -252,6 +276,7 @@ impl Issuer {
 
     /// Signs a CRL of this CA (RFC 5280 5).
     pub fn sign_crl(&self, crl: &CrlContents) -> Result<CertificateRevocationList, IssueError> {
+        crl.check()?;
         let fields = &self.ca.fields;
         let tbs = crl.to_be_signed(fields.key_type, &fields.name, &fields.key_id);
         let der = seal(&tbs, &*self.signer)?;
@@ -284,7 +309,7 @@ fn seal(tbs: &[u8], signer: &dyn Signer) -> Result<Vec<u8>, SignError> {
     let signature = signer.sign(tbs)?;
     let mut encoder = Encoder::with_capacity(tbs.len() + signature.len() + 40);
     encoder.nested(tag::SEQUENCE, |signed| {
-        signed.raw(tbs).raw(signer.key_type().signature_algorithm());
+        signed.raw(tbs).raw(signer.public_key().key_type().signature_algorithm());
         signed.nested_bit_string(|bits| _ = bits.raw(&signature));
     });
     Ok(encoder.into_bytes())

@@ -137,12 +137,21 @@ pub enum KeyError {
         /// Bits of the modulus.
         bits: usize,
     },
-    /// An RSA exponent that is small, even or very long.
+    /// An even RSA modulus.
+    #[error("the RSA modulus is even, so it is no product of two primes")]
+    RsaModulus,
+    /// An RSA exponent other than 65537.
     #[error("the RSA public exponent is not accepted: use 65537")]
     RsaExponent,
     /// An elliptic-curve point that is compressed or not on the curve, or a key of wrong length.
     #[error("the public key is not a valid uncompressed point, or not of the right length")]
     InvalidPoint,
+    /// Encrypted in a way that is not opened: parameters that no sane key has, or another scheme.
+    #[error(
+        "the key's encryption is not supported: it needs PBES2 with scrypt (N up to 2^20) or PBKDF2 (up \
+         to 10,000,000 rounds)"
+    )]
+    UnsupportedEncryption,
     /// Decryption gave no key: in all likelihood the passphrase.
     #[error("the passphrase does not open the key")]
     WrongPassphrase,
@@ -191,7 +200,8 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// Reads a DER SubjectPublicKeyInfo, and checks size, exponent and that a point is on its curve.
+    /// Reads a DER SubjectPublicKeyInfo, and checks size and exponent, that a point of a NIST curve is
+    /// on it, and that an Ed25519 point is not one of small order.
     pub fn from_spki(spki: &[u8]) -> Result<Self, KeyError> {
         spki::parse(spki)
     }

@@ -3,14 +3,14 @@
 use crate::fields::{Fields, Kind, Purpose};
 use crate::issuer::ToBeSigned;
 use crate::key::KeyType;
-use crate::name::SubjectAltName;
+use crate::name::{SanKind, SubjectAltName};
 use crate::profile::Admitted;
 use crate::read::KeyUsage;
 use crate::serial::SerialNumber;
 use crate::time::UnixTime;
 
 /// Fields that broke no rule: only these can become a certificate.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Linted {
     fields: Fields,
 }
@@ -37,8 +37,8 @@ impl Linted {
     }
 
     /// The bytes that the issuer will sign, under `serial`.
-    pub fn to_be_signed(&self, serial: SerialNumber) -> ToBeSigned {
-        ToBeSigned::new(&self.fields, serial)
+    pub fn to_be_signed(self, serial: SerialNumber) -> ToBeSigned {
+        ToBeSigned::new(self.fields, serial)
     }
 
     /// The last second of the certificate's validity.
@@ -50,13 +50,16 @@ impl Linted {
 type Rule = (fn(&Fields) -> bool, &'static str, &'static str);
 
 /// Each says when it is broken.
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 20] = [
     (validity_is_empty, "RFC 5280 4.1.2.5", "notAfter lies before notBefore"),
     (validity_leaves_calendar, "RFC 5280 4.1.2.5", "a date lies outside the years 0 to 9999"),
     (outlives_issuer, "RFC 5280 6.1.3", "it would be valid after its issuer no longer is"),
     (issuer_has_no_name, "RFC 5280 4.1.2.4", "the issuer's name is empty"),
     (ca_has_no_name, "RFC 5280 4.1.2.6", "a CA's subject is empty"),
     (has_no_name_at_all, "RFC 5280 4.1.2.6", "the subject is empty and there is no SAN"),
+    (is_named_as_issuer, "RFC 5280 4.1.2.6", "subject and issuer have the same name"),
+    (policy_repeats, "RFC 5280 4.2.1.4", "a certificate policy stands there twice"),
+    (server_has_no_name, "RFC 9525 6.3", "serverAuth without a DNS name or an IP address"),
     (san_repeats, "RFC 5280 4.2.1.6", "a subject alternative name stands there twice"),
     (path_is_too_long, "RFC 5280 4.2.1.9", "the issuer's path length allows no further CA"),
     (ca_lacks_cert_sign, "RFC 5280 4.2.1.3", "a CA certificate lacks keyCertSign or cRLSign"),
@@ -93,6 +96,19 @@ fn ca_has_no_name(f: &Fields) -> bool {
 
 fn has_no_name_at_all(f: &Fields) -> bool {
     f.subject.is_empty() && f.sans.is_empty()
+}
+
+fn is_named_as_issuer(f: &Fields) -> bool {
+    !f.issuer.match_key.is_empty() && f.subject.matches(&f.issuer.match_key)
+}
+
+fn policy_repeats(f: &Fields) -> bool {
+    f.policies.iter().enumerate().any(|(index, policy)| f.policies[..index].contains(policy))
+}
+
+fn server_has_no_name(f: &Fields) -> bool {
+    let is_host = |san: &SubjectAltName| matches!(san.kind(), SanKind::Dns | SanKind::Ip);
+    f.extended_key_usage.contains(&Purpose::ServerAuth) && !f.sans.iter().any(is_host)
 }
 
 fn san_repeats(f: &Fields) -> bool {
@@ -156,8 +172,9 @@ fn spiffe_id_disagrees(f: &Fields) -> bool {
     });
     let (Some(uri), more) = (uris.next(), uris.next()) else { return false };
     let Kind::EndEntity { role } = f.kind else { return true };
+    let is_spiffe = uri.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("spiffe:"));
     let path = uri.strip_prefix("spiffe://").and_then(|rest| rest.split_once('/'));
-    let of_other_role =
-        path.is_some_and(|(_, path)| path.split('/').next() != role.map(|role| role.as_str()));
+    let first = path.and_then(|(_, path)| path.split('/').next());
+    let of_other_role = is_spiffe && (role.is_none() || first != role.map(|role| role.as_str()));
     more.is_some() || of_other_role
 }

@@ -16,7 +16,9 @@ pub use spiffe::{TrustDomain, TrustDomainError};
 ///
 /// 1 to 64 characters (RFC 5280 ub-common-name) in Unicode normalization form C, without control
 /// characters, `/` and `\`, and with neither `.` nor `-` in front, so that it can neither climb out
-/// of a folder nor read as an option.
+/// of a folder nor read as an option. What name comparison drops (RFC 5280 7.1, RFC 4518) is refused
+/// too, so that two principals never compare equal by it: white space in front, behind or doubled,
+/// and characters that show nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Principal(String);
 
@@ -41,6 +43,12 @@ pub enum PrincipalError {
     /// White space in front or behind, which RFC 5280 7.1 would compare away.
     #[error("the principal starts or ends with white space")]
     OuterSpace,
+    /// Two spaces side by side, which RFC 5280 7.1 compares as one.
+    #[error("the principal has two spaces side by side; write one")]
+    DoubleSpace,
+    /// A character that shows nothing, or changes the direction of what follows.
+    #[error("the principal has the invisible character U+{0:04X}; leave it out")]
+    Invisible(u32),
     /// Not in normalization form C.
     #[error("the principal is not in Unicode normalization form C: write {0:?}")]
     NotNormalized(String),
@@ -69,6 +77,12 @@ impl Principal {
         if text.trim() != text {
             return Err(PrincipalError::OuterSpace);
         }
+        if text.contains("  ") {
+            return Err(PrincipalError::DoubleSpace);
+        }
+        if let Some(invisible) = text.chars().find(|c| is_invisible(*c)) {
+            return Err(PrincipalError::Invisible(u32::from(invisible)));
+        }
         if !text.is_ascii() && !is_nfc(text) {
             use unicode_normalization::UnicodeNormalization;
             return Err(PrincipalError::NotNormalized(text.nfc().collect()));
@@ -81,8 +95,21 @@ impl Principal {
         &self.0
     }
 
-    /// The name of a folder for this principal: octets outside `A-Za-z0-9._@+-` as `%XX`.
+    /// The name of a folder for this principal: octets outside `A-Za-z0-9._@+-` as `%XX`. One that
+    /// file systems would not take (255 octets, with room for an addition) is cut, and ends in 16
+    /// digits of the SHA-256 of the whole.
     pub fn folder_name(&self) -> String {
+        const LONGEST: usize = 200;
+        let mut name = self.percent_encoded();
+        if name.len() > LONGEST {
+            let digest = crate::key::Fingerprint::of(self.0.as_bytes()).to_string();
+            name.truncate(LONGEST);
+            name = format!("{name}-{}", &digest[..16]);
+        }
+        name
+    }
+
+    fn percent_encoded(&self) -> String {
         let plain = |octet: u8| {
             octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'_' | b'@' | b'+' | b'-')
         };
@@ -95,6 +122,16 @@ impl Principal {
             name
         })
     }
+}
+
+/// Format characters, line and paragraph separators, and tags.
+const fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 impl fmt::Display for Principal {
@@ -132,8 +169,16 @@ mod tests {
         assert_eq!(error(".."), PrincipalError::Leading('.'));
         assert_eq!(error("-x"), PrincipalError::Leading('-'));
         assert_eq!(error(" x"), PrincipalError::OuterSpace);
+        assert_eq!(error("a  b"), PrincipalError::DoubleSpace);
+        assert_eq!(error("ad\u{202e}nim"), PrincipalError::Invisible(0x202e));
         // e with a combining diaeresis, of which form C has one character.
         assert_eq!(error("Zoe\u{308}"), PrincipalError::NotNormalized("Zoë".into()));
+    }
+
+    #[test]
+    fn long_folder_names_are_cut_and_stay_distinct() {
+        let [a, b] = ["é", "è"].map(|c| Principal::parse(&c.repeat(64)).unwrap().folder_name());
+        assert!(a.len() <= 217 && b.len() <= 217 && a != b);
     }
 
     proptest! {

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// An OBJECT IDENTIFIER as the octets of its contents. Arcs may have any size.
 ///
-/// Displays as dotted decimals. Compares with the constants of this module: `oid == oid::COMMON_NAME`.
+/// Displays as dotted decimals, beyond 128 octets as its length. Compares with the constants of this module: `oid == oid::COMMON_NAME`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Oid<'a>(&'a [u8]);
 
@@ -41,8 +41,15 @@ impl fmt::Debug for Oid<'_> {
     }
 }
 
+/// Longest content octets that are shown as decimals. The work grows with the square of the length,
+/// and an identifier that anybody registered has some 20 octets.
+const LONGEST_SHOWN: usize = 128;
+
 impl fmt::Display for Oid<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.len() > LONGEST_SHOWN {
+            return write!(f, "an OID of {} octets", self.0.len());
+        }
         let mut arcs = self.0.split_inclusive(|octet| octet & 0x80 == 0);
         let first = arcs.next().unwrap_or(&[0]);
         write_first_arcs(first, f)?;

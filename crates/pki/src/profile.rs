@@ -17,6 +17,7 @@ use crate::role::Role;
 use crate::time::UnixTime;
 
 pub use file::ProfileError;
+pub(crate) use gate::MAX_SANS;
 pub use refusal::Refusal;
 
 /// What certificates of one kind may contain.
@@ -106,6 +107,8 @@ pub enum Note {
     },
     /// Something in the PKCS#10 request that the certificate will not have, in words.
     Overridden(String),
+    /// Something that the certificate will have beyond what the PKCS#10 request asked for, in words.
+    Added(String),
     /// The issuing CA publishes no status, so the certificate says nowhere where to ask.
     NoStatusAddresses,
 }
@@ -118,6 +121,7 @@ impl std::fmt::Display for Note {
                 write!(f, "valid until {not_after}, when the issuer ends, instead of {default}")
             }
             Self::Overridden(what) => write!(f, "left out, as the profile decides: {what}"),
+            Self::Added(what) => write!(f, "as the profile gives, beyond what was asked: {what}"),
             Self::NoStatusAddresses => f.write_str(
                 "no CRL or OCSP address: the issuing CA has no base URL, and none can be added to \
                  certificates later",

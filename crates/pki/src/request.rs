@@ -8,6 +8,7 @@ use crate::name::{
     SubjectAltName, TrustDomain,
 };
 use crate::oid;
+use crate::profile::MAX_SANS;
 use crate::read::{Extensions, GeneralName, KeyUsage, NameRef, ReadError, RequestRef};
 
 /// A request for a certificate. It has passed no judgement yet: [`Profile::admit`] is the gate.
@@ -57,6 +58,12 @@ pub enum RequestError {
     /// basicConstraints with CA:TRUE.
     #[error("the request asks for a CA certificate (basicConstraints CA:TRUE)")]
     Ca,
+    /// A path length without CA:TRUE.
+    #[error("the request has a path length, which only a CA has (RFC 5280 4.2.1.9)")]
+    PathLength,
+    /// More names than any certificate of ours holds.
+    #[error("the request asks for more than {MAX_SANS} subject alternative names")]
+    TooManyNames,
     /// keyCertSign or cRLSign.
     #[error("the request asks for {0} in keyUsage, which only a CA has")]
     CaKeyUsage(&'static str),
@@ -72,6 +79,9 @@ pub enum RequestError {
     /// More than one common name, or none and no principal beside the request.
     #[error("the request's subject has {0} common names; give the principal beside the request")]
     CommonNames(usize),
+    /// A common name that is no text.
+    #[error("the request's common name is not readable in its string type")]
+    UnreadableCommonName,
     /// The common name is no principal.
     #[error("the request's common name is no principal: {0}")]
     Principal(#[from] PrincipalError),
@@ -112,6 +122,11 @@ impl CertificateRequest {
         let mut asked = Asked::default();
         let principal = subject_principal(&view.subject, principal, &mut asked)?;
         let sans = read_extensions(&view.extensions, &mut asked)?;
+        for attribute in view.attributes.iter() {
+            if attribute.oid != *oid::EXTENSION_REQUEST {
+                asked.overridden.push(format!("attribute {}", attribute.oid));
+            }
+        }
         Ok(Self { sans, asked, ..Self::for_principal(principal, public_key) })
     }
 
@@ -141,7 +156,8 @@ impl CertificateRequest {
         trust_domain: Option<&TrustDomain>,
     ) -> Option<Self> {
         let view = old.view();
-        let name = DistinguishedName::from_view(&view.subject)?;
+        let name = DistinguishedName::from_view(&view.subject)
+            .filter(|name| name.to_der() == view.subject.der)?;
         let known = view.extensions.known().ok()?;
         if known.is_ca() {
             let path_len = known.basic_constraints?.value.path_len;
@@ -177,12 +193,16 @@ impl CertificateRequest {
         self
     }
 
-    /// Adds an attribute such as the organisation to the subject.
+    /// Adds an attribute such as the organisation to the subject. An end entity's common name is its
+    /// principal, and stays it.
     pub fn with_attribute(
         mut self,
         attribute: Attribute,
         value: &str,
     ) -> Result<Self, DistinguishedNameError> {
+        if attribute == Attribute::CommonName && self.principal().is_some() {
+            return Err(DistinguishedNameError::CommonNameIsPrincipal);
+        }
         let (Subject::EndEntity { name, .. } | Subject::Ca { name, .. }) = &mut self.subject;
         *name = std::mem::take(name).with(attribute, value)?;
         Ok(self)
@@ -242,12 +262,15 @@ fn subject_principal(
     let common_names: Vec<_> = subject.values_of(oid::COMMON_NAME).collect();
     let principal = match (given, common_names.as_slice()) {
         (Some(principal), _) => principal,
-        (None, [name]) => Principal::parse(name.text().as_deref().unwrap_or_default())?,
+        (None, [name]) => {
+            Principal::parse(&name.text().ok_or(RequestError::UnreadableCommonName)?)?
+        }
         (None, names) => return Err(RequestError::CommonNames(names.len())),
     };
     for attribute in subject.attributes() {
         let value = attribute.text().unwrap_or_default();
         if attribute.oid != *oid::COMMON_NAME || value != principal.as_str() {
+            let value = shortened(&value);
             asked.overridden.push(format!("subject attribute {} {value:?}", attribute.oid));
         }
     }
@@ -261,6 +284,13 @@ fn read_extensions(
     let known = extensions.known()?;
     if known.is_ca() {
         return Err(RequestError::Ca);
+    }
+    // RFC 5280 4.2.1.9: a path length only where cA is true.
+    if known.basic_constraints.is_some_and(|basic| basic.value.path_len.is_some()) {
+        return Err(RequestError::PathLength);
+    }
+    if known.alt_names().iter().count() > MAX_SANS {
+        return Err(RequestError::TooManyNames);
     }
     if let Some(usage) = &known.key_usage {
         for (bit, name) in
@@ -295,13 +325,26 @@ fn read_extensions(
     known.alt_names().iter().map(|name| SubjectAltName::from_view(&name)).collect()
 }
 
+/// The most characters of a requester's own text in a message or note.
+const ECHOED: usize = 100;
+
+/// A requester's text, cut where it is long.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(ECHOED) {
+        Some((at, _)) => format!("{}...", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
 impl SubjectAltName {
     /// The owned form of a name that was read.
     pub fn from_view(name: &GeneralName<'_>) -> Result<Self, RequestError> {
-        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+        // The form is IA5String: what is not ASCII is malformed, not to be mapped to something else.
         let parse = |kind: &str, octets: &[u8]| {
-            Self::parse(&format!("{kind}:{}", text(octets)))
-                .map_err(|error| RequestError::Name(error.to_string()))
+            let text = std::str::from_utf8(octets).ok().filter(|text| text.is_ascii());
+            let text = text.ok_or_else(|| RequestError::Name(format!("{kind} is not ASCII")))?;
+            Self::parse(&format!("{kind}:{text}"))
+                .map_err(|error| RequestError::Name(shortened(&error.to_string())))
         };
         match name {
             GeneralName::Dns(octets) => parse("dns", octets),

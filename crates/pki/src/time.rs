@@ -182,7 +182,8 @@ fn parse_rfc3339(text: &[u8]) -> Option<UnixTime> {
                 return None;
             }
             let offset = i64::from(hours) * 3600 + i64::from(minutes) * 60;
-            Some(time.plus_seconds(if *sign == b'+' { -offset } else { offset }))
+            let time = time.plus_seconds(if *sign == b'+' { -offset } else { offset });
+            (UnixTime::MIN..=UnixTime::MAX).contains(&time).then_some(time)
         }
         _ => None,
     }

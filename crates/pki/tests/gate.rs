@@ -6,7 +6,7 @@ use common::*;
 use proptest::prelude::*;
 use rustmq_pki::constraints::{NameConstraints, Subtree};
 use rustmq_pki::key::{KeyType, Signer};
-use rustmq_pki::name::{Principal, SubjectAltName};
+use rustmq_pki::name::{Principal, SanKind, SubjectAltName};
 use rustmq_pki::profile::{IssuedBy, Note, Profile, Refusal, Validity};
 use rustmq_pki::request::CertificateRequest;
 use rustmq_pki::role::Role;
@@ -33,8 +33,8 @@ fn names_by_profile() {
         ("broker", "b", &["*.example.com"], "admitted"),
         ("client", "app", &["*.example.com"], "wildcard_without_server"),
         ("client", "app", &["uri:https://x.example/"], "san_kind_not_allowed"),
-        ("client", "app", &["uri:spiffe://example.org/admin/root"], "uri_in_trust_domain"),
-        ("client", "app", &["uri:SPIFFE://Example.org:1/client/app"], "uri_in_trust_domain"),
+        ("client", "app", &["uri:spiffe://example.org/admin/root"], "spiffe_id_asked"),
+        ("client", "app", &["uri:SPIFFE://Example.org:1/client/app"], "spiffe_id_asked"),
         ("client", "x:y z", &[], "admitted"),
         ("root-ca", "app", &[], "profile_kind"),
     ] {
@@ -129,7 +129,7 @@ fn path_length_holds_at_any_depth() {
 #[test]
 fn name_constraints_of_any_ca_above_hold() {
     let constraints = NameConstraints {
-        permitted: vec![Subtree::Dns("example.com".into())],
+        permitted: vec![Subtree::parse(SanKind::Dns, "example.com").unwrap()],
         excluded: Vec::new(),
     };
     let options = Options { constraints, path_len: Some(1), days: Some(900), ..Options::default() };

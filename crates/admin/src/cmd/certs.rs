@@ -13,11 +13,13 @@ mod info;
 mod inspect;
 mod issue;
 mod list;
+mod material;
 mod renew;
 pub(crate) mod revoke;
 mod rotate;
 mod sign;
 mod unrevoke;
+mod validate;
 
 /// Certificates.
 #[derive(Debug, Subcommand)]
@@ -44,6 +46,8 @@ pub(crate) enum Certs {
     Export(export::Export),
     /// List active certificates that end soon
     Expiring(expiring::Expiring),
+    /// Validate a certificate against trust anchors, or against this authority
+    Validate(Box<validate::Validate>),
 }
 
 impl Certs {
@@ -70,6 +74,7 @@ impl Certs {
             Self::Unrevoke(command) => command.run(session).await,
             Self::Export(command) => command.run(session).await,
             Self::Expiring(command) => command.run(session).await,
+            Self::Validate(command) => command.run(session).await,
         }
     }
 }

@@ -92,6 +92,21 @@ fn an_error_as_json_is_one_object_on_standard_error() {
 }
 
 #[test]
+fn whatever_json_output_says_on_either_stream_is_json() {
+    let bench = Workbench::new();
+    bench.write("pass", "secret");
+    let mut init = bench.bare();
+    let file = ["--passphrase-file", "pass", "--format", "json"];
+    let run = Run::of(init.args(["ca", "init", "--cn", "R"]).args(file));
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    serde_json::from_str::<Value>(&run.stdout).unwrap();
+    for line in run.stderr.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert!(text(&line["note"]).contains("readable by others"));
+    }
+}
+
+#[test]
 fn colour_is_for_terminals_unless_it_is_asked_for() {
     let bench = Workbench::with_hierarchy();
     let tree = |flags: &[&str]| bench.ok(&[&["ca", "tree"], flags].concat()).stdout;

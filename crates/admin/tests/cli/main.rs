@@ -4,8 +4,10 @@
 mod authorities;
 mod certificates;
 mod command_line;
+mod crashes;
 mod delivery;
 mod formats;
+mod interruption;
 mod passphrase;
 mod refusals;
 mod specification;

@@ -180,16 +180,20 @@ fn data_directories_that_cannot_be_used() {
     Run::of(onto_a_file.env("RUSTMQ_DATA_DIR", &file)).refused(5, &["file"]);
 }
 
+/// The database in the data directory.
+fn store_file(bench: &Workbench) -> std::path::PathBuf {
+    let files = fs::read_dir(bench.data()).unwrap().map(|entry| entry.unwrap().path());
+    let database = |path: &std::path::PathBuf| {
+        path.is_file() && fs::read(path).unwrap().starts_with(b"SQLite format 3")
+    };
+    files.filter(|path| path.is_file()).find(database).unwrap()
+}
+
 #[test]
 fn a_damaged_store_is_named() {
     let bench = Workbench::new();
     bench.ok(&["ca", "init", "--cn", "R"]);
-    let store = fs::read_dir(bench.data()).unwrap().map(|entry| entry.unwrap().path());
-    let store = store.filter(|path| path.is_file()).max_by_key(|path| {
-        let database = fs::read(path).unwrap().starts_with(b"SQLite format 3");
-        (database, fs::metadata(path).unwrap().len())
-    });
-    let store = store.unwrap();
+    let store = store_file(&bench);
     let mut bytes = fs::read(&store).unwrap();
     bytes[..4096].fill(0x5a);
     fs::write(&store, bytes).unwrap();
@@ -197,6 +201,53 @@ fn a_damaged_store_is_named() {
     run.refused(5, &["store"]);
     let mode = fs::metadata(&store).unwrap().permissions().mode();
     assert_eq!(mode & 0o077, 0, "the store is the owner's alone");
+}
+
+#[test]
+fn a_store_of_a_newer_version_is_left_alone() {
+    let bench = Workbench::new();
+    bench.ok(&["ca", "init", "--cn", "R"]);
+    let store = store_file(&bench);
+    let mut bytes = fs::read(&store).unwrap();
+    // The user version of an SQLite file: four octets at offset 60.
+    bytes[60..64].copy_from_slice(&999_u32.to_be_bytes());
+    fs::write(&store, &bytes).unwrap();
+    bench.run(&["ca", "init", "--cn", "S"]).refused(5, &["999", "newer"]);
+    assert_eq!(fs::read(&store).unwrap(), bytes);
+}
+
+#[test]
+fn a_passphrase_that_is_missing_leaves_nothing_behind() {
+    let bench = Workbench::with_hierarchy();
+    let issue = ["--principal", "app", "--role", "client"];
+    Run::of(bench.bare().args(ISSUE).args(issue)).refused(4, &["--passphrase-file"]);
+    assert!(!bench.path("app").exists());
+}
+
+#[test]
+fn two_roots_made_at_once_have_their_own_ids() {
+    let bench = Workbench::new();
+    let start = |cn: &str| {
+        let program = std::process::Command::new(assert_cmd::cargo::cargo_bin("rustmq-admin"))
+            .args(["ca", "init", "--cn", cn])
+            .env_clear()
+            .env("RUSTMQ_DATA_DIR", bench.data())
+            .env("RUSTMQ_CA_PASSPHRASE", crate::workbench::PASSPHRASE)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn();
+        program.unwrap()
+    };
+    let (one, two) = (start("One"), start("Two"));
+    let runs = [one, two].map(|child| Run::from(child.wait_with_output().unwrap()));
+    let done = runs.iter().filter(|run| run.code == 0).count();
+    assert!(done > 0 && runs.iter().all(|run| run.code <= 1), "{runs:?}");
+    let cas = bench.json(&["ca", "list"])["cas"].as_array().unwrap().clone();
+    assert_eq!(cas.len(), done);
+    for ca in cas {
+        bench.ok(&["ca", "crl", "--ca-id", text(&ca["id"])]);
+    }
+    bench.ok(&["audit", "verify"]);
 }
 
 #[test]
@@ -208,6 +259,8 @@ fn flags_without_effect() {
         &["certs", "export", "--all", "-o", "x", "--encoding", "der"],
         &["completions", "bash", "--format", "csv"],
         &["man", "--encoding", "pem"],
+        &["ca", "export", "prod_ca_1", "--output", "-", "--format", "csv"],
+        &["ca", "crl", "prod_ca_1", "--output", "-", "--format", "csv"],
     ] {
         bench.run(arguments).refused(2, &["has no effect"]);
     }

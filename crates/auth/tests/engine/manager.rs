@@ -5,8 +5,10 @@ use std::sync::Arc;
 use crate::Chain;
 use crate::issue::{Holder, Spec, dns, now, role, sans, tlv};
 use rustls_pki_types::CertificateDer;
-use rustmq_auth::principal::{PrincipalMapping, PrincipalRule};
-use rustmq_auth::{AuthPolicy, AuthenticationManager, KeptReason, SessionEnd, Trust, TrustError};
+use rustmq_auth::{
+    AuthPolicy, AuthenticationManager, KeptReason, PrincipalMapping, PrincipalRule, SessionEnd,
+    Trust, TrustError,
+};
 use rustmq_pki::role::Role;
 use rustmq_pki::time::UnixTime;
 
@@ -206,9 +208,9 @@ fn one_rule_yields_the_principal() {
     let names: [&[u8]; 3] = [&dns("App.example"), &dns("b.example"), &tlv(0x81, b"u@example.com")];
     spec.extensions[0] = sans(&names);
     let chain = Chain::with_leaf(&spec);
-    let with = |source, fold_case| {
-        let principal = PrincipalMapping::new(source).strict();
-        let principal = if fold_case { principal.folding_case() } else { principal };
+    let with = |rule, fold_case: bool| {
+        let mapping = PrincipalMapping::new(rule).strict();
+        let principal = if fold_case { mapping.folding_case() } else { mapping };
         let policy = AuthPolicy { principal, ..AuthPolicy::default() };
         let trust = Trust { policy, ..trust(&chain, 1, &[]) };
         let manager = AuthenticationManager::new(&trust, now()).unwrap();

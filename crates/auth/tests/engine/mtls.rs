@@ -4,6 +4,7 @@ use crate::issue::{Spec, dns, now, purposes, role, sans, uri};
 use crate::{Chain, code, question};
 use rustmq_auth::{MtlsPolicy, Purpose, Question, Terms};
 use rustmq_pki::oid;
+use rustmq_pki::role::Role;
 
 fn asked(spec: &Spec, policy: &MtlsPolicy, purpose: Purpose) -> (&'static str, usize) {
     let chain = Chain::with_leaf(spec);
@@ -42,7 +43,7 @@ fn a_peer_needs_purpose_and_role() {
 
 #[test]
 fn only_listed_roles_pass() {
-    let policy = MtlsPolicy { allowed_roles: vec!["broker".to_owned()], ..MtlsPolicy::default() };
+    let policy = MtlsPolicy { allowed_roles: vec![Role::Broker], ..MtlsPolicy::default() };
     let spec = |name| Spec::leaf("a.example").with(role(name));
     assert_eq!(asked(&spec("broker"), &policy, Purpose::Server).0, "valid");
     assert_eq!(asked(&spec("client"), &policy, Purpose::Server).0, "role_not_allowed");

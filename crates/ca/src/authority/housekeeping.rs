@@ -9,7 +9,7 @@ use rustmq_pki::time::UnixTime;
 use super::{Authority, Prepared, prepare};
 use crate::Error;
 use crate::outcome::CrlPublication;
-use crate::request::CrlRefresh;
+use crate::request::{CrlRefresh, Execution};
 use crate::signing;
 use crate::store::{CaRow, CrlTask, authorities, crls, revocations};
 
@@ -41,8 +41,16 @@ impl Authority {
         Ok(swept)
     }
 
+    /// The same, unless nothing is to be written.
+    pub(super) async fn keep_house_for(&self, execution: Execution) -> Result<Swept, Error> {
+        match execution {
+            Execution::Commit => self.keep_house().await,
+            Execution::DryRun => Ok(Swept::Nothing),
+        }
+    }
+
     /// The same now.
-    async fn sweep(&self, now: UnixTime) -> Result<Swept, Error> {
+    pub(super) async fn sweep(&self, now: UnixTime) -> Result<Swept, Error> {
         let mut swept = match self.store.abandon_dead(now, self.actor.clone()).await? {
             true => Swept::Something,
             false => Swept::Nothing,

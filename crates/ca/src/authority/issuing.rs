@@ -1,7 +1,6 @@
 //! End entities: issue, sign a request, renew, rotate.
 
 use rustmq_pki::issuer::Issuer;
-use rustmq_pki::key::Fingerprint;
 use rustmq_pki::profile::{Profile, ProfileKind, Validity};
 use rustmq_pki::request::CertificateRequest;
 use rustmq_pki::role::Role;
@@ -141,15 +140,17 @@ impl Authority {
         .await
     }
 
-    /// One more attempt when another process changed the CA in between.
+    /// One more attempt where another process stood in the way.
     async fn issue_leaf(&self, leaf: LeafRequest) -> Result<Issuance, Error> {
-        let swept = match leaf.execution {
-            Execution::Commit => self.keep_house().await?,
-            Execution::DryRun => Swept::Nothing,
-        };
+        let swept = self.keep_house_for(leaf.execution).await?;
         let mut issuance = match self.attempt_leaf(leaf.clone()).await {
             Err(Error::CaChanged { .. }) => {
                 self.forget_prepared();
+                self.attempt_leaf(leaf).await?
+            }
+            // The process that had it under way may be dead, and this one not have looked yet.
+            Err(Error::IdempotencyInProgress { .. }) => {
+                self.sweep(self.now()).await?;
                 self.attempt_leaf(leaf).await?
             }
             other => other?,
@@ -165,7 +166,7 @@ impl Authority {
         let issuer = self.prepare(&leaf.ca).await?;
         let profile = self.leaf_profile(leaf.role, leaf.profile.as_deref())?;
         let repeatable = repeatable(&leaf, &profile)?;
-        if let Some(earlier) = self.earlier(&issuer, repeatable.as_ref()).await? {
+        if let Some(earlier) = self.earlier(issuer.row.number, repeatable.as_ref()).await? {
             return self.replay(earlier, leaf.idempotency, &profile).await;
         }
         let supersede = leaf.supersede.map(|(old, days)| (old, self.now().plus_days(days)));
@@ -196,13 +197,19 @@ impl Authority {
         let key = self.key_of(&issuer).await?;
         match self.walk(walk, &key).await? {
             Walked::Replayed(number) => self.replay(number, leaf.idempotency, &profile).await,
-            Walked::Issued { issued, completed, notes, planned } => {
-                let crl_failure = match completed.crl_due {
+            Walked::Issued(walked) => {
+                let crl_failure = match walked.completed.crl_due {
                     true => self.sign_crl(&issuer).await.err(),
                     false => None,
                 };
-                let issued = Some(*issued);
-                Ok(Issuance { issued, planned, notes, replayed: false, supersede_at, crl_failure })
+                Ok(Issuance {
+                    issued: Some(walked.issued),
+                    planned: walked.planned,
+                    notes: walked.notes,
+                    replayed: false,
+                    supersede_at,
+                    crl_failure,
+                })
             }
         }
     }
@@ -220,41 +227,51 @@ impl Authority {
         Ok(Issuer::new(issuer.ca.clone(), signer)?)
     }
 
-    async fn earlier(
+    /// The certificate that a repeated request got before. `issuer` is 0 for a new root.
+    pub(super) async fn earlier(
         &self,
-        issuer: &Prepared,
+        issuer: i64,
         repeatable: Option<&Repeatable>,
     ) -> Result<Option<i64>, Error> {
         let Some(repeatable) = repeatable.cloned() else { return Ok(None) };
-        let (actor, number) = (self.actor.clone(), issuer.row.number);
+        let actor = self.actor.clone();
         let earlier =
-            self.store.read(move |c| idempotency::look_up(c, &actor, number, &repeatable)).await?;
+            self.store.read(move |c| idempotency::look_up(c, &actor, issuer, &repeatable)).await?;
         Ok(match earlier {
             Earlier::Certificate(number) => Some(number),
             Earlier::Nothing => None,
         })
     }
 
-    /// The certificate of an earlier request with the same key, if it is still good.
+    /// The certificate of an earlier request, if it is still good.
+    pub(super) async fn earlier_row(
+        &self,
+        number: i64,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<CertificateRow, Error> {
+        let row = self
+            .store
+            .read(move |connection| certificates::by_number(connection, number))
+            .await?
+            .ok_or_else(|| Error::UnknownCertificate { name: describe::certificate_id(number) })?;
+        match row.status(self.now()) {
+            CertificateStatus::Active => Ok(row),
+            status => Err(Error::IdempotencyStale {
+                key: key.map(|key| key.key.clone()).unwrap_or_default(),
+                serial: row.certificate.serial().to_string(),
+                status: status.to_string(),
+            }),
+        }
+    }
+
+    /// The answer that a repeated request got before.
     async fn replay(
         &self,
         number: i64,
         idempotency: Option<IdempotencyKey>,
         profile: &Profile,
     ) -> Result<Issuance, Error> {
-        let row = self
-            .store
-            .read(move |connection| certificates::by_number(connection, number))
-            .await?
-            .ok_or_else(|| Error::UnknownCertificate { name: describe::certificate_id(number) })?;
-        let status = row.status(self.now());
-        if status != CertificateStatus::Active {
-            return Err(Error::IdempotencyStale {
-                key: idempotency.map(|idempotency| idempotency.key).unwrap_or_default(),
-                serial: row.certificate.serial().to_string(),
-                status: status.to_string(),
-            });
-        }
+        let row = self.earlier_row(number, idempotency.as_ref()).await?;
         let issuer = self.prepare(&row.ca_id).await?;
         let planned = WalkIssuer::Ca(&issuer).planned(profile, row.certificate.not_after());
         let supersede_at = self.supersession_of(&row).await?;
@@ -317,32 +334,30 @@ fn leaf_role(profile: &Profile) -> CertificateRole {
     }
 }
 
-/// The digest of all that a request asks for; the profile's version and the key are part of it.
+/// All that a request asks for; the profile's version and the key are part of it.
 fn repeatable(leaf: &LeafRequest, profile: &Profile) -> Result<Option<Repeatable>, Error> {
-    let Some(key) = leaf.idempotency.clone() else { return Ok(None) };
-    if key.key.is_empty() || key.key.chars().count() > 255 {
-        return Err(Error::InvalidIdempotencyKey);
-    }
-    let mut framed = Vec::new();
-    let mut field = |octets: &[u8]| {
-        framed.extend_from_slice(&(octets.len() as u64).to_be_bytes());
-        framed.extend_from_slice(octets);
-    };
-    field(b"RustMQ PKI request 1");
-    field(&leaf.request.subject().to_der());
-    field(leaf.request.public_key().spki());
-    field(profile.name().as_bytes());
-    field(profile.version().as_bytes());
-    let days = match leaf.validity {
+    let (superseded, overlap) = leaf.supersede.unwrap_or((0, 0));
+    let numbers = [days_of(leaf.validity), leaf.renews.unwrap_or(0), superseded, overlap];
+    let numbers = numbers.map(i64::to_be_bytes);
+    let subject = leaf.request.subject().to_der();
+    let version = profile.version();
+    let mut fields: Vec<&[u8]> = vec![
+        b"end entity",
+        &subject,
+        leaf.request.public_key().spki(),
+        profile.name().as_bytes(),
+        version.as_bytes(),
+    ];
+    fields.extend(numbers.iter().map(|number| number.as_slice()));
+    let sans: Vec<String> = leaf.request.sans().iter().map(ToString::to_string).collect();
+    fields.extend(sans.iter().map(|san| san.as_bytes()));
+    Repeatable::new(leaf.idempotency.as_ref(), &fields)
+}
+
+/// A validity as a field of a repeatable request.
+pub(super) const fn days_of(validity: Validity) -> i64 {
+    match validity {
         Validity::Default => i64::MIN,
         Validity::Days(days) => days,
-    };
-    let (superseded, overlap) = leaf.supersede.unwrap_or((0, 0));
-    for number in [days, leaf.renews.unwrap_or(0), superseded, overlap] {
-        field(&number.to_be_bytes());
     }
-    for san in leaf.request.sans() {
-        field(san.to_string().as_bytes());
-    }
-    Ok(Some(Repeatable { key, digest: *Fingerprint::of(&framed).as_bytes() }))
 }

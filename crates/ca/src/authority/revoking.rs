@@ -26,6 +26,7 @@ impl Authority {
         self.audited(attempt, execution, async {
             let name = asked.certificate.clone();
             let change = self.revocation(&asked)?;
+            self.keep_house_for(execution).await?;
             let row = self.store.read(move |c| names::find_end_entity(c, &name)).await?;
             self.change(vec![row], change, execution).await
         })
@@ -44,6 +45,7 @@ impl Authority {
         };
         self.audited(attempt, execution, async {
             let name = certificate.to_owned();
+            self.keep_house_for(execution).await?;
             let row = self.store.read(move |c| names::find_end_entity(c, &name)).await?;
             self.change(vec![row], Change::Release, execution).await
         })
@@ -59,6 +61,7 @@ impl Authority {
         let execution = asked.execution;
         self.audited(attempt, execution, async {
             let change = self.revocation(&asked)?;
+            self.keep_house_for(execution).await?;
             let rows = self.certificates_of_ca(&asked.certificate).await?;
             let now = self.now();
             let rows = rows
@@ -84,6 +87,7 @@ impl Authority {
         let attempt =
             Attempt { action: "ca.release", ca: Some(ca.to_owned()), ..Attempt::default() };
         self.audited(attempt, execution, async {
+            self.keep_house_for(execution).await?;
             let rows = self.certificates_of_ca(ca).await?;
             let rows = rows
                 .into_iter()
@@ -147,7 +151,6 @@ impl Authority {
             let certificates = rows.iter().map(|row| describe::certificate(row, now)).collect();
             return Ok(Revocation { certificates, crl: None });
         }
-        self.keep_house().await?;
         self.commit_change(&prepared, numbers, change).await
     }
 

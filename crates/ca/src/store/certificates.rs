@@ -195,21 +195,9 @@ pub(crate) fn visit(
     Ok(())
 }
 
-/// A certificate that is now complete.
-pub(super) struct NewCertificate<'a> {
-    pub(super) authority: i64,
-    pub(super) subject_authority: Option<i64>,
-    pub(super) role: i64,
-    pub(super) principal: &'a str,
-    pub(super) profile: &'a str,
-    pub(super) issued_at: UnixTime,
-    pub(super) renews: Option<i64>,
-    pub(super) certificate: &'a Certificate,
-}
-
 /// Adds a certificate and returns its number.
-pub(super) fn insert(connection: &Connection, new: &NewCertificate<'_>) -> Result<i64, Fault> {
-    let certificate = new.certificate;
+pub(super) fn insert(connection: &Connection, row: &CertificateRow) -> Result<i64, Fault> {
+    let certificate = &row.certificate;
     connection
         .prepare_cached(
             "INSERT INTO certificate (serial, authority, subject_authority, role, principal, \
@@ -218,15 +206,15 @@ pub(super) fn insert(connection: &Connection, new: &NewCertificate<'_>) -> Resul
         )?
         .execute(params![
             certificate.serial().as_bytes(),
-            new.authority,
-            new.subject_authority,
-            new.role,
-            new.principal,
-            new.profile,
+            row.authority,
+            row.subject_authority,
+            role_code(row.role),
+            row.principal,
+            row.profile,
             certificate.not_before().seconds(),
             certificate.not_after().seconds(),
-            new.issued_at.seconds(),
-            new.renews,
+            row.issued_at.seconds(),
+            row.renews,
             certificate.der(),
         ])?;
     Ok(connection.last_insert_rowid())

@@ -168,6 +168,24 @@ pub(crate) fn is_due(
     Ok(due.unwrap_or(false))
 }
 
+/// Whether a CA needs a new CRL while its key is open: none yet, something changed, or half of the
+/// newest one's time is over. An issuer in daily use never lets its CRL run out.
+pub(super) fn is_half_over(
+    connection: &Connection,
+    authority: i64,
+    now: UnixTime,
+) -> Result<bool, Fault> {
+    let due = connection
+        .prepare_cached(
+            "SELECT c.number IS NULL OR a.revision > c.revision \
+             OR 2 * (c.next_update - ?2) <= c.next_update - c.this_update \
+             FROM authority a LEFT JOIN crl c ON c.authority = a.number WHERE a.number = ?1",
+        )?
+        .query_row([authority, now.seconds()], |row| row.get(0))
+        .optional()?;
+    Ok(due.unwrap_or(false))
+}
+
 /// The CAs whose newest CRL does not say what it should.
 pub(crate) fn outdated(connection: &Connection) -> Result<Vec<CaRow>, Fault> {
     let mut statement = connection.prepare_cached(

@@ -52,10 +52,19 @@ pub(super) fn database_error(store: &Path, error: &rusqlite::Error) -> Error {
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
             Error::ReadOnlyDataDirectory { path: directory() }
         }
+        // The index of the WAL lies in a file of its own, which has to grow too.
+        Some(ErrorCode::SystemIoFailure) if is_index_growth(error) => {
+            Error::DataDirectoryFull { path: directory() }
+        }
         Some(ErrorCode::DiskFull) => Error::DataDirectoryFull { path: directory() },
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             Error::StoreBusy { path, seconds: BUSY_SECONDS }
         }
         _ => Error::Store { path, detail: error.to_string() },
     }
+}
+
+fn is_index_growth(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
 }

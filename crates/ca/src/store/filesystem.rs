@@ -44,12 +44,24 @@ pub(super) fn create_directory(data_dir: &Path) -> Result<(), Error> {
         Err(error) => return Err(io_error(data_dir, error)),
     };
     if is_new_or_empty {
+        let new: Vec<_> = data_dir.ancestors().take_while(|path| !path.exists()).collect();
         let made = DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
         made.map_err(|error| io_error(data_dir, error))?;
         std::fs::set_permissions(data_dir, Permissions::from_mode(0o700))
             .map_err(|error| io_error(data_dir, error))?;
+        new.into_iter().filter_map(Path::parent).try_for_each(sync_directory)?;
     }
     Ok(())
+}
+
+/// Makes the names in a directory durable: a new data directory's own is in the one above it.
+fn sync_directory(directory: &Path) -> Result<(), Error> {
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    match File::open(directory).and_then(|directory| directory.sync_all()) {
+        // One that may be written and not read: its names cannot be waited for.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        result => result.map_err(|error| io_error(directory, error)),
+    }
 }
 
 /// Makes a directory inside the data directory, 0700, unless it is there.

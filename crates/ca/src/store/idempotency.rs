@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use rustmq_pki::key::Fingerprint;
+
 use super::fault::Fault;
 use crate::request::IdempotencyKey;
 use crate::{Actor, Error};
@@ -11,6 +13,25 @@ use crate::{Actor, Error};
 pub(crate) struct Repeatable {
     pub(crate) key: IdempotencyKey,
     pub(crate) digest: [u8; 32],
+}
+
+impl Repeatable {
+    /// A key and what is asked for under it, field by field; `None` without a key.
+    pub(crate) fn new(
+        key: Option<&IdempotencyKey>,
+        fields: &[&[u8]],
+    ) -> Result<Option<Self>, Error> {
+        let Some(key) = key.cloned() else { return Ok(None) };
+        if key.key.is_empty() || key.key.chars().count() > 255 {
+            return Err(Error::InvalidIdempotencyKey);
+        }
+        let mut framed = b"RustMQ PKI request 1".to_vec();
+        for field in fields {
+            framed.extend_from_slice(&(field.len() as u64).to_be_bytes());
+            framed.extend_from_slice(field);
+        }
+        Ok(Some(Self { key, digest: *Fingerprint::of(&framed).as_bytes() }))
+    }
 }
 
 /// What the store knows of an idempotency key.

@@ -38,7 +38,7 @@ pub(super) fn for_writing(options: &OpenStore, store: &Path) -> Result<Connectio
         connection.execute_batch(
             "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA secure_delete = ON; \
              PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 4000; \
-             PRAGMA cache_size = -32768; PRAGMA trusted_schema = OFF;",
+             PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;",
         )?;
         connection.pragma_update(None, "synchronous", options.synchronous)?;
         Ok(connection)
@@ -57,9 +57,7 @@ pub(super) fn for_reading(store: &Path) -> Result<Connection, Error> {
     let connection = match open_read_only(store) {
         // A directory that cannot be written holds no index of the WAL. Without a WAL the file
         // alone is the whole store, and nobody can change it.
-        Err(error) if cannot_make_index(&error) && !beside(store, "-wal").exists() => {
-            open_immutable(store)
-        }
+        Err(error) if cannot_make_index(&error) && has_no_wal(store) => open_immutable(store),
         other => other,
     };
     let connection = connection.map_err(|error| database_error(store, &error))?;
@@ -103,8 +101,9 @@ fn cannot_make_index(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly))
 }
 
-fn beside(store: &Path, suffix: &str) -> std::path::PathBuf {
+/// No WAL, or one that nothing was written to.
+fn has_no_wal(store: &Path) -> bool {
     let mut name = store.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
+    name.push("-wal");
+    Path::new(&name).metadata().map_or(true, |wal| wal.len() == 0)
 }

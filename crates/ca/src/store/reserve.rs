@@ -6,19 +6,19 @@
 //! process has ended is abandoned: a certificate with its serial number may exist somewhere, so the
 //! number is listed, audited and on the CA's next CRL.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 use rustmq_pki::certificate::Certificate;
 use rustmq_pki::issuer::ToBeSigned;
-use rustmq_pki::key::Fingerprint;
-use rustmq_pki::serial::SerialNumber;
 use rustmq_pki::time::UnixTime;
 
+use super::abandon::{abandon_where, live_instances};
 use super::audit::{self, Entry, Outcome};
 use super::authorities::{self, CaRow, NewCaRow};
-use super::certificates::{self, NewCertificate, role_code};
+use super::certificates::{self, CertificateRow, role_code};
+use super::complete::complete;
 use super::fault::Fault;
 use super::idempotency::{self, Earlier, Repeatable};
-use super::{Store, counts, crls, instances, key_holders, keys, revocations, time_at};
+use super::{Store, instances, key_holders, keys};
 use crate::info::CertificateRole;
 use crate::{Actor, Error};
 
@@ -63,15 +63,9 @@ pub(crate) struct Reservation {
 pub(crate) struct Reserved {
     to_be_signed: ToBeSigned,
     ticket: Ticket,
-    ca_id: String,
 }
 
 impl Reserved {
-    /// The id that the CA got, where this is a new one's certificate; its issuer's otherwise.
-    pub(crate) fn ca_id(&self) -> &str {
-        &self.ca_id
-    }
-
     /// Gives the bytes to the signer. What comes back is completed with the ticket.
     pub(crate) fn redeem(self) -> (ToBeSigned, Ticket) {
         (self.to_be_signed, self.ticket)
@@ -123,11 +117,10 @@ pub(crate) struct Completion {
 }
 
 /// A certificate that may leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Completed {
-    pub(crate) number: i64,
-    /// The CA whose certificate it is, for a CA's.
-    pub(crate) subject_authority: Option<i64>,
+    /// As it is stored.
+    pub(crate) row: CertificateRow,
     /// Whether its issuer should sign a new CRL while its key is at hand.
     pub(crate) crl_due: bool,
 }
@@ -144,14 +137,13 @@ impl Store {
             .await?;
         Ok(match outcome {
             Inserted::Replayed(certificate) => ReserveOutcome::Replayed(certificate),
-            Inserted::Row { number, ca_id } => ReserveOutcome::Reserved(Box::new(Reserved {
+            Inserted::Row(number) => ReserveOutcome::Reserved(Box::new(Reserved {
                 to_be_signed: reservation.to_be_signed,
                 ticket: Ticket {
                     store,
                     reservation: number,
                     abandonment: Some((reservation.now, reservation.actor)),
                 },
-                ca_id,
             })),
         })
     }
@@ -198,7 +190,7 @@ impl Store {
 }
 
 enum Inserted {
-    Row { number: i64, ca_id: String },
+    Row(i64),
     Replayed(i64),
 }
 
@@ -213,9 +205,9 @@ fn reserve(
         Some(version) => Some(present_issuer(connection, version, reservation)?),
         None => None,
     };
-    if let (Some(issuer), Some(repeatable)) = (&issuer, &reservation.repeatable) {
-        let earlier =
-            idempotency::look_up(connection, &reservation.actor, issuer.number, repeatable)?;
+    let scope = issuer.as_ref().map_or(0, |issuer| issuer.number);
+    if let Some(repeatable) = &reservation.repeatable {
+        let earlier = idempotency::look_up(connection, &reservation.actor, scope, repeatable)?;
         if let Earlier::Certificate(number) = earlier {
             return Ok(Inserted::Replayed(number));
         }
@@ -224,9 +216,9 @@ fn reserve(
     let authority = issuer.as_ref().map(|issuer| issuer.number).or(subject_authority).unwrap_or(0);
     let number = insert(connection, reservation, instance, authority, subject_authority)?;
     if let Some(repeatable) = &reservation.repeatable {
-        idempotency::bind(connection, &reservation.actor, authority, repeatable, number)?;
+        idempotency::bind(connection, &reservation.actor, scope, repeatable, number)?;
     }
-    let issuer_id = issuer.map(|issuer| issuer.id).or_else(|| new_id.clone()).unwrap_or_default();
+    let issuer_id = issuer.map(|issuer| issuer.id).or(new_id);
     let tbs = &reservation.to_be_signed;
     let detail = format!("not after {}, tbs sha256 {}", tbs.not_after(), tbs.digest());
     audit::append(
@@ -236,16 +228,17 @@ fn reserve(
             actor: reservation.actor.clone(),
             action: action(reservation.role),
             outcome: Outcome::Reserved,
-            ca: Some(issuer_id.clone()),
+            ca: issuer_id,
             serial: Some(tbs.serial().to_string()),
             principal: Some(reservation.principal.clone()),
             detail,
         },
     )?;
-    Ok(Inserted::Row { number, ca_id: new_id.unwrap_or(issuer_id) })
+    Ok(Inserted::Row(number))
 }
 
-const fn action(role: CertificateRole) -> &'static str {
+/// What the audit record calls the issuing of a certificate.
+pub(super) const fn action(role: CertificateRole) -> &'static str {
     match role {
         CertificateRole::RootCa | CertificateRole::IntermediateCa => "ca.issue",
         _ => "certificate.issue",
@@ -327,221 +320,4 @@ fn insert(
             reservation.now.seconds(),
         ])?;
     Ok(connection.last_insert_rowid())
-}
-
-/// A live reservation's row, taken out of the table.
-struct Taken {
-    authority: i64,
-    subject_authority: Option<i64>,
-    role: i64,
-    principal: String,
-    profile: String,
-    digest: Vec<u8>,
-    renews: Option<i64>,
-}
-
-fn taken(row: &Row<'_>) -> rusqlite::Result<Taken> {
-    Ok(Taken {
-        authority: row.get(0)?,
-        subject_authority: row.get(1)?,
-        role: row.get(2)?,
-        principal: row.get(3)?,
-        profile: row.get(4)?,
-        digest: row.get(5)?,
-        renews: row.get(6)?,
-    })
-}
-
-fn complete(
-    connection: &Connection,
-    number: i64,
-    instance: &str,
-    completion: &Completion,
-) -> Result<Completed, Fault> {
-    let certificate = &completion.certificate;
-    let taken = take(connection, number, instance, certificate)?;
-    let certificate_number = certificates::insert(
-        connection,
-        &NewCertificate {
-            authority: taken.authority,
-            subject_authority: taken.subject_authority,
-            role: taken.role,
-            principal: &taken.principal,
-            profile: &taken.profile,
-            issued_at: completion.now,
-            renews: taken.renews,
-            certificate,
-        },
-    )?;
-    let key = (taken.authority, taken.role);
-    counts::add_live(connection, key, certificate.not_after(), 1)?;
-    idempotency::complete(connection, number, certificate_number)?;
-    if let Some(authority) = taken.subject_authority {
-        authorities::set_certificate(connection, authority, certificate_number)?;
-    }
-    if let Some((superseded, due_at)) = completion.supersede {
-        revocations::schedule(connection, superseded, due_at)?;
-    }
-    append_completion(connection, &taken, completion)?;
-    // Half of the usual seven days: an issuer in daily use never lets its CRL run out.
-    let horizon = completion.now.plus_days(3);
-    let crl_due = crls::is_due(connection, taken.authority, horizon)?;
-    Ok(Completed {
-        number: certificate_number,
-        subject_authority: taken.subject_authority,
-        crl_due,
-    })
-}
-
-/// Takes a reservation that is live, of this process, and for just these bytes.
-fn take(
-    connection: &Connection,
-    number: i64,
-    instance: &str,
-    certificate: &Certificate,
-) -> Result<Taken, Fault> {
-    let lost = || Error::ReservationLost { serial: certificate.serial().to_string() };
-    let mut statement = connection.prepare_cached(
-        "DELETE FROM reservation WHERE number = ?1 AND instance = ?2 AND serial = ?3 \
-         AND abandoned_at IS NULL RETURNING authority, subject_authority, role, principal, \
-         profile, digest, renews",
-    )?;
-    let serial = certificate.serial();
-    let mut rows = statement.query(params![number, instance, serial.as_bytes()])?;
-    let taken = rows.next()?.map(taken).transpose()?.ok_or_else(lost)?;
-    // A RETURNING statement does its work as it is stepped to its end.
-    while rows.next()?.is_some() {}
-    if Fingerprint::of(certificate.view().tbs).as_bytes() != taken.digest.as_slice() {
-        return Err(lost().into());
-    }
-    Ok(taken)
-}
-
-fn append_completion(
-    connection: &Connection,
-    taken: &Taken,
-    completion: &Completion,
-) -> Result<(), Fault> {
-    let ca = authorities::by_number(connection, taken.authority)?.map(|issuer| issuer.id);
-    let role = certificates::role_of_code(taken.role).unwrap_or(CertificateRole::Client);
-    audit::append(
-        connection,
-        &Entry {
-            at: completion.now,
-            actor: completion.actor.clone(),
-            action: action(role),
-            outcome: Outcome::Done,
-            ca,
-            serial: Some(completion.certificate.serial().to_string()),
-            principal: Some(taken.principal.clone()),
-            detail: format!("sha256 {}", completion.certificate.fingerprint()),
-        },
-    )
-}
-
-fn live_instances(connection: &Connection) -> Result<Vec<String>, Fault> {
-    let mut statement = connection
-        .prepare_cached("SELECT DISTINCT instance FROM reservation WHERE abandoned_at IS NULL")?;
-    let rows = statement.query_map([], |row| row.get(0))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// A reservation that is given up.
-struct Abandoned {
-    number: i64,
-    serial: Vec<u8>,
-    authority: i64,
-    subject_authority: Option<i64>,
-    role: i64,
-    principal: String,
-    not_after: UnixTime,
-}
-
-/// Gives up the live reservations that `condition` selects.
-fn abandon_where(
-    connection: &Connection,
-    condition: &str,
-    value: impl rusqlite::ToSql,
-    now: UnixTime,
-    actor: &Actor,
-) -> Result<(), Fault> {
-    let sql = format!(
-        "SELECT number, serial, authority, subject_authority, role, principal, not_after \
-         FROM reservation WHERE {condition} AND abandoned_at IS NULL ORDER BY number"
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map([value], |row| {
-        Ok(Abandoned {
-            number: row.get(0)?,
-            serial: row.get(1)?,
-            authority: row.get(2)?,
-            subject_authority: row.get(3)?,
-            role: row.get(4)?,
-            principal: row.get(5)?,
-            not_after: time_at(row, 6)?,
-        })
-    })?;
-    for abandoned in rows.collect::<rusqlite::Result<Vec<_>>>()? {
-        abandon(connection, &abandoned, now, actor)?;
-    }
-    Ok(())
-}
-
-fn abandon(
-    connection: &Connection,
-    abandoned: &Abandoned,
-    now: UnixTime,
-    actor: &Actor,
-) -> Result<(), Fault> {
-    connection
-        .prepare_cached("UPDATE reservation SET abandoned_at = ?2 WHERE number = ?1")?
-        .execute([abandoned.number, now.seconds()])?;
-    let ca = authorities::by_number(connection, abandoned.authority)?.map(|issuer| issuer.id);
-    if let Some(subject) = abandoned.subject_authority {
-        forget_new_authority(connection, subject)?;
-    }
-    if authorities::by_number(connection, abandoned.authority)?.is_some() {
-        list(connection, abandoned, now)?;
-    }
-    let serial = SerialNumber::from_bytes(&abandoned.serial).map(|serial| serial.to_string());
-    let role = certificates::role_of_code(abandoned.role).unwrap_or(CertificateRole::Client);
-    audit::append(
-        connection,
-        &Entry {
-            at: now,
-            actor: actor.clone(),
-            action: action(role),
-            outcome: Outcome::Abandoned,
-            ca,
-            serial: serial.ok(),
-            principal: Some(abandoned.principal.clone()),
-            detail: "its process ended before the certificate was complete".to_owned(),
-        },
-    )
-}
-
-/// A CA that never got a certificate is none. One that has some keeps them.
-fn forget_new_authority(connection: &Connection, subject: i64) -> Result<(), Fault> {
-    let pending = authorities::by_number(connection, subject)?
-        .is_some_and(|ca| ca.state == authorities::CaState::Pending);
-    if pending {
-        authorities::abandon(connection, subject)?;
-    }
-    Ok(())
-}
-
-/// Puts an abandoned serial number on the next CRL: no reason code, revoked when found.
-fn list(connection: &Connection, abandoned: &Abandoned, now: UnixTime) -> Result<(), Fault> {
-    connection
-        .prepare_cached(
-            "INSERT INTO revocation (authority, serial, revoked_at, not_after) \
-             VALUES (?1, ?2, ?3, ?4)",
-        )?
-        .execute(params![
-            abandoned.authority,
-            abandoned.serial,
-            now.seconds(),
-            abandoned.not_after.seconds(),
-        ])?;
-    authorities::bump_revision(connection, abandoned.authority)
 }

@@ -134,7 +134,8 @@ CREATE TABLE key_holder (
 
 CREATE TABLE idempotency (
     actor        TEXT NOT NULL,
-    authority    INTEGER NOT NULL REFERENCES authority (number),
+    -- Who issues; 0 for a new root.
+    authority    INTEGER NOT NULL,
     job          TEXT NOT NULL,
     key          TEXT NOT NULL,
     digest       BLOB NOT NULL,

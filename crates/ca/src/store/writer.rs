@@ -25,7 +25,8 @@ enum Job {
 
 /// A change whose result waits for the commit.
 trait Change: Send {
-    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
+    /// Fails only when the whole transaction has.
+    fn run(&mut self, connection: &Connection) -> Result<(), Fault>;
     fn finish(self: Box<Self>, store: &Path, commit: Result<(), &Fault>);
 }
 
@@ -41,15 +42,20 @@ where
     F: FnOnce(&Connection) -> Result<T, Fault> + Send,
 {
     /// Runs the change in a savepoint: its refusal does not undo the others'.
-    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    fn run(&mut self, connection: &Connection) -> Result<(), Fault> {
         let Some(change) = self.change.take() else { return Ok(()) };
         execute(connection, "SAVEPOINT change")?;
         let result = change(connection);
+        if connection.is_autocommit() {
+            // A full or failing disk: the database gave up the transaction, savepoints and all.
+            return Err(result.err().unwrap_or_else(|| Error::StoreClosed.into()));
+        }
         if result.is_err() {
             execute(connection, "ROLLBACK TO change")?;
         }
         self.result = Some(result);
-        execute(connection, "RELEASE change")
+        execute(connection, "RELEASE change")?;
+        Ok(())
     }
 
     fn finish(self: Box<Self>, store: &Path, commit: Result<(), &Fault>) {

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use rustmq_ca::faults::{Faults, SignerWatch};
 use rustmq_ca::{
-    CertificateManager, CrlRefresh, Error, Execution, IntermediateCaRequest, NewCa, OpenMode,
-    Options, RevokeRequest, RootCaRequest,
+    CertificateManager, CrlRefresh, Error, Execution, IntermediateCaRequest, ListFilter, NewCa,
+    OpenMode, Options, RevokeRequest, RootCaRequest,
 };
 use rustmq_pki::crl::RevocationReason;
 use rustmq_pki::key::{Fingerprint, PublicKey, SignError, Signer};
@@ -58,6 +58,12 @@ pub(crate) enum Operation {
     Intermediate,
     /// Makes a root, in a data directory that need not be there.
     Root,
+    /// Issues 64 certificates at once.
+    IssueAtOnce,
+    /// Counts certificates; opened for reading.
+    List,
+    /// Finds cert-3 by its serial number; opened for reading.
+    LookUp,
 }
 
 impl Operation {
@@ -69,6 +75,9 @@ impl Operation {
             Self::IssueMany => "issue-many",
             Self::Intermediate => "intermediate",
             Self::Root => "root",
+            Self::IssueAtOnce => "issue-at-once",
+            Self::List => "list",
+            Self::LookUp => "look-up",
         }
     }
 }
@@ -224,6 +233,26 @@ async fn perform(
             let creation = manager.generate_root_ca(request).await?;
             Ok(creation.ca.expect("no dry run").id)
         }
+        "issue-at-once" => {
+            let tasks: Vec<_> = (0..64)
+                .map(|_| {
+                    let manager = manager.clone();
+                    tokio::spawn(async move { issue(&manager).await })
+                })
+                .collect();
+            for task in tasks {
+                task.await.expect("no panic")?;
+            }
+            Ok("64".to_owned())
+        }
+        "look-up" => {
+            let serial = manager.info("cert-3").await?.serial;
+            manager.bundle(&serial).await?;
+            let principal = Some("template@company.com".to_owned());
+            manager.list(ListFilter { principal, ..ListFilter::default() }).await?;
+            Ok(manager.find_ca("prod_ca_1").await?.id)
+        }
+        "list" => Ok(manager.list(ListFilter::default()).await?.len().to_string()),
         other => panic!("no operation {other}"),
     }
 }
@@ -233,14 +262,24 @@ fn child_process() {
     let Ok(operation) = std::env::var(OPERATION) else { return };
     let path = |name| PathBuf::from(std::env::var_os(name).expect("set by the parent"));
     let (data_dir, markers) = (path(DATA_DIR), path(MARKERS));
-    let mode = if operation == "root" { OpenMode::Create } else { OpenMode::Write };
+    let mode = match operation.as_str() {
+        "root" => OpenMode::Create,
+        "list" | "look-up" => OpenMode::Read,
+        _ => OpenMode::Write,
+    };
     let options = child_options(&data_dir, &markers).mode(mode);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {
-        let manager = CertificateManager::open(&options).expect("opens");
-        let answer = match perform(&operation, &manager, &markers).await {
+        let answer = match CertificateManager::open(&options) {
+            Ok(manager) => perform(&operation, &manager, &markers).await,
+            Err(error) => Err(error),
+        };
+        let answer = match answer {
             Ok(answer) => format!("{ACKNOWLEDGED}{answer}"),
-            Err(error) => format!("{REFUSED}{}", error.code()),
+            Err(error) => {
+                eprintln!("{error}");
+                format!("{REFUSED}{}", error.code())
+            }
         };
         let mut output = std::io::stdout();
         writeln!(output, "{answer}").expect("a parent that reads");

@@ -1,7 +1,9 @@
-//! What survives a crash, and what is on the disk before what.
+//! What survives a crash, what is on the disk before what, and what does not grow.
 
 mod child;
 mod crash;
+mod faults;
 mod fixture;
+mod growth;
 mod order;
 mod processes;

@@ -6,11 +6,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use rustmq_ca::faults::{Faults, SignerWatch};
-use rustmq_ca::{CertificateManager, CrlRefresh, Error, ListFilter, OpenMode};
-use rustmq_pki::key::{PublicKey, SignError, Signer};
+use rustmq_ca::{
+    CertificateManager, CrlRefresh, Error, IdempotencyKey, IntermediateCaRequest, IssueRequest,
+    ListFilter, NewCa, OpenMode,
+};
+use rustmq_pki::key::{KeyType, PublicKey, SignError, Signer};
 use rustmq_pki::role::Role;
 use rustmq_testkit::{
-    FakeClock, FixedPassphrase, PASSPHRASE, TestCa, issue_request, new_key, options,
+    FakeClock, FixedPassphrase, PASSPHRASE, TestCa, issue_request, named, new_key, options,
 };
 
 use super::child::{self, Child, MANY, Operation};
@@ -166,9 +169,44 @@ impl Signer for StoppingSigner {
     }
 }
 
-/// Has one authority stop before its signature while `meanwhile` works on the same directory.
+/// A P-521 signature takes too long for a runtime's thread, so the caller waits for another, and can
+/// stop waiting.
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_an_abandoned_serial() {
+    let ca = TestCa::empty();
+    ca.create_root("RustMQ Root CA").await;
+    let slow = NewCa { key_type: KeyType::P521, ..NewCa::new(named("Production CA")) };
+    let request = IntermediateCaRequest { parent: "root_ca_1".to_owned(), ca: slow };
+    ca.manager.generate_intermediate_ca(request).await.unwrap();
+    let (reached, has_reached) = mpsc::channel();
+    let (let_go, go_on) = mpsc::channel();
+    let watch = Arc::new(Stopping { reached, go_on: Arc::new(Mutex::new(go_on)) });
+    let faults = Faults { without_fsync: false, watch: Some(watch) };
+    let manager = CertificateManager::open(&ca.options().with_faults(faults)).unwrap();
+    let issuing = tokio::spawn({
+        let manager = manager.clone();
+        let request = issue_request("prod_ca_1", "gone@b.example", Role::Client, &new_key());
+        async move { manager.issue_certificate(request).await.map(drop) }
+    });
+    let reached = tokio::task::spawn_blocking(move || has_reached.recv());
+    reached.await.unwrap().expect("it gets to its signature");
+    issuing.abort();
+    assert!(issuing.await.expect_err("aborted").is_cancelled());
+    let_go.send(()).expect("the signer waits");
+    let own = issue_request("prod_ca_1", "here@b.example", Role::Client, &new_key());
+    ca.manager.issue_certificate(own).await.unwrap();
+    drop(manager);
+    let crl = ca.manager.generate_crl("prod_ca_1", CrlRefresh::Always).await.unwrap();
+    let abandoned = ca.manager.abandoned().await.unwrap();
+    assert_eq!((abandoned.len(), crl.entries), (1, 1));
+    assert_eq!(abandoned[0].principal, "gone@b.example");
+}
+
+/// Has one authority stop before its signature on `request` while `meanwhile` works on the same
+/// directory.
 fn stopped_at_the_signature(
     data_dir: &Path,
+    request: IssueRequest,
     meanwhile: impl AsyncFnOnce(CertificateManager),
 ) -> Result<String, Error> {
     let (reached, has_reached) = mpsc::channel();
@@ -182,8 +220,6 @@ fn stopped_at_the_signature(
         let issuing = scope.spawn(|| {
             runtime().block_on(async {
                 let manager = CertificateManager::open(&stopping.mode(OpenMode::Write))?;
-                let request =
-                    issue_request("prod_ca_1", "slow@b.example", Role::Client, &new_key());
                 let issued = manager.issue_certificate(request).await?.issued;
                 Ok(issued.expect("no dry run").info().serial.clone())
             })
@@ -195,11 +231,39 @@ fn stopped_at_the_signature(
     })
 }
 
+fn slow_request() -> IssueRequest {
+    issue_request("prod_ca_1", "slow@b.example", Role::Client, &new_key())
+}
+
+/// Somebody removes the lock of a process that only seems to be dead.
+fn declare_dead(data_dir: &Path) {
+    for entry in fs::read_dir(data_dir.join("instances")).expect("a directory") {
+        fs::remove_file(entry.expect("an entry").path()).expect("removed");
+    }
+}
+
+#[test]
+fn a_repeated_request_waits_for_a_live_process_and_not_for_a_dead_one() {
+    let temp = tempfile::tempdir().unwrap();
+    let data_dir = fixture::template(temp.path());
+    let idempotency = Some(IdempotencyKey::new("k"));
+    let request = IssueRequest { idempotency, ..slow_request() };
+    let repeated = request.clone();
+    let outcome = stopped_at_the_signature(&data_dir, request, async |manager| {
+        let live = manager.issue_certificate(repeated.clone()).await;
+        assert!(matches!(live, Err(Error::IdempotencyInProgress { .. })), "{live:?}");
+        declare_dead(&data_dir);
+        let issuance = manager.issue_certificate(repeated).await.expect("the first is dead");
+        assert!(issuance.issued.is_some() && !issuance.replayed);
+    });
+    assert!(matches!(outcome, Err(Error::ReservationLost { .. })), "{outcome:?}");
+}
+
 #[test]
 fn a_live_reservation_is_left_alone() {
     let temp = tempfile::tempdir().unwrap();
     let data_dir = fixture::template(temp.path());
-    let serial = stopped_at_the_signature(&data_dir, async |manager| {
+    let serial = stopped_at_the_signature(&data_dir, slow_request(), async |manager| {
         let crl = manager.generate_crl("prod_ca_1", CrlRefresh::Always).await.unwrap();
         assert_eq!(crl.entries, 0);
         assert!(manager.abandoned().await.unwrap().is_empty());
@@ -213,11 +277,8 @@ fn a_live_reservation_is_left_alone() {
 fn a_reservation_that_was_abandoned_cannot_be_completed() {
     let temp = tempfile::tempdir().unwrap();
     let data_dir = fixture::template(temp.path());
-    let outcome = stopped_at_the_signature(&data_dir, async |manager| {
-        // Somebody removes the lock of a process that only seems to be dead.
-        for entry in fs::read_dir(data_dir.join("instances")).unwrap() {
-            fs::remove_file(entry.unwrap().path()).unwrap();
-        }
+    let outcome = stopped_at_the_signature(&data_dir, slow_request(), async |manager| {
+        declare_dead(&data_dir);
         let crl = manager.generate_crl("prod_ca_1", CrlRefresh::Always).await.unwrap();
         assert_eq!(crl.entries, 1);
     });

@@ -13,7 +13,7 @@ use aws_lc_rs::signature::{
 use pkcs8::EncryptedPrivateKeyInfoRef;
 use pkcs8::der::Encode;
 use pkcs8::der::asn1::OctetStringRef;
-use pkcs8::pkcs5::pbes2;
+use pkcs8::pkcs5::{EncryptionScheme, pbes2};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
@@ -113,6 +113,7 @@ impl SoftwareKey {
     pub fn from_encrypted_pkcs8(der: &[u8], passphrase: &SecretString) -> Result<Self, KeyError> {
         let encrypted =
             EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| KeyError::Malformed)?;
+        check_cost(&encrypted.encryption_algorithm)?;
         let plain =
             encrypted.decrypt(passphrase.expose_secret()).map_err(|_| KeyError::WrongPassphrase)?;
         Self::from_pkcs8(plain.as_bytes()).map_err(|_| KeyError::WrongPassphrase)
@@ -172,6 +173,25 @@ impl SoftwareKey {
         .to_der()
         .map_err(|_| KeyError::Crypto)
     }
+}
+
+/// What a key that was tampered with may cost: some GiB of memory, some seconds.
+fn check_cost(scheme: &EncryptionScheme) -> Result<(), KeyError> {
+    let EncryptionScheme::Pbes2(parameters) = scheme else {
+        return Err(KeyError::UnsupportedEncryption);
+    };
+    let bearable = match &parameters.kdf {
+        pbes2::Kdf::Scrypt(scrypt) => {
+            let cost = scrypt.cost_parameter;
+            cost.is_power_of_two()
+                && (2..=1 << 20).contains(&cost)
+                && (1..=16).contains(&scrypt.block_size)
+                && (1..=16).contains(&scrypt.parallelization)
+        }
+        pbes2::Kdf::Pbkdf2(pbkdf2) => (1..=10_000_000).contains(&pbkdf2.iteration_count),
+        _ => false,
+    };
+    if bearable { Ok(()) } else { Err(KeyError::UnsupportedEncryption) }
 }
 
 impl Signer for SoftwareKey {
@@ -244,6 +264,24 @@ mod tests {
         assert_eq!(error.unwrap_err(), KeyError::WrongPassphrase);
         let hex: String = key.to_pkcs8().unwrap().iter().map(|b| format!("{b:02x}")).collect();
         let debug = format!("{key:?}");
-        assert!(debug.len() < 120 && !hex.contains(&debug));
+        assert!(!hex.as_bytes().windows(16).any(|w| debug.as_bytes().windows(16).any(|d| d == w)));
+    }
+
+    #[test]
+    fn encryption_that_would_cost_the_machine_is_not_tried() {
+        let key = SoftwareKey::generate(KeyType::P256).unwrap();
+        let passphrase = SecretString::from("right");
+        let encrypted = key.to_encrypted_pkcs8(&passphrase).unwrap();
+        // INTEGER 2^14, the cost parameter.
+        let at = encrypted.windows(4).position(|w| w == [2, 2, 0x40, 0]).unwrap();
+        for cost in [[2, 2, 0, 0], [2, 2, 0x40, 1], [2, 2, 0, 1]] {
+            let mut changed = encrypted.clone();
+            changed[at..at + 4].copy_from_slice(&cost);
+            let opened = SoftwareKey::from_encrypted_pkcs8(&changed, &passphrase);
+            assert!(matches!(
+                opened.unwrap_err(),
+                KeyError::UnsupportedEncryption | KeyError::Malformed
+            ));
+        }
     }
 }

@@ -72,6 +72,9 @@ pub(super) fn parse(spki: &[u8]) -> Result<PublicKey, KeyError> {
             && key.len() == length
         {
             check_point(key_type, key)?;
+            if key_type == KeyType::Ed25519 && is_weak_ed25519(key) {
+                return Err(KeyError::InvalidPoint);
+            }
             return Ok(PublicKey { key_type, spki: spki.to_vec(), key_at: header.len() });
         }
     }
@@ -123,6 +126,25 @@ fn check_point(key_type: KeyType, key: &[u8]) -> Result<(), KeyError> {
     aws::ParsedPublicKey::new(algorithm, key).map(drop).map_err(|_| KeyError::InvalidPoint)
 }
 
+/// Points of small order, under which a signature made without any private key verifies, and
+/// encodings of y that are not reduced modulo 2^255 - 19 (RFC 8032 5.1.3). The sign bit is ignored.
+fn is_weak_ed25519(key: &[u8]) -> bool {
+    const ORDER_8: [&[u8; 31]; 2] = [
+        b"\x26\xe8\x95\x8f\xc2\xb2\x27\xb0\x45\xc3\xf4\x89\xf2\xef\x98\xf0\xd5\xdf\xac\x05\xd3\xc6\
+          \x33\x39\xb1\x38\x02\x88\x6d\x53\xfc",
+        b"\xc7\x17\x6a\x70\x3d\x4d\xd8\x4f\xba\x3c\x0b\x76\x0d\x10\x67\x0f\x2a\x20\x53\xfa\x2c\x39\
+          \xcc\xc6\x4e\xc7\xfd\x77\x92\xac\x03",
+    ];
+    let Some((last, low)) = key.split_last() else { return true };
+    let last = last & 0x7f;
+    let of_order_8 = (last == 0x05 && low == ORDER_8[0]) || (last == 0x7a && low == ORDER_8[1]);
+    let zero_or_one = last == 0 && low[0] <= 1 && low[1..].iter().all(|octet| *octet == 0);
+    // p - 1 has order 2; p and above are not reduced.
+    let from_p_minus_1 =
+        last == 0x7f && low[0] >= 0xec && low[1..].iter().all(|octet| *octet == 0xff);
+    of_order_8 || zero_or_one || from_p_minus_1
+}
+
 fn rsa_key_type(key: &[u8]) -> Result<KeyType, KeyError> {
     let read = || {
         let mut outer = Reader::new(key);
@@ -136,10 +158,12 @@ fn rsa_key_type(key: &[u8]) -> Result<KeyType, KeyError> {
     let (modulus, exponent) = read().ok_or(KeyError::Malformed)?;
     let top = modulus.first().ok_or(KeyError::Malformed)?;
     let bits = modulus.len() * 8 - top.leading_zeros() as usize;
-    // Odd, above 2^16 and below 2^33, as aws-lc verifies with: in practice 65537.
-    let big_enough = exponent.len() > 2 && exponent.len() <= 4;
-    if !big_enough || exponent.last().is_none_or(|last| last & 1 == 0) {
+    // One exponent only: with another, the same modulus would pass for a key never seen before.
+    if exponent != [1, 0, 1] {
         return Err(KeyError::RsaExponent);
+    }
+    if modulus.last().is_none_or(|last| last & 1 == 0) {
+        return Err(KeyError::RsaModulus);
     }
     match bits {
         2048 => Ok(KeyType::Rsa2048),
@@ -289,6 +313,27 @@ mod tests {
         assert_eq!(rsa(8192, &[1, 0, 1]), Err(KeyError::RsaSize { bits: 8192 }));
         assert_eq!(rsa(2048, &[3]), Err(KeyError::RsaExponent));
         assert_eq!(rsa(2048, &[1, 0, 2]), Err(KeyError::RsaExponent));
+        assert_eq!(rsa(2048, &[1, 0, 3]), Err(KeyError::RsaExponent));
         assert_eq!(rsa(3072, &[1, 0, 1]).unwrap().key_type(), KeyType::Rsa3072);
+    }
+
+    #[test]
+    fn even_moduli_and_points_of_small_order_are_refused() {
+        let mut key = Encoder::default();
+        let mut modulus = vec![0; 256];
+        modulus[0] = 0x80;
+        key.nested(0x30, |k| _ = k.unsigned(&modulus).unsigned(&[1, 0, 1]));
+        let even = of_own_key(KeyType::Rsa2048, &key.into_bytes());
+        assert_eq!(PublicKey::from_spki(even.spki()), Err(KeyError::RsaModulus));
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        let mut unreduced = [0xff; 32];
+        unreduced[0] = 0xee;
+        for (point, sign) in [(identity, 0), (identity, 0x80), (unreduced, 0), ([0; 32], 0)] {
+            let mut point = point;
+            point[31] |= sign;
+            let weak = of_own_key(KeyType::Ed25519, &point);
+            assert_eq!(PublicKey::from_spki(weak.spki()), Err(KeyError::InvalidPoint));
+        }
     }
 }

@@ -86,6 +86,9 @@ pub enum DistinguishedNameError {
     /// A control character.
     #[error("{0} has a control character")]
     Control(&'static str),
+    /// A common name where the principal is it.
+    #[error("the common name of an end entity is its principal and cannot be set beside it")]
+    CommonNameIsPrincipal,
     /// Not two letters.
     #[error("{0:?} is not a country: give the two letters of ISO 3166, such as DE")]
     Country(String),
@@ -172,6 +175,25 @@ impl DistinguishedName {
             name = name.with(kind, &attribute.text()?).ok()?;
         }
         Some(name)
+    }
+
+    /// The name as comparison sees it (RFC 5280 7.1): case and runs of white space do not count.
+    pub(crate) fn match_key(&self) -> String {
+        self.match_chars().collect()
+    }
+
+    /// Whether comparison would take it for the name with this [`Self::match_key`].
+    pub(crate) fn matches(&self, key: &str) -> bool {
+        self.match_chars().eq(key.chars())
+    }
+
+    fn match_chars(&self) -> impl Iterator<Item = char> {
+        self.attributes.iter().flat_map(|(attribute, value)| {
+            let words = value.split_whitespace().flat_map(|word| {
+                std::iter::once(' ').chain(word.chars().flat_map(char::to_lowercase))
+            });
+            attribute.short_name().chars().chain(words).chain(['\n'])
+        })
     }
 
     /// Writes the Name.

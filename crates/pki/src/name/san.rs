@@ -183,6 +183,10 @@ impl EmailAddress {
         if !local.is_ascii() {
             return Err(fail("its local part has characters other than ASCII (RFC 5280 4.2.1.6)"));
         }
+        // ub-emailaddress-length of RFC 5280 A.1.
+        if text.len() > 255 {
+            return Err(fail("it is longer than 255 octets"));
+        }
         if local.len() > 64 || !local.split('.').all(|a| !a.is_empty() && a.bytes().all(atext)) {
             return Err(fail("its local part is empty, too long or has a character out of place"));
         }
@@ -208,14 +212,25 @@ impl Uri {
             && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(&c));
         let allowed = |c: u8| c.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&c);
         let authority_ok = rest.strip_prefix("//").is_none_or(|authority| {
-            !authority.is_empty() && !authority.starts_with(['/', '?', '#'])
+            let end = authority.find(['/', '?', '#']).unwrap_or(authority.len());
+            let host = authority[..end].rsplit('@').next().unwrap_or_default();
+            !host.is_empty() && !host.starts_with(':')
+        });
+        let escapes_ok = rest.split('%').skip(1).all(|after| {
+            after.len() >= 2 && after.bytes().take(2).all(|digit| digit.is_ascii_hexdigit())
         });
         // RFC 5280 sets no limit; 2048 octets is what SPIFFE and browsers keep to.
         let fits = !rest.is_empty() && text.len() <= 2048;
-        if !scheme_ok || !fits || !authority_ok || !rest.bytes().all(allowed) {
+        let characters_ok = rest.bytes().all(allowed) && escapes_ok;
+        if !scheme_ok || !fits || !authority_ok || !characters_ok {
             return Err(fail());
         }
         Ok(Self(text.to_owned()))
+    }
+
+    /// Whether its scheme is `spiffe`, in whatever case.
+    pub fn is_spiffe(&self) -> bool {
+        self.0.split(':').next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("spiffe"))
     }
 
     /// A URI that the caller assembled from checked parts.
@@ -373,6 +388,9 @@ mod tests {
             "uri:relative",
             "uri:1x:y",
             "uri:http://",
+            "uri:https://@/",
+            "uri:https://:80/",
+            "uri:x:%zz",
             "uri:spiffe:///x",
             "uri:x:a b",
             "dns:xn--a",

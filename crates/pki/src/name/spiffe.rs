@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Principal, Uri};
+use super::{DnsName, Principal, Uri};
 use crate::role::Role;
 
 /// A SPIFFE trust domain, such as `example.org`.
@@ -12,7 +12,7 @@ pub struct TrustDomain(String);
 /// Why a text is no trust domain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not a SPIFFE trust domain: 1 to 255 lower-case letters, digits, '.', '-' and '_', \
+    "{0:?} is not a SPIFFE trust domain: a host name of lower-case letters, digits, '.', '-' and '_', \
      such as example.org"
 )]
 pub struct TrustDomainError(String);
@@ -24,7 +24,8 @@ impl TrustDomain {
         let allowed =
             |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'.' | b'-' | b'_');
         let labels = name.split('.').all(|label| !label.is_empty());
-        if name.is_empty() || name.len() > 255 || !labels || !name.bytes().all(allowed) {
+        let is_host = DnsName::parse(name).is_ok_and(|name| !name.is_wildcard());
+        if name.len() > 255 || !labels || !is_host || !name.bytes().all(allowed) {
             return Err(TrustDomainError(text.to_owned()));
         }
         Ok(Self(name.to_owned()))

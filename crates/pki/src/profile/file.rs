@@ -119,6 +119,13 @@ const USAGES: [(&str, KeyUsage); 7] = [
     ("cRLSign", KeyUsage::CRL_SIGN),
 ];
 
+/// A hundred years: further ahead no default makes sense.
+const MAX_VALIDITY_DAYS: u32 = 36_525;
+
+fn repeats<T: PartialEq>(list: &[T]) -> bool {
+    list.iter().enumerate().any(|(index, item)| list[..index].contains(item))
+}
+
 fn all_keys() -> Vec<KeyType> {
     KeyType::ALL.to_vec()
 }
@@ -253,8 +260,8 @@ impl ProfileFile {
     fn check(&self, is_ca: bool) -> Result<(), ProfileError> {
         let purposes = &self.extended_key_usage;
         let responder = self.kind == FileKind::OcspResponder;
-        if self.validity_days == 0 {
-            return Err(value("validity_days", "give 1 or more"));
+        if !(1..=MAX_VALIDITY_DAYS).contains(&self.validity_days) {
+            return Err(value("validity_days", format!("give 1 to {MAX_VALIDITY_DAYS}")));
         }
         if self.max_validity_days.is_some_and(|most| most < self.validity_days) {
             return Err(value("max_validity_days", "it is less than validity_days"));
@@ -280,6 +287,22 @@ impl ProfileFile {
         if self.ocsp_no_check && !responder {
             return Err(value("ocsp_no_check", "only an ocsp-responder profile may set it"));
         }
+        if purposes.contains(&Purpose::ServerAuth)
+            && !self.san.contains(&SanKind::Dns)
+            && !self.san.contains(&SanKind::Ip)
+        {
+            return Err(value("san", "a server needs names: list dns, ip or both"));
+        }
+        for (key, twice) in [
+            ("extended_key_usage", repeats(purposes)),
+            ("policies", repeats(&self.policies)),
+            ("keys", repeats(&self.keys)),
+            ("san", repeats(&self.san)),
+        ] {
+            if twice {
+                return Err(value(key, "an entry stands there twice"));
+            }
+        }
         if let Some(bad) = self.policies.iter().find(|oid| oid::parse_dotted(oid).is_none()) {
             return Err(value(
                 "policies",
@@ -292,6 +315,15 @@ impl ProfileFile {
     fn check_patterns(&self, is_ca: bool) -> Result<(), ProfileError> {
         if is_ca && !self.patterns.is_empty() {
             return Err(value("patterns", "a CA profile has none: constrain names instead"));
+        }
+        let all = [&self.patterns.principal, &self.patterns.dns, &self.patterns.email];
+        if all.into_iter().chain([&self.patterns.uri]).flatten().any(String::is_empty) {
+            return Err(value("patterns", "an empty pattern matches nothing"));
+        }
+        let folded = |text: &&String| text.is_ascii() && !text.contains(|c: char| c.is_uppercase());
+        if let Some(bad) = self.patterns.dns.iter().find(|text| !folded(text)) {
+            let why = format!("{bad:?} never matches: names are lower-case ASCII (A-labels)");
+            return Err(value("patterns.dns", why));
         }
         let is_ip = |text: &String| {
             IpNetwork::parse(text).is_some() || text.parse::<std::net::IpAddr>().is_ok()
@@ -335,6 +367,16 @@ impl ProfileFile {
         if !is_ca && bits & ca_bits != 0 {
             return Err(value("key_usage", "only a CA has keyCertSign or cRLSign"));
         }
+        let enciphers = KeyUsage::KEY_ENCIPHERMENT.bits() | KeyUsage::DATA_ENCIPHERMENT.bits();
+        let is_rsa =
+            |key: &KeyType| matches!(key, KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096);
+        if bits & enciphers != 0 && !self.keys.iter().all(is_rsa) {
+            return Err(value("key_usage", "only RSA keys encipher: list only rsa types in keys"));
+        }
+        let is_curve = |key: &KeyType| matches!(key, KeyType::P256 | KeyType::P384 | KeyType::P521);
+        if bits & KeyUsage::KEY_AGREEMENT.bits() != 0 && !self.keys.iter().all(is_curve) {
+            return Err(value("key_usage", "only p256, p384 and p521 keys agree on keys"));
+        }
         if !is_ca && bits & KeyUsage::DIGITAL_SIGNATURE.bits() == 0 {
             return Err(value("key_usage", "TLS and OCSP need digitalSignature"));
         }
@@ -362,13 +404,7 @@ impl Subtrees {
     fn of(subtrees: &[Subtree]) -> Self {
         let mut lists: BTreeMap<SanKind, Vec<String>> = BTreeMap::new();
         for subtree in subtrees {
-            let (kind, text) = match subtree {
-                Subtree::Dns(text) => (SanKind::Dns, text.clone()),
-                Subtree::Email(text) => (SanKind::Email, text.clone()),
-                Subtree::Uri(text) => (SanKind::Uri, text.clone()),
-                Subtree::Ip(network) => (SanKind::Ip, network.to_string()),
-            };
-            lists.entry(kind).or_default().push(text);
+            lists.entry(subtree.kind()).or_default().push(subtree.base());
         }
         let mut take = |kind| lists.remove(&kind).unwrap_or_default();
         Self {
@@ -380,26 +416,18 @@ impl Subtrees {
     }
 
     fn subtrees(&self) -> Result<Vec<Subtree>, ProfileError> {
-        let text = |list: &[String], make: fn(String) -> Subtree| {
-            let plain = |c: u8| c.is_ascii_graphic() && c != b'*' && c != b'/';
-            list.iter()
-                .map(|text| match text.bytes().all(plain) && !text.is_empty() {
-                    true => Ok(make(text.to_ascii_lowercase())),
-                    false => {
-                        Err(value("name_constraints", format!("{text:?} is no host or domain")))
-                    }
-                })
-                .collect::<Result<Vec<_>, _>>()
-        };
-        let mut all = text(&self.dns, Subtree::Dns)?;
-        all.extend(text(&self.email, Subtree::Email)?);
-        all.extend(text(&self.uri, Subtree::Uri)?);
-        for network in &self.ip {
-            let parsed = IpNetwork::parse(network).ok_or_else(|| {
-                value("name_constraints", format!("{network:?} is no network such as 10.0.0.0/8"))
-            })?;
-            all.push(Subtree::Ip(parsed));
-        }
-        Ok(all)
+        let lists = [
+            (SanKind::Dns, &self.dns),
+            (SanKind::Ip, &self.ip),
+            (SanKind::Email, &self.email),
+            (SanKind::Uri, &self.uri),
+        ];
+        let bases = lists.iter().flat_map(|(kind, list)| list.iter().map(|text| (*kind, text)));
+        bases
+            .map(|(kind, text)| {
+                Subtree::parse(kind, text)
+                    .map_err(|error| value("name_constraints", error.to_string()))
+            })
+            .collect()
     }
 }

@@ -1,15 +1,17 @@
 //! The gate: every request for a certificate passes here, whatever way it came in.
 
 use super::{Admitted, IssuedBy, Note, Profile, ProfileKind, Refusal, Terms, Validity};
-use crate::constraints::{IpNetwork, NameConstraints};
+use crate::constraints::IpNetwork;
 use crate::fields::{Fields, IssuerFields, Kind, Purpose};
-use crate::name::{DnsName, Principal, SanKind, SubjectAltName, TrustDomain};
+use crate::name::{
+    DistinguishedName, DnsName, EmailAddress, Principal, SanKind, SubjectAltName, TrustDomain,
+};
 use crate::request::{CertificateRequest, Subject};
 use crate::role::Role;
 use crate::time::UnixTime;
 
 /// The most names in one certificate. A TLS client reads them all: 100 is what public CAs keep to.
-const MAX_SANS: usize = 100;
+pub(crate) const MAX_SANS: usize = 100;
 
 impl Profile {
     /// Judges a request. What is admitted holds only what this profile gives.
@@ -27,16 +29,18 @@ impl Profile {
             IssuedBy::Ca(ca) => Some(ca),
         };
         let issuer = ca.map(|ca| ca.fields().clone());
-        let not_before = terms.now.plus_seconds(-terms.backdate_seconds);
+        let not_before = terms.now.plus_seconds(terms.backdate_seconds.max(0).saturating_neg());
         let not_before = issuer.as_ref().map_or(not_before, |i| not_before.max(i.not_before));
         let not_after = self.admit_validity(&terms, issuer.as_ref(), &mut notes)?;
         let trust_domain = ca.and_then(|ca| ca.trust_domain());
         let sans = self.admit_names(&request, trust_domain, &mut notes)?;
         let kind = self.admit_kind(request.subject.clone(), issuer.as_ref())?;
         let issuer = issuer.unwrap_or_else(|| own_issuer(&request, not_before, not_after));
-        if let Some(san) = sans.iter().find(|san| !issuer.constraints.iter().all(|c| c.allow(san)))
-        {
-            return Err(Refusal::NameConstraints(san.clone()));
+        if let Some(san) = outside_constraints(&sans, request.subject(), &issuer) {
+            return Err(Refusal::NameConstraints(san));
+        }
+        if ca.is_some() && request.subject().matches(&issuer.match_key) {
+            return Err(Refusal::SubjectIsIssuer(request.subject().to_string()));
         }
         let status = ca.and_then(|ca| ca.status());
         if ca.is_some() && status.is_none() {
@@ -85,8 +89,18 @@ impl Profile {
             if !self.extended_key_usage.iter().any(|own| own.oid() == purpose.as_slice()) {
                 let oid = crate::oid::Oid::from_contents(purpose)
                     .map_or_else(|| "of unknown form".to_owned(), |oid| oid.to_string());
+                let known =
+                    Purpose::ALL.into_iter().find(|known| known.oid() == purpose.as_slice());
+                let oid = known
+                    .map_or_else(|| oid.clone(), |known| format!("{} ({oid})", known.as_str()));
                 return Err(Refusal::ExtendedKeyUsage { profile: self.name.clone(), oid });
             }
+        }
+        let narrower = !request.asked.extended_key_usage.is_empty()
+            && request.asked.extended_key_usage.len() < self.extended_key_usage.len();
+        if narrower {
+            let all: Vec<_> = self.extended_key_usage.iter().map(|own| own.as_str()).collect();
+            notes.push(Note::Added(format!("extendedKeyUsage {}", all.join(", "))));
         }
         if let Some(asked) = request.asked.key_usage
             && asked & !self.key_usage != 0
@@ -181,7 +195,12 @@ impl Profile {
                 {
                     return Err(Refusal::PathLength(left));
                 }
-                Ok(Kind::Ca { path_len, constraints: joined(own, constraints) })
+                let constraints =
+                    own.narrowed_by(constraints).map_err(Refusal::WiderConstraints)?;
+                for above in &issuer.constraints {
+                    above.narrowed_by(constraints.clone()).map_err(Refusal::WiderConstraints)?;
+                }
+                Ok(Kind::Ca { path_len, constraints })
             }
             (_, Subject::Ca { .. }, None) => Err(wrong("a root CA")),
             (_, Subject::Ca { .. }, Some(_)) => Err(wrong("an intermediate CA")),
@@ -205,7 +224,7 @@ impl Profile {
             if sans[..index].contains(san) {
                 return Err(Refusal::SanTwice(san.clone()));
             }
-            self.admit_san(san, trust_domain)?;
+            self.admit_san(san)?;
         }
         if let Some(san) = self.san_from_principal(principal, &sans)? {
             notes.push(Note::SanFromPrincipal(san.clone()));
@@ -233,15 +252,12 @@ impl Profile {
         })
     }
 
-    fn admit_san(
-        &self,
-        san: &SubjectAltName,
-        trust_domain: Option<&TrustDomain>,
-    ) -> Result<(), Refusal> {
-        if let (SubjectAltName::Uri(uri), Some(domain)) = (san, trust_domain)
-            && domain.contains(uri)
+    fn admit_san(&self, san: &SubjectAltName) -> Result<(), Refusal> {
+        // Whatever trust domain it names, and however it is spelt: an identity is not asked for.
+        if let SubjectAltName::Uri(uri) = san
+            && uri.is_spiffe()
         {
-            return Err(Refusal::UriInTrustDomain(san.clone()));
+            return Err(Refusal::SpiffeIdAsked(san.clone()));
         }
         let profile = self.name.clone();
         if !self.san.contains(&san.kind()) {
@@ -269,7 +285,6 @@ impl Profile {
         given: &[SubjectAltName],
     ) -> Result<Option<SubjectAltName>, Refusal> {
         let text = principal.as_str();
-        let obvious = SubjectAltName::parse(text).ok();
         let is_host = |san: &SubjectAltName| matches!(san.kind(), SanKind::Dns | SanKind::Ip);
         let san = if self.is_server() {
             if given.iter().any(is_host) {
@@ -280,21 +295,20 @@ impl Profile {
                 .parse()
                 .map(SubjectAltName::Ip)
                 .or_else(|_| DnsName::parse(text).map(SubjectAltName::Dns));
-            host.map_err(|_| Refusal::ServerWithoutName {
+            let takes = |san: &SubjectAltName| self.san.contains(&san.kind());
+            host.ok().filter(takes).ok_or_else(|| Refusal::ServerWithoutName {
                 profile: self.name.clone(),
                 principal: text.to_owned(),
-                described: obvious.as_ref().map_or("neither", |san| san.kind().described()),
+                described: SubjectAltName::parse(text)
+                    .map_or("neither", |san| san.kind().described()),
             })?
         } else {
-            match obvious {
-                Some(email @ SubjectAltName::Email(_)) if given.is_empty() => email,
+            match EmailAddress::parse(text).map(SubjectAltName::Email) {
+                Ok(email) if given.is_empty() && self.san.contains(&SanKind::Email) => email,
                 _ => return Ok(None),
             }
         };
-        if !self.san.contains(&san.kind()) {
-            return Ok(None);
-        }
-        self.admit_san(&san, None).map(|()| Some(san))
+        self.admit_san(&san).map(|()| Some(san))
     }
 }
 
@@ -320,19 +334,28 @@ fn own_issuer(
         not_after,
         path_len: None,
         constraints: Vec::new(),
+        match_key: String::new(),
     }
 }
 
-fn joined(profile: &NameConstraints, request: NameConstraints) -> NameConstraints {
-    let join = |a: &[_], b: Vec<_>| {
-        let mut all = a.to_vec();
-        all.extend(b.into_iter().filter(|tree| !a.contains(tree)));
-        all
-    };
-    NameConstraints {
-        permitted: join(&profile.permitted, request.permitted),
-        excluded: join(&profile.excluded, request.excluded),
+/// A name that an issuer's constraints do not allow. Without a DNS name among the SANs, a common name
+/// that reads as one counts: OpenSSL holds it to the DNS constraints.
+fn outside_constraints(
+    sans: &[SubjectAltName],
+    subject: &DistinguishedName,
+    issuer: &IssuerFields,
+) -> Option<SubjectAltName> {
+    if issuer.constraints.is_empty() {
+        return None;
     }
+    let has_dns = sans.iter().any(|san| san.kind() == SanKind::Dns);
+    let common_name = subject
+        .common_name()
+        .filter(|name| !has_dns && name.contains('.'))
+        .and_then(|name| DnsName::parse(name).ok())
+        .map(SubjectAltName::Dns);
+    let allowed = |san: &SubjectAltName| issuer.constraints.iter().all(|c| c.allow(san));
+    sans.iter().cloned().chain(common_name).find(|san| !allowed(san))
 }
 
 fn san_matches(pattern: &str, san: &SubjectAltName) -> bool {

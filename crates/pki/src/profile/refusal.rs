@@ -1,5 +1,6 @@
 //! Why the gate refuses a request.
 
+use crate::constraints::Subtree;
 use crate::key::KeyType;
 use crate::name::{SanKind, SubjectAltName};
 use crate::time::UnixTime;
@@ -74,18 +75,24 @@ pub enum Refusal {
     /// More names than a certificate of ours holds.
     #[error("{0} subject alternative names are given; at most 100 are taken")]
     TooManySans(usize),
-    /// A URI in the issuing CA's trust domain.
+    /// A SPIFFE identity was asked for.
     #[error(
-        "{0} lies in the CA's trust domain: identities there come from role and principal only"
+        "{0} is a SPIFFE identity: those come from the CA's trust domain, role and principal only"
     )]
-    UriInTrustDomain(SubjectAltName),
+    SpiffeIdAsked(SubjectAltName),
     /// A second URI.
     #[error("a certificate has at most one URI, and two would stand here: {0} and {1}")]
     SecondUri(SubjectAltName, SubjectAltName),
     /// A name outside the name constraints of the CA or of one above it.
     #[error("{0} lies outside the name constraints of the issuing CA (RFC 5280 4.2.1.10)")]
     NameConstraints(SubjectAltName),
-    /// keyUsage or extendedKeyUsage wider than the profile's.
+    /// The issuer's own name: who relies on names could not tell the two apart.
+    #[error("the subject {0} is the issuer's own name, which only the issuer itself has")]
+    SubjectIsIssuer(String),
+    /// Name constraints that would permit what the profile's or the issuer's do not.
+    #[error("the name constraint {0} permits names that the profile or a CA above does not")]
+    WiderConstraints(Subtree),
+    /// An extendedKeyUsage wider than the profile's.
     #[error(
         "the request asks for the extended key usage {oid}, which profile {profile} does not give"
     )]
@@ -156,7 +163,9 @@ impl Refusal {
             Self::SanPattern { .. } => "san_not_allowed",
             Self::SanTwice(_) => "san_twice",
             Self::TooManySans(_) => "too_many_sans",
-            Self::UriInTrustDomain(_) => "uri_in_trust_domain",
+            Self::SpiffeIdAsked(_) => "spiffe_id_asked",
+            Self::SubjectIsIssuer(_) => "subject_is_issuer",
+            Self::WiderConstraints(_) => "wider_constraints",
             Self::SecondUri(..) => "second_uri",
             Self::NameConstraints(_) => "name_constraints",
             Self::ExtendedKeyUsage { .. } => "extended_key_usage",

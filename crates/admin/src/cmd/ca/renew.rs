@@ -42,9 +42,18 @@ impl Renew {
         let execution = self.dry_run.execution();
         let creation = if self.rekey {
             let (key_type, id) = (self.key_type, self.id.clone());
-            manager.rekey_ca(RekeyCaRequest { ca, key_type, id, validity, execution }).await?
+            manager
+                .rekey_ca(RekeyCaRequest {
+                    ca,
+                    key_type,
+                    id,
+                    validity,
+                    idempotency: None,
+                    execution,
+                })
+                .await?
         } else {
-            manager.renew_ca(RenewCaRequest { ca, validity, execution }).await?
+            manager.renew_ca(RenewCaRequest { ca, validity, idempotency: None, execution }).await?
         };
         Ok(created(&creation, |id| {
             format!("rustmq-admin ca export --ca-id {id} --output {id}.crt")

@@ -1,0 +1,114 @@
+//! The second half: a signed certificate becomes durable, if its reservation is still live.
+
+use rusqlite::{Connection, Row, params};
+use rustmq_pki::certificate::Certificate;
+use rustmq_pki::key::Fingerprint;
+
+use super::audit::{self, Entry, Outcome};
+use super::certificates::{self, CertificateRow, role_at, role_code};
+use super::fault::Fault;
+use super::reserve::{Completed, Completion, action};
+use super::{authorities, counts, crls, idempotency, revocations};
+use crate::Error;
+use crate::info::CertificateRole;
+
+/// Takes the reservation and puts the certificate in its place.
+pub(super) fn complete(
+    connection: &Connection,
+    number: i64,
+    instance: &str,
+    completion: &Completion,
+) -> Result<Completed, Fault> {
+    let taken = take(connection, number, instance, &completion.certificate)?;
+    let mut row = CertificateRow {
+        number: 0,
+        authority: taken.authority,
+        subject_authority: taken.subject_authority,
+        role: taken.role,
+        principal: taken.principal,
+        profile: taken.profile,
+        issued_at: completion.now,
+        renews: taken.renews,
+        certificate: completion.certificate.clone(),
+        revoked_at: None,
+        reason: None,
+        invalidity_date: None,
+        supersede_at: None,
+        ca_id: String::new(),
+    };
+    row.number = certificates::insert(connection, &row)?;
+    let key = (row.authority, role_code(row.role));
+    counts::add_live(connection, key, row.certificate.not_after(), 1)?;
+    idempotency::complete(connection, number, row.number)?;
+    if let Some(authority) = row.subject_authority {
+        authorities::set_certificate(connection, authority, row.number)?;
+    }
+    if let Some((superseded, due_at)) = completion.supersede {
+        revocations::schedule(connection, superseded, due_at)?;
+    }
+    let issuer = authorities::by_number(connection, row.authority)?;
+    row.ca_id = issuer.map(|issuer| issuer.id).unwrap_or_default();
+    audit::append(connection, &entry(&row, completion))?;
+    let crl_due = crls::is_half_over(connection, row.authority, completion.now)?;
+    Ok(Completed { row, crl_due })
+}
+
+fn entry(row: &CertificateRow, completion: &Completion) -> Entry {
+    Entry {
+        at: completion.now,
+        actor: completion.actor.clone(),
+        action: action(row.role),
+        outcome: Outcome::Done,
+        ca: Some(row.ca_id.clone()),
+        serial: Some(row.certificate.serial().to_string()),
+        principal: Some(row.principal.clone()),
+        detail: format!("sha256 {}", row.certificate.fingerprint()),
+    }
+}
+
+/// A live reservation's row, taken out of the table.
+struct Taken {
+    authority: i64,
+    subject_authority: Option<i64>,
+    role: CertificateRole,
+    principal: String,
+    profile: String,
+    digest: Vec<u8>,
+    renews: Option<i64>,
+}
+
+fn taken(row: &Row<'_>) -> rusqlite::Result<Taken> {
+    Ok(Taken {
+        authority: row.get(0)?,
+        subject_authority: row.get(1)?,
+        role: role_at(row, 2)?,
+        principal: row.get(3)?,
+        profile: row.get(4)?,
+        digest: row.get(5)?,
+        renews: row.get(6)?,
+    })
+}
+
+/// Takes a reservation that is live, of this process, and for just these bytes.
+fn take(
+    connection: &Connection,
+    number: i64,
+    instance: &str,
+    certificate: &Certificate,
+) -> Result<Taken, Fault> {
+    let lost = || Error::ReservationLost { serial: certificate.serial().to_string() };
+    let mut statement = connection.prepare_cached(
+        "DELETE FROM reservation WHERE number = ?1 AND instance = ?2 AND serial = ?3 \
+         AND abandoned_at IS NULL RETURNING authority, subject_authority, role, principal, \
+         profile, digest, renews",
+    )?;
+    let serial = certificate.serial();
+    let mut rows = statement.query(params![number, instance, serial.as_bytes()])?;
+    let taken = rows.next()?.map(taken).transpose()?.ok_or_else(lost)?;
+    // A RETURNING statement has done its work once it is stepped to its end.
+    while rows.next()?.is_some() {}
+    if Fingerprint::of(certificate.view().tbs).as_bytes() != taken.digest.as_slice() {
+        return Err(lost().into());
+    }
+    Ok(taken)
+}
