@@ -1,5 +1,6 @@
 //! The status of each certificate of a path (RFC 5280 6.3.3).
 
+use rustmq_pki::der;
 use rustmq_pki::read::{
     CrlRef, DistributionPoint, DistributionPointName, GeneralName, GeneralNames,
     IssuingDistributionPoint, KeyUsage, NameRef, ReasonFlags, RevocationReason, SpkiRef,
@@ -425,15 +426,9 @@ impl Names<'_> {
     /// The full directory names that a relative name stands for.
     fn relative(&self) -> Vec<Vec<u8>> {
         let DistributionPointName::Relative(attributes) = self.name else { return Vec::new() };
-        let mut rdn = vec![rustmq_pki::der::tag::SET];
-        push_length(&mut rdn, attributes.contents().len());
-        rdn.extend(attributes.contents());
+        let rdn = der::constructed(der::tag::SET, &[attributes.contents()]);
         let full = |name: &NameRef<'_>| {
-            let contents = [name.rdns.contents(), &rdn].concat();
-            let mut der = vec![rustmq_pki::der::tag::SEQUENCE];
-            push_length(&mut der, contents.len());
-            der.extend(contents);
-            der
+            der::constructed(der::tag::SEQUENCE, &[name.rdns.contents(), &rdn])
         };
         self.below.iter().map(full).collect()
     }
@@ -459,17 +454,6 @@ impl Names<'_> {
                 .any(|der| NameRef::from_der(der).is_ok_and(|name| self.has_directory(&name))),
             (DistributionPointName::Relative(_), _) => other.shares_one_with(self),
         }
-    }
-}
-
-/// The length octets of DER for a length below 64 KiB; longer names do not occur in a name that was
-/// read, and make one that cannot be.
-fn push_length(der: &mut Vec<u8>, length: usize) {
-    let [.., high, low] = length.to_be_bytes();
-    match length {
-        0..=0x7f => der.push(low),
-        0x80..=0xff => der.extend([0x81, low]),
-        _ => der.extend([0x82, high, low]),
     }
 }
 

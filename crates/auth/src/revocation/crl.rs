@@ -1,6 +1,6 @@
 //! A revocation list, loaded: its header and the serial numbers that it lists.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustmq_pki::der::tag;
 use rustmq_pki::read::{
@@ -8,7 +8,7 @@ use rustmq_pki::read::{
 };
 
 use super::SerialSet;
-use crate::error::Refusal;
+use crate::error::{Refusal, Rule};
 use crate::path::names::same_name;
 use crate::signature::{self, Dsa};
 
@@ -43,7 +43,10 @@ pub struct Crl(Arc<Loaded>);
 
 #[derive(Debug)]
 struct Loaded {
-    der: Box<[u8]>,
+    /// The list without its entries.
+    header: Box<[u8]>,
+    /// The whole list, until its signature is verified: then the sets stand for the entries.
+    unverified: Mutex<Option<Box<[u8]>>>,
     /// The name of the signer, as encoded.
     issuer: Box<[u8]>,
     is_delta: bool,
@@ -76,21 +79,15 @@ impl Crl {
         });
         let revoked = revoked.collect();
         let (issuer, is_delta) = (Box::from(crl.issuer.der), crl.known.delta_base.is_some());
-        let der = Box::from(der);
-        let verified_under = OnceLock::new();
         Ok(Self(Arc::new(Loaded {
-            der,
+            header: crl.without_entries().into(),
+            unverified: Mutex::new(Some(Box::from(der))),
             issuer,
             is_delta,
             revoked,
             unknown_critical,
-            verified_under,
+            verified_under: OnceLock::new(),
         })))
-    }
-
-    /// The list as it was loaded.
-    pub fn der(&self) -> &[u8] {
-        &self.0.der
     }
 
     /// How many certificates it lists.
@@ -105,7 +102,7 @@ impl Crl {
 
     /// The header. It was read when the list was loaded, so that reading it again cannot fail.
     pub(crate) fn view(&self) -> Option<CrlRef<'_>> {
-        CrlRef::read(&self.0.der).ok()
+        CrlRef::read(&self.0.header).ok()
     }
 
     /// Whether it is the same loaded list, not just an equal one.
@@ -178,16 +175,18 @@ impl Crl {
         if self.is_verified_under(key) {
             return Ok(());
         }
-        let Some(crl) = self.view() else {
-            return Err(crate::error::Rule::SignatureInvalid.into());
-        };
+        let mut unverified = self.0.unverified.lock().unwrap_or_else(PoisonError::into_inner);
+        // A list that was verified under a key is not one of another key.
+        let Some(der) = unverified.as_deref() else { return Err(Rule::SignatureInvalid.into()) };
+        let crl = CrlRef::read(der).map_err(|_| Rule::SignatureInvalid)?;
         if crl.signature_algorithm != crl.tbs_signature_algorithm {
-            return Err(crate::error::Rule::SignatureAlgorithmMismatch.into());
+            return Err(Rule::SignatureAlgorithmMismatch.into());
         }
         let algorithm = &crl.signature_algorithm;
         signature::verify(algorithm, key, crl.tbs, crl.signature, dsa, parameters)?;
-        // Another thread may have been first, with this key or, for a rolled key, another.
+        // The lock is held: nobody else can have set it.
         let _ = self.0.verified_under.set(Box::from(key.der));
+        *unverified = None;
         Ok(())
     }
 }
