@@ -141,6 +141,14 @@ impl Product {
         self.path(&file)
     }
 
+    /// The folder that holds `rustmq-admin`, for a `PATH`.
+    ///
+    /// # Panics
+    /// If the program is named without a folder.
+    pub fn program_folder(&self) -> &Path {
+        self.program.parent().expect("the program's path has a folder")
+    }
+
     /// A file or folder below the current folder of the commands.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
