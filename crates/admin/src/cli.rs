@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use rustmq_ca::Execution;
+use rustmq_ca::{Execution, IdempotencyKey};
 
 use crate::cmd;
 use crate::error::CliError;
@@ -97,6 +97,9 @@ pub(crate) enum Noun {
     /// Certificates of brokers, controllers, clients and administrators
     #[command(subcommand)]
     Certs(cmd::certs::Certs),
+    /// Principals: who a certificate makes its owner, here and for other brokers
+    #[command(subcommand)]
+    Principal(cmd::principal::Principal),
     /// Profiles: what a certificate of a kind may contain
     #[command(subcommand)]
     Profile(cmd::profile::Profile),
@@ -141,10 +144,16 @@ pub(crate) struct CertificateName {
 }
 
 impl CertificateName {
-    /// The name as given.
-    pub(crate) fn as_str(&self) -> &str {
-        self.certificate.as_deref().or(self.cert_id.as_deref()).unwrap_or_default()
+    /// The name as given; the colons in which other programs write serial numbers are taken out.
+    pub(crate) fn plain(&self) -> String {
+        plain_serial(self.certificate.as_deref().or(self.cert_id.as_deref()).unwrap_or_default())
     }
+}
+
+/// A serial number as it is shown here: lower case, without separators. Ids have neither colons nor
+/// capitals.
+pub(crate) fn plain_serial(text: &str) -> String {
+    text.replace(':', "").to_ascii_lowercase()
 }
 
 /// Attributes of a subject beside its common name (RFC 5280 4.1.2.6).
@@ -206,6 +215,7 @@ impl Noun {
         match self {
             Self::Ca(command) => ("this ca command", command.takes_encoding(), true),
             Self::Certs(command) => ("this certs command", command.takes_encoding(), true),
+            Self::Principal(_) => ("principal", false, true),
             Self::Profile(_) => ("profile", false, true),
             Self::Audit(_) => ("audit", false, true),
             Self::Completions(_) => ("completions", false, false),
@@ -218,10 +228,36 @@ impl Noun {
         match self {
             Self::Ca(command) => command.run(session).await,
             Self::Certs(command) => command.run(session).await,
+            Self::Principal(command) => command.run(),
             Self::Profile(command) => command.run(session),
             Self::Audit(command) => command.run(session).await,
             Self::Completions(command) => command.run(session),
             Self::Man(command) => command.run(session),
         }
+    }
+}
+
+/// What makes a command safe to repeat.
+#[derive(Debug, Args)]
+pub(crate) struct RepeatArgs {
+    /// Repeating the command with the same key gives the same result, not another
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+    /// Job to which the idempotency key belongs
+    #[arg(long, value_name = "NAME", requires = "idempotency_key")]
+    job: Option<String>,
+}
+
+impl RepeatArgs {
+    /// The idempotency key as the authority takes it.
+    pub(crate) fn request(&self) -> Option<IdempotencyKey> {
+        let key = self.idempotency_key.clone()?;
+        Some(IdempotencyKey { key, job: self.job.clone().unwrap_or_default() })
+    }
+
+    /// What marks the pending key's file: key and job, so that two jobs do not meet.
+    pub(crate) fn mark(&self) -> Option<String> {
+        let key = self.idempotency_key.as_ref()?;
+        Some(format!("{}\0{key}", self.job.as_deref().unwrap_or_default()))
     }
 }

@@ -78,6 +78,8 @@ pub(crate) enum CliError {
     Undelivered {
         /// The certificate's id.
         id: String,
+        /// Where its private key waits, if it does not have its name yet.
+        key: Option<PathBuf>,
         /// What failed.
         error: Box<CliError>,
     },
@@ -88,6 +90,14 @@ pub(crate) enum CliError {
         path: PathBuf,
         /// What failed.
         error: Box<CliError>,
+    },
+    /// What is to be validated, or judged by, is missing or is neither PEM nor DER.
+    #[error("{path} cannot be used: {why}")]
+    Unusable {
+        /// As the user wrote it.
+        path: String,
+        /// What is wrong.
+        why: String,
     },
     /// A profile file is none.
     #[error("{path} is no profile: {error}")]
@@ -147,7 +157,10 @@ impl CliError {
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Parser { .. } | Self::NoEffect { .. } | Self::Flags { .. } => Exit::Usage,
+            Self::Parser { .. }
+            | Self::NoEffect { .. }
+            | Self::Flags { .. }
+            | Self::Unusable { .. } => Exit::Usage,
             Self::Value { .. } | Self::Profile { .. } => Exit::Refused,
             Self::KeyKept { error, .. } => error.exit(),
             Self::NoDataDirectory => Exit::Store,
@@ -174,14 +187,17 @@ impl CliError {
             Self::Flags { .. } => "flags",
             Self::Value { .. } => "value",
             Self::NoDataDirectory => "no_data_directory",
+            Self::Authority(rustmq_ca::Error::Passphrase(error)) | Self::Passphrase(error) => {
+                passphrase_code(error)
+            }
             Self::Authority(error) => error.code(),
             Self::NoNewPassphrase => "new_passphrase_missing",
-            Self::Passphrase(error) => passphrase_code(error),
             Self::File(error) | Self::Key(KeyFileError::File(error)) => file_code(error),
             Self::Key(KeyFileError::OtherType { .. }) => "pending_key_type",
             Self::Key(KeyFileError::NotPrivate { .. }) => "key_not_private",
             Self::Key(KeyFileError::Key { .. }) => "key",
             Self::Input { .. } => "input",
+            Self::Unusable { .. } => "unusable_input",
             Self::Undelivered { .. } => "undelivered",
             Self::KeyKept { error, .. } => error.code(),
             Self::Profile { .. } => "profile",

@@ -28,6 +28,7 @@ mod environment;
 mod error;
 mod exit;
 mod files;
+mod inspect;
 mod interrupt;
 mod output;
 mod passphrase;
@@ -66,8 +67,10 @@ fn execute(cli: &Cli, environment: Environment, output: Output) -> Result<Exit, 
     let session = Session::new(&cli.global, environment, output, SystemClock, interrupt.clone())?;
     let report = runtime.block_on(async {
         tokio::select! {
-            report = cli.noun.run(&session) => report,
+            // Polled first, so that it listens before anything is begun.
+            biased;
             error = interrupted(&interrupt, output) => Err(error),
+            report = cli.noun.run(&session) => report,
         }
     });
     // A blocking call that was given up on (a second Ctrl-C) shall not hold the process.

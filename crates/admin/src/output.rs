@@ -155,6 +155,7 @@ pub(crate) struct Output {
     stdout: Appearance,
     stderr: Appearance,
     progress: bool,
+    stdout_is_terminal: bool,
 }
 
 impl Output {
@@ -171,12 +172,24 @@ impl Output {
             stdout: Appearance { color: colored(environment.stdout_is_terminal), columns },
             stderr: Appearance { color: colored(environment.stderr_is_terminal), columns: None },
             progress: environment.stderr_is_terminal,
+            stdout_is_terminal: environment.stdout_is_terminal,
         }
     }
 
     /// Whether standard error is a terminal on which a bar can move.
     pub(crate) fn shows_progress(self) -> bool {
         self.progress
+    }
+
+    /// Refuses to send an archive where it would be taken for keystrokes and colours.
+    pub(crate) fn refuse_binary_on_terminal(self) -> Result<(), CliError> {
+        if !self.stdout_is_terminal {
+            return Ok(());
+        }
+        Err(CliError::Flags {
+            what: "standard output is a terminal, and an archive is not text",
+            instead: "name a file with --output, or send it on with a pipe",
+        })
     }
 
     /// Writes the report: result to standard output, the rest to standard error.

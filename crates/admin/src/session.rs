@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustmq_ca::{Actor, CertificateManager, Clock, OpenMode, Options, PassphraseSource};
+use rustmq_ca::{
+    Actor, CertificateManager, Clock, OpenMode, Options, PassphraseError, PassphraseSource,
+};
 use rustmq_pki::profile::Profile;
 use rustmq_pki::time::UnixTime;
 
@@ -17,6 +19,7 @@ use crate::passphrase::{Passphrases, Source};
 /// What a command may use.
 pub(crate) struct Session {
     encoding: Encoding,
+    format_given: bool,
     data_dir: Option<PathBuf>,
     source: Source,
     can_prompt: bool,
@@ -43,6 +46,7 @@ impl Session {
     ) -> Result<Self, CliError> {
         Ok(Self {
             encoding: args.encoding.unwrap_or_default(),
+            format_given: args.format.is_some(),
             data_dir: environment.data_dir(args.data_dir.as_ref()),
             source: Source::choose(args, &environment)?,
             can_prompt: environment.can_prompt,
@@ -61,6 +65,11 @@ impl Session {
     /// The encoding of files.
     pub(crate) fn encoding(&self) -> Encoding {
         self.encoding
+    }
+
+    /// Whether `--format` stands on the line.
+    pub(crate) fn format_given(&self) -> bool {
+        self.format_given
     }
 
     /// The data directory.
@@ -84,6 +93,15 @@ impl Session {
 
     /// The authority, made if there is none.
     pub(crate) fn creator(&self) -> Result<CertificateManager, CliError> {
+        // A first CA without a passphrase leaves not even an empty store behind.
+        if matches!(self.source, Source::Absent) && !self.data_dir()?.exists() {
+            return Err(PassphraseError::Absent.into());
+        }
+        self.open(OpenMode::Create, self.passphrases()?)
+    }
+
+    /// The authority, made if there is none, to be written down as it is: needs no passphrase.
+    pub(crate) fn archivist(&self) -> Result<CertificateManager, CliError> {
         self.open(OpenMode::Create, self.passphrases()?)
     }
 

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use rustmq_ca::AuditRecord;
 use serde_json::json;
 
+use crate::cli::plain_serial;
 use crate::cmd::destination::Destination;
 use crate::cmd::show::to_json;
 use crate::error::CliError;
@@ -83,7 +84,7 @@ impl List {
     fn wants(&self, record: &AuditRecord) -> bool {
         let is =
             |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
-        is(&self.serial, &record.serial)
+        is(&self.serial.as_deref().map(plain_serial), &record.serial)
             && is(&self.ca_id, &record.ca_id)
             && is(&self.principal, &record.principal)
     }
@@ -144,7 +145,7 @@ impl Verify {
 impl Export {
     async fn run(&self, session: &Session) -> Result<Report, CliError> {
         let existing = Existing::by_force(self.force);
-        self.output.check_free(existing)?;
+        self.output.check_free(existing, session)?;
         let manager = session.reader()?;
         let Some(place) = self.output.file() else {
             manager.audit_export(Box::new(std::io::stdout())).await?;

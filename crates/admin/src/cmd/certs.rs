@@ -10,13 +10,16 @@ mod delivery;
 mod expiring;
 mod export;
 mod info;
+mod inspect;
 mod issue;
 mod list;
+mod material;
 mod renew;
 pub(crate) mod revoke;
 mod rotate;
 mod sign;
 mod unrevoke;
+mod validate;
 
 /// Certificates.
 #[derive(Debug, Subcommand)]
@@ -29,6 +32,8 @@ pub(crate) enum Certs {
     List(list::List),
     /// Show one certificate
     Info(info::Info),
+    /// Say in words what a file holds: certificates, requests, CRLs, OCSP responses
+    Inspect(inspect::Inspect),
     /// Issue a new certificate with the subject and names of an old one, which stays valid
     Renew(renew::Renew),
     /// Renew, and supersede the old certificate after an overlap
@@ -41,6 +46,8 @@ pub(crate) enum Certs {
     Export(export::Export),
     /// List active certificates that end soon
     Expiring(expiring::Expiring),
+    /// Validate a certificate against trust anchors, or against this authority
+    Validate(Box<validate::Validate>),
 }
 
 impl Certs {
@@ -60,12 +67,14 @@ impl Certs {
             Self::Sign(command) => command.run(session).await,
             Self::List(command) => command.run(session).await,
             Self::Info(command) => command.run(session).await,
+            Self::Inspect(command) => command.run(session),
             Self::Renew(command) => command.run(session).await,
             Self::Rotate(command) => command.run(session).await,
             Self::Revoke(command) => command.run(session).await,
             Self::Unrevoke(command) => command.run(session).await,
             Self::Export(command) => command.run(session).await,
             Self::Expiring(command) => command.run(session).await,
+            Self::Validate(command) => command.run(session).await,
         }
     }
 }

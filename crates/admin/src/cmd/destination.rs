@@ -11,6 +11,7 @@ use crate::cli::Encoding;
 use crate::error::CliError;
 use crate::files::{self, Existing, Mode};
 use crate::output::Output;
+use crate::session::Session;
 
 /// Where a single file goes.
 #[derive(Clone, Debug)]
@@ -38,19 +39,26 @@ impl Destination {
         }
     }
 
-    /// Refuses early a place that is taken.
-    pub(crate) fn check_free(&self, existing: Existing) -> Result<(), CliError> {
+    /// Refuses early a place that is taken, and `--format` where the file itself is the output.
+    pub(crate) fn check_free(&self, existing: Existing, session: &Session) -> Result<(), CliError> {
+        if self.file().is_none() && session.format_given() {
+            return Err(CliError::NoEffect { flag: "--format", command: "--output -" });
+        }
         self.file().map_or(Ok(()), |path| Ok(files::check_free(path, existing)?))
     }
 
     /// Refuses early a place that is taken by anything but a CRL: a newer CRL takes the place of an
     /// older one, and of nothing else.
-    pub(crate) fn check_crl(&self, existing: Existing) -> Result<Existing, CliError> {
+    pub(crate) fn check_crl(
+        &self,
+        existing: Existing,
+        session: &Session,
+    ) -> Result<Existing, CliError> {
         let older = self.file().and_then(|path| fs::read(path).ok());
         if older.is_some_and(|bytes| is_crl(&bytes)) {
             return Ok(Existing::Replace);
         }
-        self.check_free(existing).map(|()| existing)
+        self.check_free(existing, session).map(|()| existing)
     }
 
     /// Writes the bytes there.

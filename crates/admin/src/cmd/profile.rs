@@ -80,7 +80,14 @@ impl Show {
         let profile = session.profile(&self.name)?;
         let toml = profile.to_toml();
         let lines = toml.lines().map(|line| vec![(line.to_owned(), Tone::Plain)]).collect();
-        Ok(Report::one(record(&profile), COLUMNS).with("toml", toml).lines(lines))
+        let report = Report::one(record(&profile), COLUMNS).with("toml", toml).lines(lines);
+        Ok(match session.data_dir() {
+            Ok(dir) => report.next(format!(
+                "keep it as {}/NAME.toml, change it, use it with --profile NAME",
+                dir.join("profiles").display()
+            )),
+            Err(_) => report,
+        })
     }
 }
 

@@ -32,11 +32,11 @@ pub(super) fn of(error: &CliError) -> Vec<String> {
                 "run the same command again: it uses the key that waits in {path}"
             )];
         }
-        CliError::Undelivered { id, .. } => {
-            return vec![format!(
-                "its key waits in the folder; fetch the certificate with  rustmq-admin certs \
-                 export {id} --chain --output tls.crt"
-            )];
+        CliError::Undelivered { id, key, .. } => {
+            let fetch =
+                format!("fetch it with  rustmq-admin certs export {id} --chain --output tls.crt");
+            let key = key.as_ref().map(|path| format!("its key waits in {}", path.display()));
+            return std::iter::once(fetch).chain(key).collect();
         }
         CliError::Interrupted { .. } => {
             "run the same command again: what was recorded is found, the rest is done"
@@ -64,9 +64,34 @@ fn of_authority(error: &Error) -> Vec<String> {
         }
         Error::UnknownCertificate { .. } => "rustmq-admin certs list  shows ids and serial numbers",
         Error::Gate(refusal) => return refusal.help().into_iter().collect(),
-        _ => return Vec::new(),
+        other => return of_state(other),
     };
     vec![line.to_owned()]
+}
+
+/// What to do about the state that something is in.
+fn of_state(error: &Error) -> Vec<String> {
+    let line = match error {
+        Error::IsCaCertificate { ca, .. } => format!("for a CA:  rustmq-admin ca revoke {ca}"),
+        Error::CaExpired { expired, .. } => format!("rustmq-admin ca renew {expired}"),
+        Error::CaRetired { .. } | Error::CaRevoked { .. } => {
+            "rustmq-admin ca tree  shows which CAs issue".to_owned()
+        }
+        Error::RevokedWithoutCrl { ca, .. } => format!("rustmq-admin ca crl --ca-id {ca}"),
+        Error::ProfileRole { .. } => "leave --role or --profile out".to_owned(),
+        Error::IdempotencyMismatch { .. } | Error::IdempotencyStale { .. } => {
+            "give another --idempotency-key for another certificate".to_owned()
+        }
+        Error::ClockBehind { .. } => "set the clock right".to_owned(),
+        Error::StoreBusy { .. } | Error::CaChanged { .. } | Error::IdempotencyInProgress { .. } => {
+            "run the same command again".to_owned()
+        }
+        Error::ProfileFile { path, .. } => {
+            format!("rustmq-admin profile check {}", path.display())
+        }
+        _ => return Vec::new(),
+    };
+    vec![line]
 }
 
 fn named(cas: &[CaName]) -> String {

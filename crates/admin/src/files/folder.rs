@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Existing, FileError, Mode, Staged, check_free};
 
 /// One file of a delivery.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Content {
     /// Its name in the folder.
     pub(crate) name: String,
@@ -75,14 +75,16 @@ impl Folder {
         Err(FileError::Write { path: self.dir.clone(), error })
     }
 
-    /// Writes all files beside their places first, then gives them their names, so that a full disk
-    /// leaves nothing half done.
+    /// Writes all files beside their places, so that a full disk leaves what was there before.
+    pub(crate) fn stage(&self, files: &[Content]) -> Result<Vec<Staged>, FileError> {
+        let stage =
+            |file: &Content| Staged::new(&self.dir.join(&file.name), &file.bytes, Mode::Public);
+        files.iter().map(stage).collect()
+    }
+
+    /// Writes all files beside their places, then gives them their names.
     pub(crate) fn deliver(&self, files: &[Content]) -> Result<(), FileError> {
-        let staged: Vec<_> = files
-            .iter()
-            .map(|file| Staged::new(&self.dir.join(&file.name), &file.bytes, Mode::Public))
-            .collect::<Result<_, _>>()?;
-        staged.into_iter().try_for_each(|file| file.put(self.existing))
+        self.stage(files)?.into_iter().try_for_each(|file| file.put(self.existing))
     }
 
     /// Removes the directories that were made, as long as they are empty: for a command that was

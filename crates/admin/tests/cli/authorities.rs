@@ -27,6 +27,19 @@ fn ids_are_short_and_predictable() {
 }
 
 #[test]
+fn an_idempotency_key_makes_a_ca_once() {
+    let bench = Workbench::new();
+    let init = ["ca", "init", "--cn", "R", "--idempotency-key", "setup"];
+    let first = bench.json(&init);
+    let again = bench.json(&init);
+    assert_eq!((&again["id"], &again["serial"]), (&first["id"], &first["serial"]));
+    assert_eq!((&first["replayed"], &again["replayed"]), (&false.into(), &true.into()));
+    let other = ["ca", "init", "--cn", "S", "--idempotency-key", "setup"];
+    bench.run(&other).refused(1, &["setup", "another request"]);
+    assert_eq!(bench.json(&["ca", "list"])["cas"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn a_ca_is_found_by_id_name_and_fingerprint() {
     let bench = Workbench::with_hierarchy();
     let by_id = bench.json(&["ca", "info", "prod_ca_1"]);

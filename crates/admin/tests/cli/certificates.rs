@@ -38,6 +38,9 @@ fn info_finds_a_certificate_by_id_and_by_serial_number() {
     let by_id = bench.json(&["certs", "info", text(&issued["id"])]);
     let by_serial = bench.json(&["certs", "info", text(&issued["serial"])]);
     assert_eq!(by_id, by_serial);
+    let pairs: Vec<_> = text(&issued["serial"]).as_bytes().chunks(2).collect();
+    let colons = String::from_utf8(pairs.join(&b':')).unwrap().to_uppercase();
+    assert_eq!(bench.json(&["certs", "info", &colons]), by_id, "as other programs write it");
     for key in ["id", "serial", "fingerprint", "not_before", "not_after", "sans", "role"] {
         assert_eq!(by_id[key], issued[key], "{key}");
     }

@@ -67,6 +67,46 @@ fn profiles_are_listed_shown_and_checked() {
 }
 
 #[test]
+fn the_documented_profile_is_good_and_its_patterns_hold() {
+    let bench = Workbench::with_hierarchy();
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/profiles.md");
+    let docs = fs::read_to_string(docs).unwrap();
+    let example = docs.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    bench.write("sensor.toml", example);
+    bench.ok(&["profile", "check", "sensor.toml"]);
+    fs::create_dir_all(bench.data().join("profiles")).unwrap();
+    fs::copy(bench.path("sensor.toml"), bench.data().join("profiles/sensor.toml")).unwrap();
+    let issue = ["certs", "issue", "--profile", "sensor", "--ca-id", "prod_ca_1", "--principal"];
+    let with = |flags: &[&'static str]| [&issue[..], flags].concat();
+    bench.ok(&with(&["sensor-17", "--san", "a.sensors.example", "--san", "10.20.3.4"]));
+    bench.run(&with(&["pump-1"])).refused(1, &["sensor", "sensor-*"]);
+    bench.run(&with(&["sensor-18", "--san", "10.21.0.1"])).refused(1, &["10.20.0.0/16"]);
+    bench.run(&with(&["sensor-19", "--validity-days", "15"])).refused(1, &["15", "14"]);
+    bench.run(&with(&["sensor-20", "--key-type", "p384"])).refused(1, &["p256, ed25519"]);
+}
+
+#[test]
+fn the_documented_commands_and_flags_are_there() {
+    let bench = Workbench::new();
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
+    let docs = fs::read_to_string(docs).unwrap();
+    bench.ok(&["man", "--output-dir", "man"]);
+    let pages: String = bench
+        .files("man")
+        .iter()
+        .map(|page| fs::read_to_string(bench.path("man").join(page)).unwrap())
+        .collect();
+    let pages = pages.replace("\\-", "-");
+    let flags = docs.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+    let flags: std::collections::BTreeSet<_> =
+        flags.filter(|word| word.starts_with("--") && !word.ends_with('-')).collect();
+    assert!(flags.len() > 40, "{flags:?}");
+    for flag in flags {
+        assert!(pages.contains(flag), "{flag} is documented and not there");
+    }
+}
+
+#[test]
 fn a_profile_in_the_data_directory_is_used() {
     let bench = Workbench::with_hierarchy();
     let profiles = bench.data().join("profiles");

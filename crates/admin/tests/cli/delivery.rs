@@ -91,10 +91,26 @@ fn the_same_idempotency_key_gives_the_same_certificate() {
     fs::remove_file(bench.path("app/ca.crt")).unwrap();
     bench.ok(&repeat);
     assert!(bench.path("app/ca.crt").exists(), "what was missing is written again");
+    let forced = bench.json(&[&repeat[..], &["--force"]].concat());
+    assert_eq!((&forced["serial"], &forced["replayed"]), (&first["serial"], &true.into()));
+    assert_eq!(fs::read(bench.path("app/tls.key")).unwrap(), key);
     let other = [&repeat[..], &["--validity-days", "3"]].concat();
     bench.run(&other).refused(1, &["deploy-7", "another request"]);
     bench.ok(&["certs", "revoke", text(&first["id"])]);
     bench.run(&repeat).refused(1, &["deploy-7", "revoked"]);
+}
+
+#[test]
+fn an_idempotency_key_does_not_reuse_the_key_of_another_certificate() {
+    let bench = Workbench::with_hierarchy();
+    let first = bench.json(&issue("app"));
+    let key = fs::read(bench.path("app/tls.key")).unwrap();
+    let repeat = ["--output-dir", "app", "--idempotency-key", "k"];
+    bench.run(&[&issue("app")[..], &repeat].concat()).refused(6, &["app/tls.crt exists"]);
+    bench.run(&[&issue("other")[..], &repeat].concat()).refused(6, &["app/tls.crt exists"]);
+    let forced = bench.json(&[&issue("app")[..], &repeat, &["--force"]].concat());
+    assert_ne!(forced["serial"], first["serial"]);
+    assert_ne!(fs::read(bench.path("app/tls.key")).unwrap(), key);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod authorities;
 mod certificates;
 mod command_line;
+mod crashes;
 mod delivery;
 mod formats;
 mod interruption;

@@ -87,6 +87,7 @@ fn without_terminal_and_source_the_error_names_the_ways() {
             "RUSTMQ_CA_PASSPHRASE",
         ],
     );
+    assert!(!bench.data().exists(), "nothing was written");
 }
 
 #[test]

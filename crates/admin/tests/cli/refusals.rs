@@ -259,6 +259,8 @@ fn flags_without_effect() {
         &["certs", "export", "--all", "-o", "x", "--encoding", "der"],
         &["completions", "bash", "--format", "csv"],
         &["man", "--encoding", "pem"],
+        &["ca", "export", "prod_ca_1", "--output", "-", "--format", "csv"],
+        &["ca", "crl", "prod_ca_1", "--output", "-", "--format", "csv"],
     ] {
         bench.run(arguments).refused(2, &["has no effect"]);
     }

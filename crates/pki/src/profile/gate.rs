@@ -89,8 +89,10 @@ impl Profile {
             if !self.extended_key_usage.iter().any(|own| own.oid() == purpose.as_slice()) {
                 let oid = crate::oid::Oid::from_contents(purpose)
                     .map_or_else(|| "of unknown form".to_owned(), |oid| oid.to_string());
-                let known = Purpose::ALL.into_iter().find(|known| known.oid() == purpose.as_slice());
-                let oid = known.map_or_else(|| oid.clone(), |known| format!("{} ({oid})", known.as_str()));
+                let known =
+                    Purpose::ALL.into_iter().find(|known| known.oid() == purpose.as_slice());
+                let oid = known
+                    .map_or_else(|| oid.clone(), |known| format!("{} ({oid})", known.as_str()));
                 return Err(Refusal::ExtendedKeyUsage { profile: self.name.clone(), oid });
             }
         }

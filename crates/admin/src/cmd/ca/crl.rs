@@ -40,7 +40,8 @@ impl Crl {
             None => CrlRefresh::Always,
         };
         let existing = Existing::by_force(self.force);
-        let existing = self.output.as_ref().map_or(Ok(existing), |o| o.check_crl(existing))?;
+        let existing =
+            self.output.as_ref().map_or(Ok(existing), |o| o.check_crl(existing, session))?;
         let manager = session.writer()?;
         let publication = manager.generate_crl(self.ca.as_str(), refresh).await?;
         if let Some(destination) = &self.output {

@@ -33,7 +33,7 @@ impl Export {
         if self.chain && session.encoding() == Encoding::Der {
             return Err(CliError::DER_HOLDS_ONE);
         }
-        self.output.check_free(existing)?;
+        self.output.check_free(existing, session)?;
         let manager = session.reader()?;
         let ca = manager.find_ca(self.ca.as_str()).await?;
         let chain = manager.ca_chain(&ca.id).await?;

@@ -5,7 +5,7 @@ use rustmq_ca::{CaCreation, Inherited, NewCa, RootCaRequest};
 use rustmq_pki::key::KeyType;
 use rustmq_pki::name::TrustDomain;
 
-use crate::cli::{DryRun, OrganizationArgs};
+use crate::cli::{DryRun, OrganizationArgs, RepeatArgs};
 use crate::cmd::show::{CA_COLUMNS, ca_card, ca_record};
 use crate::cmd::subject::subject;
 use crate::cmd::{notes, validity};
@@ -55,6 +55,8 @@ pub(crate) struct NewCaArgs {
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     #[command(flatten)]
+    repeat: RepeatArgs,
+    #[command(flatten)]
     dry_run: DryRun,
 }
 
@@ -72,6 +74,7 @@ impl NewCaArgs {
             TrustDomain::parse(domain).map_err(|e| CliError::value("--trust-domain", e))
         })?;
         ca.crl_days = self.crl_days;
+        ca.idempotency = self.repeat.request();
         ca.execution = self.dry_run.execution();
         Ok(ca)
     }
@@ -99,11 +102,17 @@ pub(crate) fn created(creation: &CaCreation, next: impl FnOnce(&str) -> String) 
         Some(format!("the {what} {value} is its issuer's"))
     });
     let notes = notes(&creation.notes, creation.crl_failure.as_ref());
-    let notes = notes.into_iter().chain(inherited).collect::<Vec<_>>();
+    let replayed =
+        creation.replayed.then(|| "this was done before under the same idempotency key".to_owned());
+    let notes = notes.into_iter().chain(inherited).chain(replayed).collect::<Vec<_>>();
     let Some(ca) = &creation.ca else {
         return crate::cmd::planned(&creation.planned).notes(notes);
     };
-    Report::one(ca_record(ca), CA_COLUMNS).card(ca_card(ca)).next(next(&ca.id)).notes(notes)
+    Report::one(ca_record(ca), CA_COLUMNS)
+        .with("replayed", creation.replayed)
+        .card(ca_card(ca))
+        .next(next(&ca.id))
+        .notes(notes)
 }
 
 impl Init {

@@ -5,7 +5,7 @@ use rustmq_ca::{RekeyCaRequest, RenewCaRequest};
 use rustmq_pki::key::KeyType;
 
 use super::init::created;
-use crate::cli::{CaName, DryRun};
+use crate::cli::{CaName, DryRun, RepeatArgs};
 use crate::cmd::validity;
 use crate::error::CliError;
 use crate::output::Report;
@@ -30,6 +30,8 @@ pub(crate) struct Renew {
     #[arg(long, value_name = "ID", requires = "rekey")]
     id: Option<String>,
     #[command(flatten)]
+    repeat: RepeatArgs,
+    #[command(flatten)]
     dry_run: DryRun,
 }
 
@@ -39,19 +41,14 @@ impl Renew {
         let manager = session.writer()?;
         let ca = self.ca.as_str().to_owned();
         let validity = validity(self.validity_days);
-        let execution = self.dry_run.execution();
+        let (idempotency, execution) = (self.repeat.request(), self.dry_run.execution());
         let creation = if self.rekey {
             let (key_type, id) = (self.key_type, self.id.clone());
-            manager.rekey_ca(RekeyCaRequest {
-                ca,
-                key_type,
-                id,
-                validity,
-                idempotency: None,
-                execution,
-            }).await?
+            manager
+                .rekey_ca(RekeyCaRequest { ca, key_type, id, validity, idempotency, execution })
+                .await?
         } else {
-            manager.renew_ca(RenewCaRequest { ca, validity, idempotency: None, execution }).await?
+            manager.renew_ca(RenewCaRequest { ca, validity, idempotency, execution }).await?
         };
         Ok(created(&creation, |id| {
             format!("rustmq-admin ca export --ca-id {id} --output {id}.crt")

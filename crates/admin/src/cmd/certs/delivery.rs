@@ -16,9 +16,9 @@ use crate::cmd::destination::{certificates, crls};
 use crate::cmd::notes;
 use crate::cmd::show::{CERTIFICATE_COLUMNS, issued_card, to_json};
 use crate::error::CliError;
+use crate::files::Existing;
 use crate::files::folder::{Content, Folder};
 use crate::files::key_file::{self, PendingKey};
-use crate::files::{Existing, FileError};
 use crate::output::{Report, progress};
 use crate::session::Session;
 
@@ -94,10 +94,11 @@ impl<'a> Delivery<'a> {
         self.folder.check_free(names(self.session.encoding()))?;
         self.session.interrupt.checkpoint(NOTHING_ISSUED)?;
         let issuance = ask.await?;
-        let bundle = self.bundle(&issuance).await?;
-        let placed = self.folder.make().and_then(|()| self.place(&bundle));
-        let files = placed.map_err(|error| undelivered(&bundle, error.into()))?;
-        Ok(Delivered { issuance, bundle, dir: self.folder.path().to_owned(), files, notes: vec![] })
+        let bundle = self.bundle(&issuance, None).await?;
+        let contents = contents(&bundle, self.session.encoding());
+        let placed = self.folder.make().and_then(|()| self.folder.deliver(&contents));
+        placed.map_err(|error| undelivered(&bundle.info.id, None, error.into()))?;
+        Ok(self.delivered(issuance, bundle, contents))
     }
 
     /// Makes a key, asks for its certificate, and delivers both.
@@ -135,7 +136,8 @@ impl<'a> Delivery<'a> {
     }
 
     /// The delivery of an earlier run with the same idempotency key: its key has its name already, and
-    /// the authority, asked with that key, gives the same certificate again. Nothing is replaced.
+    /// the authority, asked with that key, gives the same certificate again. What is there stays,
+    /// unless it shall be replaced.
     async fn delivered_before<A>(
         &self,
         mark: Option<&str>,
@@ -146,33 +148,40 @@ impl<'a> Delivery<'a> {
     {
         let place = self.folder.path().join(KEY);
         let waits = key_file::waiting_place(&place, mark).exists();
-        if mark.is_none() || waits || !place.exists() || self.folder.existing() != Existing::Keep {
+        if mark.is_none() || waits || !place.exists() {
             return Ok(None);
         }
-        let public_key = key_file::read(&place)?.public_key().clone();
-        if !ask(public_key.clone(), Execution::DryRun).await?.replayed {
-            return Ok(None);
+        // A key that cannot be read, or is for something else, is in the way: that is said later.
+        let Ok(key) = key_file::read(&place) else { return Ok(None) };
+        let public_key = key.public_key().clone();
+        let keep = self.folder.existing() == Existing::Keep;
+        match ask(public_key.clone(), Execution::DryRun).await {
+            Ok(judged) if judged.replayed => {}
+            Err(error) if keep && is_about_repeating(&error) => return Err(error.into()),
+            _ => return Ok(None),
         }
         let issuance = ask(public_key, Execution::Commit).await?;
-        let bundle = self.bundle(&issuance).await?;
-        let missing = |file: &Content| !self.folder.path().join(&file.name).exists();
+        let bundle = self.bundle(&issuance, None).await?;
         let contents = contents(&bundle, self.session.encoding());
-        let (absent, present): (Vec<_>, Vec<_>) = contents.into_iter().partition(missing);
-        self.folder.deliver(&absent).map_err(|error| undelivered(&bundle, error.into()))?;
-        let mut files: Vec<_> = present.into_iter().chain(absent).map(|file| file.name).collect();
-        files.push(KEY.to_owned());
-        let dir = self.folder.path().to_owned();
-        Ok(Some(Delivered { issuance, bundle, dir, files, notes: vec![] }))
+        let written = |file: &&Content| !keep || !self.folder.path().join(&file.name).exists();
+        let written: Vec<_> = contents.iter().filter(written).cloned().collect();
+        let placed = self.folder.deliver(&written);
+        placed.map_err(|error| undelivered(&bundle.info.id, None, error.into()))?;
+        let mut delivered = self.delivered(issuance, bundle, contents);
+        delivered.files.insert(1, KEY.to_owned());
+        Ok(Some(delivered))
     }
 
     /// The certificate with the chain and the CRLs that stand beside it.
-    async fn bundle(&self, issuance: &Issuance) -> Result<Bundle, CliError> {
+    async fn bundle(
+        &self,
+        issuance: &Issuance,
+        pending: Option<&PendingKey>,
+    ) -> Result<Bundle, CliError> {
         // A dry run has no certificate, and no delivery is made of one.
         let id = &issuance.issued.as_ref().ok_or(CliError::Lost)?.info().id;
-        self.manager.bundle(id).await.map_err(|error| CliError::Undelivered {
-            id: id.clone(),
-            error: Box::new(error.into()),
-        })
+        let bundle = self.manager.bundle(id).await;
+        bundle.map_err(|error| undelivered(id, pending, error.into()))
     }
 
     async fn pending_key(
@@ -201,25 +210,32 @@ impl<'a> Delivery<'a> {
     }
 
     async fn deliver(self, issuance: Issuance, pending: PendingKey) -> Result<Delivered, CliError> {
-        let bundle = self.bundle(&issuance).await?;
-        let found = pending.was_found();
-        let waiting = pending.waiting().display().to_string();
-        let placed = pending
-            .put(self.folder.existing())
-            .map_err(CliError::from)
-            .and_then(|()| Ok(self.place(&bundle)?));
-        let mut files = placed.map_err(|error| undelivered(&bundle, error))?;
-        files.insert(1, KEY.to_owned());
-        let note = found
-            .then(|| format!("the key that an interrupted command left in {waiting} was used"));
-        let dir = self.folder.path().to_owned();
-        Ok(Delivered { issuance, bundle, dir, files, notes: note.into_iter().collect() })
+        let bundle = self.bundle(&issuance, Some(&pending)).await?;
+        let id = &bundle.info.id;
+        let contents = contents(&bundle, self.session.encoding());
+        // All is on the disk before the first name changes: with --force, an old key goes last.
+        let staged = match self.folder.stage(&contents) {
+            Ok(staged) => staged,
+            Err(error) => return Err(undelivered(id, Some(&pending), error.into())),
+        };
+        let note = pending.was_found().then(|| {
+            let waiting = pending.waiting().display();
+            format!("the key that an interrupted command left in {waiting} was used")
+        });
+        let existing = self.folder.existing();
+        pending.put(existing).map_err(|error| undelivered(id, None, error.into()))?;
+        let placed = staged.into_iter().try_for_each(|file| file.put(existing));
+        placed.map_err(|error| undelivered(id, None, error.into()))?;
+        let mut delivered = self.delivered(issuance, bundle, contents);
+        delivered.files.insert(1, KEY.to_owned());
+        delivered.notes.extend(note);
+        Ok(delivered)
     }
 
-    fn place(&self, bundle: &Bundle) -> Result<Vec<String>, FileError> {
-        let contents = contents(bundle, self.session.encoding());
-        self.folder.deliver(&contents)?;
-        Ok(contents.into_iter().map(|content| content.name).collect())
+    fn delivered(&self, issuance: Issuance, bundle: Bundle, files: Vec<Content>) -> Delivered {
+        let files = files.into_iter().map(|file| file.name).collect();
+        let dir = self.folder.path().to_owned();
+        Delivered { issuance, bundle, dir, files, notes: Vec::new() }
     }
 }
 
@@ -237,8 +253,18 @@ fn may_have_issued(error: &CliError) -> bool {
     }
 }
 
-fn undelivered(bundle: &Bundle, error: CliError) -> CliError {
-    CliError::Undelivered { id: bundle.info.id.clone(), error: Box::new(error) }
+/// Whether the authority speaks of the idempotency key, and not of the request.
+fn is_about_repeating(error: &rustmq_ca::Error) -> bool {
+    use rustmq_ca::Error::{IdempotencyInProgress, IdempotencyMismatch, IdempotencyStale};
+    matches!(
+        error,
+        IdempotencyInProgress { .. } | IdempotencyMismatch { .. } | IdempotencyStale { .. }
+    )
+}
+
+fn undelivered(id: &str, pending: Option<&PendingKey>, error: CliError) -> CliError {
+    let key = pending.map(|pending| pending.waiting().to_owned());
+    CliError::Undelivered { id: id.to_owned(), key, error: Box::new(error) }
 }
 
 /// The names that every delivery takes beside the key's.

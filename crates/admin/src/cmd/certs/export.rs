@@ -5,12 +5,12 @@ use std::io::Write;
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::Encoding;
+use crate::cli::{Encoding, plain_serial};
 use crate::cmd::destination::{self, Destination};
 use crate::cmd::show::to_json;
 use crate::error::CliError;
 use crate::files::{Existing, Mode, Staged};
-use crate::output::{Card, Report, progress};
+use crate::output::{Card, Report, count, progress};
 use crate::session::Session;
 
 /// Write one certificate to a file, or everything but the private keys to an archive.
@@ -54,7 +54,7 @@ impl Export {
     /// Writes it.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
         let existing = Existing::by_force(self.force);
-        self.output.check_free(existing)?;
+        self.output.check_free(existing, session)?;
         match self.what.certificate.as_ref().or(self.what.cert_id.as_ref()) {
             Some(certificate) => self.one(session, certificate, existing).await,
             None => self.all(session, existing).await,
@@ -70,7 +70,7 @@ impl Export {
         if self.chain && session.encoding() == Encoding::Der {
             return Err(CliError::DER_HOLDS_ONE);
         }
-        let bundle = session.reader()?.bundle(name).await?;
+        let bundle = session.reader()?.bundle(&plain_serial(name)).await?;
         let mut certificates = vec![&bundle.certificate];
         if self.chain {
             certificates.extend(bundle.chain.split_last().map_or(&[][..], |(_root, cas)| cas));
@@ -95,11 +95,12 @@ impl Export {
             // A backup of nothing is an empty archive, and a mistyped directory shall be noticed.
             Err(error) if error.is_missing_data_directory() => {
                 session.output.note(&format!("{error}; the archive is empty"));
-                session.creator()?
+                session.archivist()?
             }
             manager => manager?,
         };
         let Some(place) = self.output.file() else {
+            session.output.refuse_binary_on_terminal()?;
             manager.export_all(Box::new(std::io::stdout())).await?;
             return Ok(Report::silent());
         };
@@ -107,8 +108,18 @@ impl Export {
         let writer: Box<dyn Write + Send> = Box::new(progress::writing(session.output, file));
         let summary = manager.export_all(writer).await?;
         staged.put(existing)?;
-        let card = Card::new(["exported"]).line("file", place.display().to_string());
-        let record = to_json(&summary);
-        Ok(Report::one(record, &["file"]).with("file", place.display().to_string()).card(card))
+        let file = place.display().to_string();
+        let holds = [
+            count(summary.certificates, "certificate"),
+            count(summary.crls, "CRL"),
+            count(summary.audit_records, "audit record"),
+            "no private keys".to_owned(),
+        ]
+        .join(", ");
+        let card = Card::new(["exported"]).line("holds", holds).line("file", &file);
+        let mut record = to_json(&summary);
+        record["file"] = file.into();
+        let columns = &["certificates", "crls", "audit_records", "files", "file"];
+        Ok(Report::one(record, columns).card(card))
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Info {
 impl Info {
     /// Shows it.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
-        let info = session.reader()?.info(self.certificate.as_str()).await?;
+        let info = session.reader()?.info(&self.certificate.plain()).await?;
         Ok(Report::one(to_json(&info), CERTIFICATE_COLUMNS)
             .card(certificate_card(&info, session.now())))
     }

@@ -1,13 +1,13 @@
 //! `certs issue`.
 
 use clap::Args;
-use rustmq_ca::{Execution, IdempotencyKey, Issuance, IssueRequest};
+use rustmq_ca::{Execution, Issuance, IssueRequest};
 use rustmq_pki::key::software::SoftwareKey;
 use rustmq_pki::key::{KeyType, PublicKey, Signer};
 use rustmq_pki::role::Role;
 
 use super::delivery::{Delivery, DeliveryArgs};
-use crate::cli::{DryRun, OrganizationArgs};
+use crate::cli::{DryRun, OrganizationArgs, RepeatArgs};
 use crate::cmd::subject::attributes;
 use crate::cmd::{notes, parse_principal, parse_sans, planned, validity};
 use crate::error::CliError;
@@ -48,31 +48,6 @@ pub(crate) struct Issue {
     delivery: DeliveryArgs,
     #[command(flatten)]
     dry_run: DryRun,
-}
-
-/// What makes a command safe to repeat.
-#[derive(Debug, Args)]
-pub(crate) struct RepeatArgs {
-    /// Repeating the command with the same key gives the same certificate, not another
-    #[arg(long, value_name = "KEY")]
-    pub(crate) idempotency_key: Option<String>,
-    /// Job to which the idempotency key belongs
-    #[arg(long, value_name = "NAME", requires = "idempotency_key")]
-    job: Option<String>,
-}
-
-impl RepeatArgs {
-    /// The idempotency key as the authority takes it.
-    pub(crate) fn request(&self) -> Option<IdempotencyKey> {
-        let key = self.idempotency_key.clone()?;
-        Some(IdempotencyKey { key, job: self.job.clone().unwrap_or_default() })
-    }
-
-    /// What marks the pending key's file: key and job, so that two jobs do not meet.
-    pub(crate) fn mark(&self) -> Option<String> {
-        let key = self.idempotency_key.as_ref()?;
-        Some(format!("{}\0{key}", self.job.as_deref().unwrap_or_default()))
-    }
 }
 
 impl Issue {

@@ -6,8 +6,8 @@ use rustmq_pki::key::KeyType;
 use rustmq_pki::name::Principal;
 
 use super::delivery::{Delivery, DeliveryArgs};
-use super::issue::{RepeatArgs, rehearse, rehearsed};
-use crate::cli::{CertificateName, DryRun};
+use super::issue::{rehearse, rehearsed};
+use crate::cli::{CertificateName, DryRun, RepeatArgs};
 use crate::cmd::validity;
 use crate::error::CliError;
 use crate::output::Report;
@@ -56,7 +56,7 @@ impl Renew {
 impl RenewalArgs {
     fn request(&self, key: RenewalKey, execution: Execution) -> RenewRequest {
         RenewRequest {
-            certificate: self.certificate.as_str().to_owned(),
+            certificate: self.certificate.plain(),
             key,
             validity: validity(self.validity_days),
             idempotency: self.repeat.request(),
@@ -74,7 +74,7 @@ impl RenewalArgs {
         A: Future<Output = Result<Issuance, rustmq_ca::Error>>,
     {
         let manager = session.writer()?;
-        let old = manager.info(self.certificate.as_str()).await?;
+        let old = manager.info(&self.certificate.plain()).await?;
         let mark = self.repeat.mark();
         let folder_name = Principal::parse(&old.principal).map_or(old.id, |p| p.folder_name());
         let folder = self.delivery.next_folder(&folder_name, mark.as_deref());

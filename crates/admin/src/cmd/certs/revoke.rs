@@ -32,7 +32,7 @@ impl Revoke {
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
         let execution = self.dry_run.execution();
         let request = RevokeRequest {
-            certificate: self.certificate.as_str().to_owned(),
+            certificate: self.certificate.plain(),
             reason: self.reason,
             invalidity_date: self.invalidity_date,
             execution,

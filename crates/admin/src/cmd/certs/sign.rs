@@ -9,8 +9,8 @@ use rustmq_pki::request::CertificateRequest;
 use rustmq_pki::role::Role;
 
 use super::delivery::{Delivery, DeliveryArgs};
-use super::issue::{RepeatArgs, rehearsed};
-use crate::cli::DryRun;
+use super::issue::rehearsed;
+use crate::cli::{DryRun, RepeatArgs};
 use crate::cmd::{input, parse_principal, parse_sans, validity};
 use crate::error::CliError;
 use crate::output::Report;
@@ -58,7 +58,7 @@ impl Sign {
         // records refusals, says why.
         let named = CertificateRequest::from_pkcs10_bytes(&csr, principal.clone()).ok();
         let folder_name = named.as_ref().and_then(CertificateRequest::principal);
-        let folder_name = folder_name.map_or_else(String::new, Principal::folder_name);
+        let folder_name = folder_name.map(Principal::folder_name);
         let manager = session.writer()?;
         let asked = manager.sign_request(SignRequest {
             ca: self.ca_id.clone(),
@@ -71,9 +71,9 @@ impl Sign {
             idempotency: self.repeat.request(),
             execution: self.dry_run.execution(),
         });
-        if self.dry_run.dry_run {
+        let Some(folder_name) = folder_name.filter(|_| !self.dry_run.dry_run) else {
             return Ok(rehearsed(&asked.await?));
-        }
+        };
         let delivery = Delivery::new(session, &manager, self.delivery.folder(&folder_name));
         Ok(delivery.without_key(asked).await?.report())
     }

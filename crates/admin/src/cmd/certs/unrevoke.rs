@@ -22,7 +22,7 @@ impl Unrevoke {
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
         let execution = self.dry_run.execution();
         let manager = session.writer()?;
-        let release = manager.release_certificate(self.certificate.as_str(), execution).await?;
+        let release = manager.release_certificate(&self.certificate.plain(), execution).await?;
         Ok(revoked(&release, execution, session.now()))
     }
 }
