@@ -1,4 +1,4 @@
-//! SIGKILL before every fsync and every write of issue, revoke and CRL.
+//! SIGKILL before every fsync and every write of issue, revoke, CRL and a new intermediate CA.
 //!
 //! After each, the store is opened again: nothing that was acknowledged is lost, nothing that was
 //! signed is unknown, no number went back, the audit chain is whole, and OpenSSL accepts what is
@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rustmq_ca::{AuditRecord, CertificateManager, CertificateStatus, CrlRefresh};
+use rustmq_ca::{AuditRecord, CertificateManager, CertificateStatus, CrlPublication, CrlRefresh};
 use rustmq_pki::role::Role;
 use rustmq_testkit::{
     FakeClock, FixedPassphrase, PASSPHRASE, START, issue_request, new_key, options,
@@ -25,7 +25,8 @@ const WORKERS: usize = 2;
 const SLACK: usize = 4;
 
 /// The operations that are killed here.
-const SWEPT: [Operation; 3] = [Operation::Issue, Operation::Revoke, Operation::Crl];
+const SWEPT: [Operation; 4] =
+    [Operation::Issue, Operation::Revoke, Operation::Crl, Operation::Intermediate];
 
 struct Run {
     data_dir: PathBuf,
@@ -138,6 +139,9 @@ fn judge(operation: Operation, run: &Run, acknowledged: Option<String>, at: usiz
                 let info = manager.info("cert-3").await.expect("a certificate");
                 assert_eq!(info.status, CertificateStatus::Revoked);
             }
+            (Operation::Intermediate, Some(id)) => {
+                manager.find_ca(&id).await.expect("what was acknowledged is known");
+            }
             (_, Some(number)) => {
                 assert_eq!(newest.crl.number().to_string(), number);
             }
@@ -148,7 +152,11 @@ fn judge(operation: Operation, run: &Run, acknowledged: Option<String>, at: usiz
         let verdict = manager.audit_verify().await.expect("a verdict");
         assert_eq!((verdict.fault, verdict.records), (None, records.len() as u64));
         check_records(&records, &run.signed_digests());
-        check_abandoned(&manager, &records, crl.entries).await;
+        let mut crls = vec![crl];
+        if operation == Operation::Intermediate {
+            crls.push(manager.generate_crl("root_ca_1", CrlRefresh::Always).await.expect("a CRL"));
+        }
+        check_abandoned(&manager, &records, &crls).await;
         check_by_openssl(&manager, run).await;
     });
 }
@@ -157,7 +165,7 @@ fn judge(operation: Operation, run: &Run, acknowledged: Option<String>, at: usiz
 /// numbers only grow.
 fn check_records(records: &[AuditRecord], signed: &[String]) {
     let mut open: HashMap<&str, usize> = HashMap::new();
-    let (mut seen, mut numbers) = (HashSet::new(), Vec::new());
+    let (mut seen, mut numbers) = (HashSet::new(), HashMap::<_, Vec<u64>>::new());
     for record in records {
         let serial = record.serial.as_deref();
         match (record.action.as_str(), record.outcome.as_str(), serial) {
@@ -168,29 +176,44 @@ fn check_records(records: &[AuditRecord], signed: &[String]) {
             ("certificate.issue" | "ca.issue", _, Some(serial)) => {
                 assert_eq!(open.remove(serial), Some(1), "{serial} ended without a reservation");
             }
-            ("crl.sign", "reserved", _) if record.ca_id.as_deref() == Some("prod_ca_1") => {
+            ("crl.sign", "reserved", _) => {
                 let number = record.detail.split([' ', ',']).nth(1).expect("number N");
-                numbers.push(number.parse::<u64>().expect("a number"));
+                let of_ca = numbers.entry(record.ca_id.as_deref()).or_default();
+                of_ca.push(number.parse().expect("a number"));
             }
             _ => {}
         }
     }
     assert!(open.is_empty(), "reserved and neither complete nor abandoned: {open:?}");
-    assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
+    for numbers in numbers.values() {
+        assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
+    }
     let announced = |digest: &&String| {
         records.iter().any(|r| r.outcome == "reserved" && r.detail.ends_with(digest.as_str()))
     };
     let unannounced = signed.iter().filter(|digest| !announced(digest)).count();
     // What is signed without a digest in the record is a CRL, whose number is in it.
-    assert!(unannounced <= numbers.len(), "{unannounced} signatures that no record announces");
+    let crls: usize = numbers.values().map(Vec::len).sum();
+    assert!(unannounced <= crls, "{unannounced} signatures that no record announces");
 }
 
-async fn check_abandoned(manager: &CertificateManager, records: &[AuditRecord], listed: usize) {
+/// Every abandoned serial number is recorded and on its CA's CRL, with nothing else but what was
+/// revoked.
+async fn check_abandoned(
+    manager: &CertificateManager,
+    records: &[AuditRecord],
+    crls: &[CrlPublication],
+) {
     let abandoned = manager.abandoned().await.expect("a list");
     let recorded = records.iter().filter(|record| record.outcome == "abandoned").count();
     assert_eq!(abandoned.len(), recorded);
-    let revoked = manager.info("cert-3").await.expect("a certificate").revoked_at.is_some();
-    assert_eq!(listed, abandoned.len() + usize::from(revoked));
+    let info = manager.info("cert-3").await.expect("a certificate");
+    for crl in crls {
+        let is_of_ca = |ca: &Option<String>| ca.as_ref() == Some(&crl.ca_id);
+        let of_ca = abandoned.iter().filter(|serial| is_of_ca(&serial.ca_id)).count();
+        let revoked = info.ca_id == crl.ca_id && info.revoked_at.is_some();
+        assert_eq!(crl.entries, of_ca + usize::from(revoked), "{}", crl.ca_id);
+    }
 }
 
 async fn check_by_openssl(manager: &CertificateManager, run: &Run) {
@@ -199,6 +222,12 @@ async fn check_by_openssl(manager: &CertificateManager, run: &Run) {
     let issued = manager.issue_certificate(request).await.expect("the authority goes on").issued;
     let id = issued.expect("no dry run").info().id.clone();
     fixture::judged(manager, &id, at, scratch).await.expect("OpenSSL accepts it");
+    if manager.find_ca("staging_ca_1").await.is_ok() {
+        let request = issue_request("staging_ca_1", "a@company.com", Role::Client, &new_key());
+        let issued = manager.issue_certificate(request).await.expect("a whole CA").issued;
+        let id = issued.expect("no dry run").info().id.clone();
+        fixture::judged(manager, &id, at, scratch).await.expect("OpenSSL accepts it");
+    }
     let old = manager.info("cert-3").await.expect("a certificate");
     let verdict = fixture::judged(manager, "cert-3", at, scratch).await;
     match old.status {
@@ -214,7 +243,7 @@ fn issue_survives_a_kill_at_every_fsync() {
 
 #[test]
 fn issue_survives_a_kill_at_every_write() {
-    sweep(Operation::Issue, "pwrite64", 40);
+    sweep(Operation::Issue, "pwrite64", 25);
 }
 
 #[test]
@@ -224,7 +253,7 @@ fn revoke_survives_a_kill_at_every_fsync() {
 
 #[test]
 fn revoke_survives_a_kill_at_every_write() {
-    sweep(Operation::Revoke, "pwrite64", 40);
+    sweep(Operation::Revoke, "pwrite64", 25);
 }
 
 #[test]
@@ -235,4 +264,14 @@ fn crl_survives_a_kill_at_every_fsync() {
 #[test]
 fn crl_survives_a_kill_at_every_write() {
     sweep(Operation::Crl, "pwrite64", 10);
+}
+
+#[test]
+fn a_new_ca_survives_a_kill_at_every_fsync() {
+    sweep(Operation::Intermediate, "fsync", 7);
+}
+
+#[test]
+fn a_new_ca_survives_a_kill_at_every_write() {
+    sweep(Operation::Intermediate, "pwrite64", 60);
 }
