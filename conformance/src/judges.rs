@@ -117,7 +117,11 @@ pub fn require_command(command: &str) -> bool {
     is_on_path(command) || skip(command)
 }
 
-fn skip(command: &str) -> bool {
+/// Says that the test skips for want of `command`; returns false.
+///
+/// # Panics
+/// If `CI=true`: there, nothing may go unjudged.
+pub fn skip(command: &str) -> bool {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let notice = format!("skipped {test}: no {command} (run scripts/setup.sh test)");
     assert!(env::var("CI").as_deref() != Ok("true"), "{notice}");
@@ -125,8 +129,13 @@ fn skip(command: &str) -> bool {
     false
 }
 
+/// Says something about a test that is skipped, on standard error and in the file that
+/// `RUSTMQ_SKIPPED` names.
+///
+/// # Panics
+/// If that file cannot be written.
 #[expect(clippy::print_stderr, reason = "a skipped test has to be seen, and nothing else prints")]
-fn tell(notice: &str) {
+pub fn tell(notice: &str) {
     eprintln!("{notice}");
     if let Some(file) = env::var_os("RUSTMQ_SKIPPED") {
         let list = OpenOptions::new().append(true).create(true).open(&file);

@@ -16,6 +16,7 @@
 
 mod build;
 mod chain;
+pub mod forge;
 pub mod gnutls;
 pub mod go;
 pub mod java;
@@ -29,7 +30,7 @@ pub mod python;
 pub mod samples;
 
 pub use chain::{Chain, Purpose, Verdict};
-pub use judges::{Judge, require, require_command};
+pub use judges::{Judge, require, require_command, skip, tell};
 pub use process::{Output, run};
 pub use product::{Issued, Product};
 pub use samples::{Fault, SampleKey, Samples};

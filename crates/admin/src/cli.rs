@@ -97,6 +97,9 @@ pub(crate) enum Noun {
     /// Certificates of brokers, controllers, clients and administrators
     #[command(subcommand)]
     Certs(cmd::certs::Certs),
+    /// Principals: who a certificate makes its owner, here and for other brokers
+    #[command(subcommand)]
+    Principal(cmd::principal::Principal),
     /// Profiles: what a certificate of a kind may contain
     #[command(subcommand)]
     Profile(cmd::profile::Profile),
@@ -212,6 +215,7 @@ impl Noun {
         match self {
             Self::Ca(command) => ("this ca command", command.takes_encoding(), true),
             Self::Certs(command) => ("this certs command", command.takes_encoding(), true),
+            Self::Principal(_) => ("principal", false, true),
             Self::Profile(_) => ("profile", false, true),
             Self::Audit(_) => ("audit", false, true),
             Self::Completions(_) => ("completions", false, false),
@@ -224,6 +228,7 @@ impl Noun {
         match self {
             Self::Ca(command) => command.run(session).await,
             Self::Certs(command) => command.run(session).await,
+            Self::Principal(command) => command.run(),
             Self::Profile(command) => command.run(session),
             Self::Audit(command) => command.run(session).await,
             Self::Completions(command) => command.run(session),

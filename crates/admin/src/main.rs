@@ -28,6 +28,7 @@ mod environment;
 mod error;
 mod exit;
 mod files;
+mod inspect;
 mod interrupt;
 mod output;
 mod passphrase;

@@ -10,6 +10,7 @@ mod delivery;
 mod expiring;
 mod export;
 mod info;
+mod inspect;
 mod issue;
 mod list;
 mod material;
@@ -31,6 +32,8 @@ pub(crate) enum Certs {
     List(list::List),
     /// Show one certificate
     Info(info::Info),
+    /// Say in words what a file holds: certificates, requests, CRLs, OCSP responses
+    Inspect(inspect::Inspect),
     /// Issue a new certificate with the subject and names of an old one, which stays valid
     Renew(renew::Renew),
     /// Renew, and supersede the old certificate after an overlap
@@ -64,6 +67,7 @@ impl Certs {
             Self::Sign(command) => command.run(session).await,
             Self::List(command) => command.run(session).await,
             Self::Info(command) => command.run(session).await,
+            Self::Inspect(command) => command.run(session),
             Self::Renew(command) => command.run(session).await,
             Self::Rotate(command) => command.run(session).await,
             Self::Revoke(command) => command.run(session).await,

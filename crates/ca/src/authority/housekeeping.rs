@@ -50,7 +50,7 @@ impl Authority {
     }
 
     /// The same now.
-    async fn sweep(&self, now: UnixTime) -> Result<Swept, Error> {
+    pub(super) async fn sweep(&self, now: UnixTime) -> Result<Swept, Error> {
         let mut swept = match self.store.abandon_dead(now, self.actor.clone()).await? {
             true => Swept::Something,
             false => Swept::Nothing,

@@ -140,12 +140,17 @@ impl Authority {
         .await
     }
 
-    /// One more attempt when another process changed the CA in between.
+    /// One more attempt where another process stood in the way.
     async fn issue_leaf(&self, leaf: LeafRequest) -> Result<Issuance, Error> {
         let swept = self.keep_house_for(leaf.execution).await?;
         let mut issuance = match self.attempt_leaf(leaf.clone()).await {
             Err(Error::CaChanged { .. }) => {
                 self.forget_prepared();
+                self.attempt_leaf(leaf).await?
+            }
+            // The process that had it under way may be dead, and this one not have looked yet.
+            Err(Error::IdempotencyInProgress { .. }) => {
+                self.sweep(self.now()).await?;
                 self.attempt_leaf(leaf).await?
             }
             other => other?,

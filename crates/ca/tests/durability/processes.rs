@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use rustmq_ca::faults::{Faults, SignerWatch};
 use rustmq_ca::{
-    CertificateManager, CrlRefresh, Error, IntermediateCaRequest, ListFilter, NewCa, OpenMode,
+    CertificateManager, CrlRefresh, Error, IdempotencyKey, IntermediateCaRequest, IssueRequest,
+    ListFilter, NewCa, OpenMode,
 };
 use rustmq_pki::key::{KeyType, PublicKey, SignError, Signer};
 use rustmq_pki::role::Role;
@@ -201,9 +202,11 @@ async fn a_caller_that_goes_away_leaves_an_abandoned_serial() {
     assert_eq!(abandoned[0].principal, "gone@b.example");
 }
 
-/// Has one authority stop before its signature while `meanwhile` works on the same directory.
+/// Has one authority stop before its signature on `request` while `meanwhile` works on the same
+/// directory.
 fn stopped_at_the_signature(
     data_dir: &Path,
+    request: IssueRequest,
     meanwhile: impl AsyncFnOnce(CertificateManager),
 ) -> Result<String, Error> {
     let (reached, has_reached) = mpsc::channel();
@@ -217,8 +220,6 @@ fn stopped_at_the_signature(
         let issuing = scope.spawn(|| {
             runtime().block_on(async {
                 let manager = CertificateManager::open(&stopping.mode(OpenMode::Write))?;
-                let request =
-                    issue_request("prod_ca_1", "slow@b.example", Role::Client, &new_key());
                 let issued = manager.issue_certificate(request).await?.issued;
                 Ok(issued.expect("no dry run").info().serial.clone())
             })
@@ -230,11 +231,39 @@ fn stopped_at_the_signature(
     })
 }
 
+fn slow_request() -> IssueRequest {
+    issue_request("prod_ca_1", "slow@b.example", Role::Client, &new_key())
+}
+
+/// Somebody removes the lock of a process that only seems to be dead.
+fn declare_dead(data_dir: &Path) {
+    for entry in fs::read_dir(data_dir.join("instances")).expect("a directory") {
+        fs::remove_file(entry.expect("an entry").path()).expect("removed");
+    }
+}
+
+#[test]
+fn a_repeated_request_waits_for_a_live_process_and_not_for_a_dead_one() {
+    let temp = tempfile::tempdir().unwrap();
+    let data_dir = fixture::template(temp.path());
+    let idempotency = Some(IdempotencyKey::new("k"));
+    let request = IssueRequest { idempotency, ..slow_request() };
+    let repeated = request.clone();
+    let outcome = stopped_at_the_signature(&data_dir, request, async |manager| {
+        let live = manager.issue_certificate(repeated.clone()).await;
+        assert!(matches!(live, Err(Error::IdempotencyInProgress { .. })), "{live:?}");
+        declare_dead(&data_dir);
+        let issuance = manager.issue_certificate(repeated).await.expect("the first is dead");
+        assert!(issuance.issued.is_some() && !issuance.replayed);
+    });
+    assert!(matches!(outcome, Err(Error::ReservationLost { .. })), "{outcome:?}");
+}
+
 #[test]
 fn a_live_reservation_is_left_alone() {
     let temp = tempfile::tempdir().unwrap();
     let data_dir = fixture::template(temp.path());
-    let serial = stopped_at_the_signature(&data_dir, async |manager| {
+    let serial = stopped_at_the_signature(&data_dir, slow_request(), async |manager| {
         let crl = manager.generate_crl("prod_ca_1", CrlRefresh::Always).await.unwrap();
         assert_eq!(crl.entries, 0);
         assert!(manager.abandoned().await.unwrap().is_empty());
@@ -248,11 +277,8 @@ fn a_live_reservation_is_left_alone() {
 fn a_reservation_that_was_abandoned_cannot_be_completed() {
     let temp = tempfile::tempdir().unwrap();
     let data_dir = fixture::template(temp.path());
-    let outcome = stopped_at_the_signature(&data_dir, async |manager| {
-        // Somebody removes the lock of a process that only seems to be dead.
-        for entry in fs::read_dir(data_dir.join("instances")).unwrap() {
-            fs::remove_file(entry.unwrap().path()).unwrap();
-        }
+    let outcome = stopped_at_the_signature(&data_dir, slow_request(), async |manager| {
+        declare_dead(&data_dir);
         let crl = manager.generate_crl("prod_ca_1", CrlRefresh::Always).await.unwrap();
         assert_eq!(crl.entries, 1);
     });

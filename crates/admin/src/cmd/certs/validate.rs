@@ -222,7 +222,7 @@ impl Validate {
         if self.allow_role.is_empty() {
             return MtlsPolicy::default();
         }
-        MtlsPolicy { allowed_roles: self.allow_role.iter().map(ToString::to_string).collect() }
+        MtlsPolicy { allowed_roles: self.allow_role.clone(), ..MtlsPolicy::default() }
     }
 }
 
