@@ -1,9 +1,9 @@
 //! Why a command was not carried out: one sentence, the ways out of it, and one exit code.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::PathBuf;
 
-use rustmq_ca::{ErrorKind as Kind, PassphraseError};
+use rustmq_ca::{ErrorKind, PassphraseError};
 use rustmq_pki::profile::ProfileError;
 
 use crate::exit::Exit;
@@ -148,6 +148,20 @@ impl CliError {
         Self::Parser { message, help: lines.map(str::to_owned).collect() }
     }
 
+    /// Tells Ctrl-C at the question for a passphrase from a terminal that cannot be read.
+    #[must_use]
+    pub(crate) fn settled(self) -> Self {
+        use rustmq_ca::Error::Passphrase;
+        match &self {
+            Self::Authority(Passphrase(PassphraseError::Unreadable { error, .. }))
+                if error.kind() == io::ErrorKind::Interrupted =>
+            {
+                Self::Interrupted { state: "no passphrase was given, and nothing was done" }
+            }
+            _ => self,
+        }
+    }
+
     /// Whether there is no data directory at all.
     pub(crate) fn is_missing_data_directory(&self) -> bool {
         use rustmq_ca::Error::MissingDataDirectory;
@@ -218,20 +232,17 @@ fn of_authority(error: &rustmq_ca::Error) -> Exit {
         return of_passphrase(error);
     }
     match error.kind() {
-        Kind::Usage => Exit::Usage,
-        Kind::Refused | Kind::Conflict => Exit::Refused,
-        Kind::NotFound => Exit::NotFound,
-        Kind::Passphrase => Exit::Passphrase,
-        Kind::Store => Exit::Store,
+        ErrorKind::Usage => Exit::Usage,
+        ErrorKind::Refused | ErrorKind::Conflict => Exit::Refused,
+        ErrorKind::NotFound => Exit::NotFound,
+        ErrorKind::Passphrase => Exit::Passphrase,
+        ErrorKind::Store => Exit::Store,
     }
 }
 
 fn of_passphrase(error: &PassphraseError) -> Exit {
     match error {
         PassphraseError::TwoSources { .. } => Exit::Usage,
-        PassphraseError::Unreadable { error, .. } if error.kind() == ErrorKind::Interrupted => {
-            Exit::Interrupted
-        }
         _ => Exit::Passphrase,
     }
 }

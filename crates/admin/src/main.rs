@@ -51,6 +51,7 @@ fn run(cli: &Cli, environment: Environment) -> Exit {
     match execute(cli, environment, output) {
         Ok(exit) => exit,
         Err(error) => {
+            let error = error.settled();
             output.error(&error);
             error.exit()
         }

@@ -235,5 +235,6 @@ mod terminal {
         program.enter("half\u{3}");
         let (code, screen) = program.end();
         assert_eq!(code, 130, "{screen}");
+        assert!(screen.contains("interrupted: no passphrase was given"), "{screen}");
     }
 }
