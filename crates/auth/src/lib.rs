@@ -14,20 +14,33 @@
 //! }
 //! ```
 
+mod authentication;
 mod budget;
+mod cache;
 mod certificate;
 mod error;
 mod facts;
+mod findings;
 mod mtls;
 mod path;
+pub mod principal;
 mod question;
 mod report;
 pub mod revocation;
+#[cfg(feature = "rustls")]
+pub mod rustls;
+mod sessions;
 mod signature;
+mod snapshot;
 
+pub use authentication::{AuthContext, AuthenticationManager, Refreshed};
 pub use budget::Work;
+pub use cache::Fingerprint;
 pub use error::{Detail, Label, Refusal, Rule};
+pub use findings::certificate_findings;
 pub use mtls::MtlsPolicy;
 pub use path::{PolicyInputs, Purpose, ReferenceName, RuleSet, Terms, VerifiedPath};
 pub use question::{Answer, Explanation, NotRevoked, Question, Skipped, Source, TriedPath};
 pub use report::Report;
+pub use sessions::{SessionEnd, SessionHandle};
+pub use snapshot::{AuthPolicy, CrlAlarm, KeptCrl, KeptReason, Snapshot, Trust, TrustError};

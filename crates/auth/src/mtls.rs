@@ -1,11 +1,13 @@
 //! What mutual TLS asks of a peer beyond a valid path.
 
 use rustmq_pki::oid;
-use rustmq_pki::read::{GeneralName, KeyUsage, SpkiRef};
+use rustmq_pki::read::{KeyUsage, SpkiRef};
+use rustmq_pki::role::Role;
 
 use crate::certificate::Certificate;
 use crate::error::{Detail, Refusal, Rule};
 use crate::path::Purpose;
+use crate::principal::RolePolicy;
 
 /// The mTLS decision is a rule set and this policy, kept apart so that an enterprise's older root
 /// still works while its peers must be modern: the extended key usage is present and right, the leaf
@@ -15,14 +17,14 @@ use crate::path::Purpose;
 pub struct MtlsPolicy {
     /// The roles that may pass.
     pub allowed_roles: Vec<String>,
+    /// How the role of a certificate is found.
+    pub roles: RolePolicy,
 }
-
-/// The roles of the product.
-pub(crate) const ROLES: [&str; 4] = ["broker", "controller", "client", "admin"];
 
 impl Default for MtlsPolicy {
     fn default() -> Self {
-        Self { allowed_roles: ROLES.iter().map(|role| (*role).to_owned()).collect() }
+        let allowed_roles = Role::ALL.iter().map(|role| role.to_string()).collect();
+        Self { allowed_roles, roles: RolePolicy::default() }
     }
 }
 
@@ -49,11 +51,17 @@ impl MtlsPolicy {
     }
 
     fn check_role(&self, leaf: &Certificate<'_>) -> Result<(), Refusal> {
-        let role = role_of(leaf)?.ok_or(Rule::MtlsRoleMissing)?;
-        if self.allowed_roles.iter().any(|allowed| allowed == role) {
+        let role = self.role_of(leaf)?.ok_or(Rule::MtlsRoleMissing)?.to_string();
+        if self.allowed_roles.contains(&role) {
             return Ok(());
         }
-        Err(Refusal::new(Rule::MtlsRoleNotAllowed, Detail::Name(role.to_owned())))
+        Err(Refusal::new(Rule::MtlsRoleNotAllowed, Detail::Name(role)))
+    }
+
+    /// The role of a certificate, if it has one.
+    pub(crate) fn role_of(&self, leaf: &Certificate<'_>) -> Result<Option<Role>, Refusal> {
+        let assigned = self.roles.role_of(&leaf.view, &leaf.known)?;
+        Ok(assigned.map(|assigned| assigned.role))
     }
 
     /// What holds of every key of the path.
@@ -69,29 +77,4 @@ impl MtlsPolicy {
             }
         }
     }
-}
-
-/// The role that a certificate names in subjectDirectoryAttributes; two different ones, or one that
-/// a SPIFFE id of the form `spiffe://<trust domain>/<role>/<principal>` contradicts, are refused.
-pub(crate) fn role_of<'a>(leaf: &Certificate<'a>) -> Result<Option<&'a str>, Refusal> {
-    let malformed = |error| Refusal::new(Rule::Malformed, Detail::Read(error));
-    let roles = leaf.known.roles().map_err(malformed)?;
-    let Some(first) = roles.first().copied() else { return Ok(None) };
-    let ambiguous =
-        roles.iter().any(|role| *role != first) || spiffe_roles(leaf).any(|role| role != first);
-    if ambiguous {
-        return Err(Refusal::new(Rule::MtlsRoleAmbiguous, Detail::Name(roles.join(" "))));
-    }
-    Ok(Some(first))
-}
-
-/// The role segments of SPIFFE ids that have our form: exactly two segments, the first a role.
-fn spiffe_roles<'a>(leaf: &Certificate<'a>) -> impl Iterator<Item = &'a str> {
-    leaf.known.alt_names().iter().filter_map(|name| {
-        let GeneralName::Uri(uri) = name else { return None };
-        let rest = std::str::from_utf8(uri).ok()?.strip_prefix("spiffe://")?;
-        let mut segments = rest.split('/').skip(1);
-        let (role, _principal) = (segments.next()?, segments.next()?);
-        (segments.next().is_none() && ROLES.contains(&role)).then_some(role)
-    })
 }

@@ -63,11 +63,11 @@ impl<'q> Question<'q> {
 
     /// Answers. The work is bounded whatever the certificates are.
     pub fn ask(&self) -> Answer<'q> {
-        self.ask_with(None)
+        self.ask_with(Known::default())
     }
 
     /// Answers with the help of what earlier questions found out about signatures.
-    pub(crate) fn ask_with(&self, facts: Option<&Facts>) -> Answer<'q> {
+    pub(crate) fn ask_with(&self, known: Known<'_>) -> Answer<'q> {
         let mut skipped = Vec::new();
         let bag = match self.read(&mut skipped) {
             Ok(bag) => bag,
@@ -80,12 +80,14 @@ impl<'q> Question<'q> {
             policy: self.status,
             grace: self.grace,
         };
-        let mut search = Search::new(&bag, &self.terms, self.names, &revocation, facts);
+        let mut search = Search::new(&bag, &self.terms, self.names, &revocation, known.facts);
         search.mtls = self.mtls;
+        search.known_leaf_key = known.leaf_key;
         let found = search.leaf_path();
         let result = match &found {
             Ok(path) => {
-                Ok(NotRevoked::assertion(search.proof(path), self.status, search.grace_used))
+                let status = (self.status, search.grace_used, search.status_window);
+                Ok(NotRevoked::assertion(search.proof(path), status))
             }
             Err(refusal) => Err(refusal.clone()),
         };
@@ -136,6 +138,15 @@ impl<'q> Question<'q> {
     }
 }
 
+/// What is known from before about signatures.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known<'k> {
+    /// Facts about intermediates.
+    pub(crate) facts: Option<&'k Facts>,
+    /// The SubjectPublicKeyInfo under which the leaf's signature was verified.
+    pub(crate) leaf_key: Option<&'k [u8]>,
+}
+
 /// A verified path none of whose certificates is revoked, as far as the question asked for it. Only
 /// the validator makes one.
 #[derive(Clone, Debug)]
@@ -143,12 +154,16 @@ pub struct NotRevoked<'a> {
     path: VerifiedPath<'a>,
     status: StatusPolicy,
     grace_used: bool,
+    status_window: (UnixTime, UnixTime),
 }
 
 impl<'a> NotRevoked<'a> {
     /// The line that vouches for an answer: called by [`Question::ask`] alone.
-    const fn assertion(path: VerifiedPath<'a>, status: StatusPolicy, grace_used: bool) -> Self {
-        Self { path, status, grace_used }
+    fn assertion(
+        path: VerifiedPath<'a>,
+        (status, grace_used, status_window): (StatusPolicy, bool, (UnixTime, UnixTime)),
+    ) -> Self {
+        Self { path, status, grace_used, status_window }
     }
 
     /// The path.
@@ -166,9 +181,11 @@ impl<'a> NotRevoked<'a> {
         self.grace_used
     }
 
-    /// Until when the path itself is valid.
-    pub fn not_after(&self) -> UnixTime {
-        self.path.window().1
+    /// From when until when the answer holds: while every certificate of the path is valid and
+    /// every source of status counts, the grace period included.
+    pub fn window(&self) -> (UnixTime, UnixTime) {
+        let (from, until) = self.path.window();
+        (from.max(self.status_window.0), until.min(self.status_window.1))
     }
 }
 

@@ -161,9 +161,62 @@ pub(crate) fn verify(
         Refusal::new(rule, Detail::Oid(algorithm_id.oid.to_string()))
     };
     let algorithm = algorithm(algorithm_id, spki).ok_or_else(unsupported)?;
+    verify_with(algorithm, spki, message, signature)
+}
+
+/// Verifies with an algorithm that was found to fit the key.
+pub(crate) fn verify_with(
+    algorithm: &'static dyn lc::VerificationAlgorithm,
+    spki: &SpkiRef<'_>,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), Refusal> {
     lc::UnparsedPublicKey::new(algorithm, spki.key)
         .verify(message, signature)
         .map_err(|_| Rule::SignatureInvalid.into())
+}
+
+/// Which version of TLS a handshake's signature is from.
+#[cfg(feature = "rustls")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Handshake {
+    /// TLS 1.2: an ECDSA scheme names the hash only, and PKCS#1 is allowed.
+    Tls12,
+    /// TLS 1.3: an ECDSA scheme names the curve too (RFC 8446 4.2.3).
+    Tls13,
+}
+
+/// The algorithm of a TLS signature scheme, if it fits the key and the version.
+#[cfg(feature = "rustls")]
+pub(crate) fn handshake_algorithm(
+    scheme: u16,
+    spki: &SpkiRef<'_>,
+    version: Handshake,
+) -> Option<&'static dyn lc::VerificationAlgorithm> {
+    let key = spki.algorithm.oid;
+    let rsa = key == oid::RSA_ENCRYPTION;
+    let tls13 = version == Handshake::Tls13;
+    let ec = |hash, curve| {
+        let held = named_curve(spki).filter(|_| key == oid::EC_PUBLIC_KEY)?;
+        if tls13 && held != curve { None } else { ecdsa(hash, held) }
+    };
+    let bare = |same: &'static [u8]| if key == same { bare_algorithm(same) } else { None };
+    match scheme {
+        0x0403 => ec(oid::ECDSA_WITH_SHA256, oid::SECP256R1),
+        0x0503 => ec(oid::ECDSA_WITH_SHA384, oid::SECP384R1),
+        0x0603 => ec(oid::ECDSA_WITH_SHA512, oid::SECP521R1),
+        0x0804 if rsa => Some(&lc::RSA_PSS_2048_8192_SHA256),
+        0x0805 if rsa => Some(&lc::RSA_PSS_2048_8192_SHA384),
+        0x0806 if rsa => Some(&lc::RSA_PSS_2048_8192_SHA512),
+        0x0401 if rsa && !tls13 => Some(&lc::RSA_PKCS1_2048_8192_SHA256),
+        0x0501 if rsa && !tls13 => Some(&lc::RSA_PKCS1_2048_8192_SHA384),
+        0x0601 if rsa && !tls13 => Some(&lc::RSA_PKCS1_2048_8192_SHA512),
+        0x0807 => bare(oid::ED25519),
+        0x0904 if tls13 => bare(oid::ML_DSA_44),
+        0x0905 if tls13 => bare(oid::ML_DSA_65),
+        0x0906 if tls13 => bare(oid::ML_DSA_87),
+        _ => None,
+    }
 }
 
 /// Whether a DSA key leaves its parameters to the certificate that signed its own.

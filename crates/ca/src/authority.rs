@@ -102,7 +102,7 @@ struct Attempt {
 impl Authority {
     pub(crate) fn open(options: &Options) -> Result<Self, Error> {
         let store = Store::open(&OpenStore {
-            data_dir: &options.data_dir,
+            data_dir: options.data_dir.clone(),
             mode: options.mode,
             now: options.clock.now(),
             synchronous: synchronous(options),

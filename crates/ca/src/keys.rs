@@ -20,19 +20,28 @@ struct Shared {
     store: Store,
     source: Arc<dyn PassphraseSource>,
     /// Held while a passphrase is asked for and a key derived from it, on blocking threads only.
-    passphrase: Mutex<Option<SecretString>>,
+    passphrase: Mutex<Option<Known>>,
     /// Opened signers by CA; held for a look only.
     signers: Mutex<HashMap<i64, Arc<dyn Signer>>>,
     #[cfg(feature = "fault-injection")]
     faults: crate::faults::Faults,
 }
 
+/// A passphrase that this process has, and its number: another process may have changed it since.
+struct Known {
+    passphrase: SecretString,
+    epoch: i64,
+}
+
 /// A new CA key, already encrypted.
 pub(crate) struct NewKey {
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) encrypted: Vec<u8>,
-    /// The number of the passphrase that it is encrypted under.
+    /// What `store.key_epoch` was: storing the key fails when it has changed.
     pub(crate) epoch: i64,
+    /// What it will be.
+    next_epoch: i64,
+    passphrase: SecretString,
 }
 
 impl Keys {
@@ -55,15 +64,17 @@ impl Keys {
         if let Some(signer) = self.opened().get(&number) {
             return Ok(signer.clone());
         }
-        let encrypted = self
+        let (encrypted, epoch) = self
             .shared
             .store
-            .read(move |connection| ca_keys::encrypted(connection, number))
-            .await?
-            .ok_or_else(|| Error::KeyMissing { ca: ca.id.clone() })?;
+            .read(move |connection| {
+                Ok((ca_keys::encrypted(connection, number)?, ca_keys::epoch(connection)?))
+            })
+            .await?;
+        let encrypted = encrypted.ok_or_else(|| Error::KeyMissing { ca: ca.id.clone() })?;
         let keys = self.clone();
         blocking(move || {
-            let key = keys.open(&encrypted)?;
+            let key = keys.open(&encrypted, epoch)?;
             Ok(keys.remember(number, key))
         })
         .await
@@ -81,19 +92,22 @@ impl Keys {
         blocking(move || {
             let passphrase = match known.first() {
                 // The new key gets the passphrase of the others: prove that this is it.
-                Some((_, encrypted)) => keys.proven_passphrase(encrypted)?,
-                None => keys.first_passphrase()?,
+                Some((_, encrypted)) => keys.proven_passphrase(encrypted, epoch)?,
+                None => keys.shared.source.new_passphrase()?,
             };
             let key = SoftwareKey::generate(key_type)?;
             let encrypted = key.to_encrypted_pkcs8(&passphrase)?;
-            Ok(NewKey { signer: keys.wrap(Arc::new(key)), encrypted, epoch })
+            let next_epoch = if known.is_empty() { epoch + 1 } else { epoch };
+            let signer = keys.wrap(Arc::new(key));
+            Ok(NewKey { signer, encrypted, epoch, next_epoch, passphrase })
         })
         .await
     }
 
-    /// Keeps the signer of a CA that is now complete.
-    pub(crate) fn keep(&self, ca: i64, signer: Arc<dyn Signer>) {
-        self.opened().insert(ca, signer);
+    /// Keeps the key of a CA that is now complete, and the passphrase that it is stored under.
+    pub(crate) fn keep(&self, ca: i64, key: NewKey) {
+        self.opened().insert(ca, key.signer);
+        self.adopt(key.passphrase, key.next_epoch);
     }
 
     /// Encrypts every key under a new passphrase. Returns the keys and the passphrase's number that
@@ -111,7 +125,7 @@ impl Keys {
         blocking(move || {
             let mut opened = Vec::with_capacity(known.len());
             for (ca, encrypted) in &known {
-                opened.push((*ca, keys.open(encrypted)?));
+                opened.push((*ca, keys.open(encrypted, epoch)?));
             }
             let passphrase = keys.shared.source.new_passphrase()?;
             let encrypted = opened
@@ -123,9 +137,9 @@ impl Keys {
         .await
     }
 
-    /// From now on this is the passphrase.
-    pub(crate) fn adopt(&self, passphrase: SecretString) {
-        *self.passphrase() = Some(passphrase);
+    /// From now on this is the passphrase, by this number.
+    pub(crate) fn adopt(&self, passphrase: SecretString, epoch: i64) {
+        *self.passphrase() = Some(Known { passphrase, epoch });
     }
 
     /// Whether a CA's key is open in this process.
@@ -142,39 +156,32 @@ impl Keys {
         self.shared.signers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn passphrase(&self) -> std::sync::MutexGuard<'_, Option<SecretString>> {
+    fn passphrase(&self) -> std::sync::MutexGuard<'_, Option<Known>> {
         self.shared.passphrase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens one key with the passphrase, asking for it if this process has not yet.
-    fn open(&self, encrypted: &[u8]) -> Result<SoftwareKey, Error> {
+    /// Opens one key with the passphrase of this number, asking for it if this process does not
+    /// have it.
+    fn open(&self, encrypted: &[u8], epoch: i64) -> Result<SoftwareKey, Error> {
         let mut known = self.passphrase();
-        let passphrase = match known.take() {
-            Some(passphrase) => passphrase,
+        let passphrase = match known.take().filter(|known| known.epoch == epoch) {
+            Some(known) => known.passphrase,
             None => self.shared.source.existing()?,
         };
         // A passphrase that opens nothing is not kept: the next attempt asks again.
         let key = SoftwareKey::from_encrypted_pkcs8(encrypted, &passphrase)?;
-        *known = Some(passphrase);
+        *known = Some(Known { passphrase, epoch });
         Ok(key)
     }
 
-    fn proven_passphrase(&self, encrypted: &[u8]) -> Result<SecretString, Error> {
-        if let Some(passphrase) = self.passphrase().as_ref() {
-            return Ok(passphrase.clone());
+    /// The passphrase, proven on one key unless it was before.
+    fn proven_passphrase(&self, encrypted: &[u8], epoch: i64) -> Result<SecretString, Error> {
+        if let Some(known) = self.passphrase().as_ref().filter(|known| known.epoch == epoch) {
+            return Ok(known.passphrase.clone());
         }
-        self.open(encrypted)?;
-        self.passphrase().clone().ok_or(Error::WrongPassphrase)
-    }
-
-    fn first_passphrase(&self) -> Result<SecretString, Error> {
-        let mut known = self.passphrase();
-        let passphrase = match known.take() {
-            Some(passphrase) => passphrase,
-            None => self.shared.source.new_passphrase()?,
-        };
-        *known = Some(passphrase.clone());
-        Ok(passphrase)
+        self.open(encrypted, epoch)?;
+        let known = self.passphrase();
+        known.as_ref().map(|known| known.passphrase.clone()).ok_or(Error::WrongPassphrase)
     }
 
     fn remember(&self, ca: i64, key: SoftwareKey) -> Arc<dyn Signer> {

@@ -65,8 +65,9 @@ struct Writing {
 }
 
 /// What the store is opened with.
-pub(crate) struct OpenStore<'a> {
-    pub(crate) data_dir: &'a Path,
+#[derive(Clone, Debug)]
+pub(crate) struct OpenStore {
+    pub(crate) data_dir: PathBuf,
     pub(crate) mode: OpenMode,
     pub(crate) now: UnixTime,
     pub(crate) synchronous: &'static str,
@@ -74,16 +75,17 @@ pub(crate) struct OpenStore<'a> {
 
 impl Store {
     /// Opens the store of a data directory, making both where the mode says so.
-    pub(crate) fn open(options: &OpenStore<'_>) -> Result<Self, Error> {
-        filesystem::check_file_system(options.data_dir)?;
+    pub(crate) fn open(options: &OpenStore) -> Result<Self, Error> {
+        filesystem::check_file_system(&options.data_dir)?;
         let path = options.data_dir.join(open::FILE);
         let (readers, writing) = match options.mode {
             OpenMode::Read => (Readers::new(open::for_reading(&path)?, path.clone()), None),
             OpenMode::Write | OpenMode::Create => {
-                let connection = open::for_writing(options, &path)?;
-                let instance = Instance::new(options.data_dir)?;
+                let (opening, file) = (options.clone(), path.clone());
+                let writer =
+                    Writer::start(path.clone(), move || open::for_writing(&opening, &file))?;
+                let instance = Instance::new(&options.data_dir)?;
                 let readers = Readers::new(open::for_reading(&path)?, path.clone());
-                let writer = Writer::start(connection, path.clone())?;
                 (readers, Some(Writing { writer, instance }))
             }
         };

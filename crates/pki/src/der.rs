@@ -292,6 +292,22 @@ fn long_length(octets: usize, bytes: &[u8]) -> Result<(usize, &[u8]), DerError> 
     Ok((value, body))
 }
 
+/// The encoding of a value with the identifier `tag` whose contents are `parts`, one after the other.
+pub fn constructed(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut der = Vec::with_capacity(length + 6);
+    der.push(tag);
+    let octets = length.to_be_bytes();
+    let used = octets.iter().position(|octet| *octet != 0).unwrap_or(octets.len() - 1);
+    if length >= 0x80 {
+        // At most eight octets: the cast keeps all of them.
+        der.push(0x80 | u8::try_from(octets.len() - used).unwrap_or(0));
+    }
+    der.extend(&octets[used..]);
+    parts.iter().for_each(|part| der.extend(*part));
+    der
+}
+
 /// The contents of a BOOLEAN; also for an implicitly tagged one.
 pub fn boolean(contents: &[u8]) -> Result<bool, DerError> {
     match contents {
@@ -482,6 +498,11 @@ impl<'a, T: Element<'a>> List<'a, T> {
         Ok(Self { contents, element: std::marker::PhantomData })
     }
 
+    /// A list whose every element the caller has read.
+    pub(crate) const fn assume_checked(contents: &'a [u8]) -> Self {
+        Self { contents, element: std::marker::PhantomData }
+    }
+
     /// Whether there is no element.
     pub const fn is_empty(&self) -> bool {
         self.contents.is_empty()
@@ -553,6 +574,18 @@ mod tests {
         let mut long = vec![0x04, 0x81, 0x80];
         long.extend([0; 128]);
         assert_eq!(any(&long), Ok(128));
+    }
+
+    #[test]
+    fn what_is_constructed_is_read() {
+        for length in [0, 1, 0x7f, 0x80, 0xff, 0x100, 0xffff, 0x1_0000] {
+            let contents = vec![7; length];
+            let der =
+                constructed(tag::OCTET_STRING, &[&contents[..length / 2], &contents[length / 2..]]);
+            let mut reader = Reader::new(&der);
+            assert_eq!(reader.octet_string(), Ok(&contents[..]), "{length}");
+            assert_eq!(reader.finish(), Ok(()));
+        }
     }
 
     #[test]

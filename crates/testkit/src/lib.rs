@@ -147,6 +147,11 @@ impl TestCa {
         ca
     }
 
+    /// The authority and the directory apart, so that the one can be closed before the other goes.
+    pub fn into_parts(self) -> (CertificateManager, TempDir) {
+        (self.manager, self.directory)
+    }
+
     /// Its data directory.
     pub fn data_dir(&self) -> PathBuf {
         self.directory.path().join("data")

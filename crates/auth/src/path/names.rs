@@ -1,6 +1,5 @@
 //! Comparison of distinguished names (RFC 5280 7.1) and the forms of DNS names, mailboxes and URIs.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 
 use rustmq_pki::read::{Attribute, GeneralName, GeneralNames, NameRef, Rdn};
@@ -58,24 +57,23 @@ fn same_attribute(a: &Attribute<'_>, b: &Attribute<'_>) -> bool {
 /// caseIgnoreMatch with the preparation of RFC 4518: compatibility normalisation, one case, and
 /// insignificant spaces left out.
 fn same_text(a: &str, b: &str) -> bool {
-    prepared(a).eq(prepared(b))
+    if a.is_ascii() && b.is_ascii() {
+        let (mut a, mut b) = (a.split_ascii_whitespace(), b.split_ascii_whitespace());
+        return loop {
+            match (a.next(), b.next()) {
+                (None, None) => break true,
+                (Some(a), Some(b)) if a.eq_ignore_ascii_case(b) => {}
+                _ => break false,
+            }
+        };
+    }
+    let (a, b) = (folded(a), folded(b));
+    a.split_whitespace().eq(b.split_whitespace())
 }
 
-fn prepared(text: &str) -> impl Iterator<Item = char> {
-    let folded: Cow<'_, str> = if text.is_ascii() {
-        Cow::Borrowed(text)
-    } else {
-        // Folding may undo a normal form, so it is applied on both sides of the folding.
-        Cow::Owned(text.nfkc().flat_map(char::to_lowercase).nfkc().collect())
-    };
-    let mut out = Vec::with_capacity(folded.len());
-    for word in folded.split_whitespace() {
-        if !out.is_empty() {
-            out.push(' ');
-        }
-        out.extend(word.chars().map(|c| c.to_ascii_lowercase()));
-    }
-    out.into_iter()
+/// Folding may undo a normal form, so it is applied on both sides of the folding.
+fn folded(text: &str) -> String {
+    text.nfkc().flat_map(char::to_lowercase).nfkc().collect()
 }
 
 /// Whether `label` is one of a DNS name in preferred syntax (RFC 1034 3.5, RFC 1123 2.1).

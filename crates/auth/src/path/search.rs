@@ -5,9 +5,11 @@
 //! verified. Each signature is verified once, whatever the number of paths through it.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use rustmq_pki::oid;
 use rustmq_pki::read::{ReadError, SpkiRef};
+use rustmq_pki::time::UnixTime;
 
 use super::constraints::Constraints;
 use super::names::same_name;
@@ -70,12 +72,18 @@ pub(crate) struct Search<'q, 'a> {
     pub(crate) mtls: Option<&'q MtlsPolicy>,
     /// Whether a CRL counted only because of the grace period.
     pub(crate) grace_used: bool,
+    /// From when until when the status holds that was found.
+    pub(crate) status_window: (UnixTime, UnixTime),
+    /// A key under which the leaf's signature was verified before.
+    pub(crate) known_leaf_key: Option<&'q [u8]>,
     pub(crate) budget: Budget,
     pub(crate) attempts: Vec<Attempt>,
     /// The certificates whose status is being found out, so that a circle is seen.
     pub(crate) in_progress: Vec<usize>,
     /// Signatures that were verified or refused: the certificate below and the key.
     signatures: Vec<(usize, &'a [u8], bool)>,
+    /// For each certificate, once asked for, those that may have issued it.
+    issuers: Vec<Option<Rc<[usize]>>>,
 }
 
 /// A partial path: a certificate and the node below it.
@@ -101,10 +109,13 @@ impl<'q, 'a> Search<'q, 'a> {
             facts,
             mtls: None,
             grace_used: false,
+            status_window: (UnixTime::MIN, UnixTime::MAX),
+            known_leaf_key: None,
             budget: Budget::full(),
             attempts: Vec::new(),
             in_progress: Vec::new(),
             signatures: Vec::new(),
+            issuers: Vec::new(),
         }
     }
 
@@ -249,6 +260,9 @@ impl<'q, 'a> Search<'q, 'a> {
                 Err(Refusal::from(Rule::SignatureInvalid).of(view))
             };
         }
+        if child == 0 && self.known_leaf_key == Some(key.der) {
+            return Ok(());
+        }
         // The leaf's own signature is no fact: a leaf that was seen has a verdict.
         if child != 0 && self.facts.is_some_and(|facts| facts.knows(view, key)) {
             return Ok(());
@@ -313,31 +327,43 @@ impl<'q, 'a> Search<'q, 'a> {
         Ok(())
     }
 
-    /// The certificates that may have issued the top of `chain`: by name, those with the right key
-    /// identifier first and those with another last. A name and key that the path holds already
-    /// would be a loop.
+    /// The certificates that may have issued the top of `chain`. A name and key that the path holds
+    /// already would be a loop.
     fn candidates(&mut self, chain: &[usize]) -> Result<Vec<usize>, Refusal> {
         let Some(top) = chain.last() else { return Ok(Vec::new()) };
+        let issuers = self.issuers_of(*top)?;
         let bag = self.bag;
-        let child = &bag.certificates[*top];
-        let wanted = child.known.authority_key_id.and_then(|aki| aki.value.key_id);
+        let held = |candidate: &usize| {
+            let candidate = &bag.certificates[*candidate];
+            chain.iter().any(|held| same_holder(&bag.certificates[*held], candidate))
+        };
+        Ok(issuers.iter().copied().filter(|candidate| !held(candidate)).collect())
+    }
+
+    /// The certificates with the name of a certificate's issuer: those with the right key identifier
+    /// first, those with another last. Found once for each certificate, however many paths reach it.
+    fn issuers_of(&mut self, child: usize) -> Result<Rc<[usize]>, Refusal> {
+        if let Some(Some(issuers)) = self.issuers.get(child) {
+            return Ok(Rc::clone(issuers));
+        }
+        let bag = self.bag;
+        let certificate = &bag.certificates[child];
+        let wanted = certificate.known.authority_key_id.and_then(|aki| aki.value.key_id);
         self.budget.spend(Work::Names, bag.certificates.len())?;
         let mut found: Vec<(u8, usize)> = Vec::new();
         for (index, candidate) in bag.certificates.iter().enumerate() {
-            if !same_name(&candidate.view.subject, &child.view.issuer)
-                || chain.iter().any(|held| same_holder(&bag.certificates[*held], candidate))
-            {
-                continue;
+            if same_name(&candidate.view.subject, &certificate.view.issuer) {
+                let held = candidate.known.subject_key_id.map(|ski| ski.value);
+                found.push((key_rank(wanted, held), index));
             }
-            let rank = match (wanted, candidate.known.subject_key_id.map(|ski| ski.value)) {
-                (Some(wanted), Some(held)) if wanted == held => 0,
-                (Some(_), Some(_)) => 2,
-                _ => 1,
-            };
-            found.push((rank, index));
         }
-        found.sort_by_key(|(rank, index)| (*rank, *index));
-        Ok(found.into_iter().map(|(_, index)| index).collect())
+        found.sort_unstable();
+        let issuers: Rc<[usize]> = found.into_iter().map(|(_, index)| index).collect();
+        if self.issuers.is_empty() {
+            self.issuers.resize(bag.certificates.len(), None);
+        }
+        self.issuers[child] = Some(Rc::clone(&issuers));
+        Ok(issuers)
     }
 
     /// Remembers a failed attempt; a spent budget ends the whole search.
@@ -508,6 +534,15 @@ impl<'q, 'a> Search<'q, 'a> {
             .chain([anchor])
             .flat_map(|(certificate, place)| findings(certificate, place, rules))
             .collect()
+    }
+}
+
+/// How well a key identifier fits the one that is wanted; smaller is better.
+fn key_rank(wanted: Option<&[u8]>, held: Option<&[u8]>) -> u8 {
+    match (wanted, held) {
+        (Some(wanted), Some(held)) if wanted == held => 0,
+        (Some(_), Some(_)) => 2,
+        _ => 1,
     }
 }
 

@@ -1,9 +1,11 @@
 //! The status of each certificate of a path (RFC 5280 6.3.3).
 
+use rustmq_pki::der;
 use rustmq_pki::read::{
     CrlRef, DistributionPoint, DistributionPointName, GeneralName, GeneralNames,
     IssuingDistributionPoint, KeyUsage, NameRef, ReasonFlags, RevocationReason, SpkiRef,
 };
+use rustmq_pki::time::UnixTime;
 
 use super::{Crl, StatusPolicy, Unusable};
 use crate::budget::Work;
@@ -134,6 +136,10 @@ impl<'a> Search<'_, 'a> {
         crl: &Crl,
         status: &mut Status,
     ) -> Result<(), Refusal> {
+        // Most lists of a large set are by another issuer: that is seen without reading them.
+        if point.crl_issuer().is_none() && !crl.is_by(&subject.certificate.view.issuer) {
+            return Ok(());
+        }
         let Some(view) = crl.view() else { return Ok(()) };
         if !in_scope(subject.certificate, point, &view) {
             return Ok(());
@@ -160,7 +166,15 @@ impl<'a> Search<'_, 'a> {
         };
         status.revoked = found.filter(|reason| *reason != RevocationReason::RemoveFromCrl);
         status.covered = status.covered.union(reasons);
+        self.rests_on(view.this_update.at, view.next_update.map(|time| time.at));
         Ok(())
+    }
+
+    /// Remembers from when until when the answer holds, given what it rests on.
+    pub(super) fn rests_on(&mut self, this_update: UnixTime, next_update: Option<UnixTime>) {
+        let until = next_update.unwrap_or(UnixTime::MAX).plus_seconds(self.revocation.grace);
+        self.status_window.0 = self.status_window.0.max(this_update);
+        self.status_window.1 = self.status_window.1.min(until);
     }
 
     /// Whether the list may be used at all: its date, its extensions, its signer.
@@ -293,7 +307,7 @@ impl<'a> Search<'_, 'a> {
         let Some((base_number, _)) = base_view.known.number else { return Ok(None) };
         let revocation = self.revocation;
         let mut newest: Option<(&[u8], &Crl)> = None;
-        for delta in revocation.crls.iter().filter(|crl| !std::ptr::eq(*crl, base)) {
+        for delta in revocation.crls.iter().filter(|crl| crl.is_delta() && !crl.is_same(base)) {
             self.budget.spend(Work::Names, 1)?;
             let Some(view) = delta.view() else { continue };
             let (Some(needed), Some((number, _))) = (view.known.delta_base, view.known.number)
@@ -412,15 +426,9 @@ impl Names<'_> {
     /// The full directory names that a relative name stands for.
     fn relative(&self) -> Vec<Vec<u8>> {
         let DistributionPointName::Relative(attributes) = self.name else { return Vec::new() };
-        let mut rdn = vec![rustmq_pki::der::tag::SET];
-        push_length(&mut rdn, attributes.contents().len());
-        rdn.extend(attributes.contents());
+        let rdn = der::constructed(der::tag::SET, &[attributes.contents()]);
         let full = |name: &NameRef<'_>| {
-            let contents = [name.rdns.contents(), &rdn].concat();
-            let mut der = vec![rustmq_pki::der::tag::SEQUENCE];
-            push_length(&mut der, contents.len());
-            der.extend(contents);
-            der
+            der::constructed(der::tag::SEQUENCE, &[name.rdns.contents(), &rdn])
         };
         self.below.iter().map(full).collect()
     }
@@ -446,17 +454,6 @@ impl Names<'_> {
                 .any(|der| NameRef::from_der(der).is_ok_and(|name| self.has_directory(&name))),
             (DistributionPointName::Relative(_), _) => other.shares_one_with(self),
         }
-    }
-}
-
-/// The length octets of DER for a length below 64 KiB; longer names do not occur in a name that was
-/// read, and make one that cannot be.
-fn push_length(der: &mut Vec<u8>, length: usize) {
-    let [.., high, low] = length.to_be_bytes();
-    match length {
-        0..=0x7f => der.push(low),
-        0x80..=0xff => der.extend([0x81, low]),
-        _ => der.extend([0x82, high, low]),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A revocation list, loaded: its header and the serial numbers that it lists.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustmq_pki::der::tag;
 use rustmq_pki::read::{
@@ -8,7 +8,7 @@ use rustmq_pki::read::{
 };
 
 use super::SerialSet;
-use crate::error::Refusal;
+use crate::error::{Refusal, Rule};
 use crate::path::names::same_name;
 use crate::signature::{self, Dsa};
 
@@ -37,10 +37,19 @@ type Lists<'a> = Vec<(Option<&'a [u8]>, Vec<(&'a [u8], RevocationReason)>)>;
 
 /// A CRL whose entries are kept as sets of serial numbers.
 ///
-/// Its signature is verified once for a key, and remembered.
+/// Its signature is verified once for a key, and remembered. A clone shares all of it.
+#[derive(Clone, Debug)]
+pub struct Crl(Arc<Loaded>);
+
 #[derive(Debug)]
-pub struct Crl {
-    der: Box<[u8]>,
+struct Loaded {
+    /// The list without its entries.
+    header: Box<[u8]>,
+    /// The whole list, until its signature is verified: then the sets stand for the entries.
+    unverified: Mutex<Option<Box<[u8]>>>,
+    /// The name of the signer, as encoded.
+    issuer: Box<[u8]>,
+    is_delta: bool,
     revoked: Vec<Revoked>,
     /// Whether an entry has a critical extension that is unknown: the list cannot be used then.
     unknown_critical: bool,
@@ -69,18 +78,21 @@ impl Crl {
             serials: SerialSet::new(serials),
         });
         let revoked = revoked.collect();
-        let der = Box::from(der);
-        Ok(Self { der, revoked, unknown_critical, verified_under: OnceLock::new() })
-    }
-
-    /// The list as it was loaded.
-    pub fn der(&self) -> &[u8] {
-        &self.der
+        let (issuer, is_delta) = (Box::from(crl.issuer.der), crl.known.delta_base.is_some());
+        Ok(Self(Arc::new(Loaded {
+            header: crl.without_entries().into(),
+            unverified: Mutex::new(Some(Box::from(der))),
+            issuer,
+            is_delta,
+            revoked,
+            unknown_critical,
+            verified_under: OnceLock::new(),
+        })))
     }
 
     /// How many certificates it lists.
     pub fn len(&self) -> usize {
-        self.revoked.iter().map(|revoked| revoked.serials.len()).sum()
+        self.0.revoked.iter().map(|revoked| revoked.serials.len()).sum()
     }
 
     /// Whether it lists none.
@@ -90,11 +102,36 @@ impl Crl {
 
     /// The header. It was read when the list was loaded, so that reading it again cannot fail.
     pub(crate) fn view(&self) -> Option<CrlRef<'_>> {
-        CrlRef::read(&self.der).ok()
+        CrlRef::read(&self.0.header).ok()
     }
 
-    pub(crate) const fn has_unknown_critical(&self) -> bool {
-        self.unknown_critical
+    /// Whether it is the same loaded list, not just an equal one.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether it is a delta CRL.
+    pub(crate) fn is_delta(&self) -> bool {
+        self.0.is_delta
+    }
+
+    /// Whether its signer has this name.
+    pub(crate) fn is_by(&self, name: &NameRef<'_>) -> bool {
+        *self.0.issuer == *name.der
+            || NameRef::from_der(&self.0.issuer).is_ok_and(|issuer| same_name(&issuer, name))
+    }
+
+    pub(crate) fn has_unknown_critical(&self) -> bool {
+        self.0.unknown_critical
+    }
+
+    /// Whether the list may hold the certificate with this issuer, as encoded, and serial number: a
+    /// quick first look, without scope and signature.
+    pub(crate) fn lists(&self, issuer: &[u8], serial: &[u8]) -> bool {
+        self.0.revoked.iter().any(|revoked| {
+            revoked.issuer.as_deref().is_none_or(|held| held == issuer)
+                && revoked.serials.find(serial).is_some()
+        })
     }
 
     /// Why the list revokes the certificate with this issuer and serial number, if it does.
@@ -104,7 +141,7 @@ impl Crl {
         issuer: &NameRef<'_>,
         serial: &[u8],
     ) -> Option<RevocationReason> {
-        self.revoked.iter().find_map(|revoked| {
+        self.0.revoked.iter().find_map(|revoked| {
             let same = match &revoked.issuer {
                 None => same_name(signer, issuer),
                 Some(der) => NameRef::from_der(der).is_ok_and(|name| same_name(&name, issuer)),
@@ -115,7 +152,17 @@ impl Crl {
 
     /// Whether the signature is known to verify under `key`, so that checking it costs nothing.
     pub(crate) fn is_verified_under(&self, key: &SpkiRef<'_>) -> bool {
-        self.verified_under.get().is_some_and(|verified| **verified == *key.der)
+        self.0.verified_under.get().is_some_and(|verified| **verified == *key.der)
+    }
+
+    /// Whether the signature was verified under some key.
+    pub(crate) fn is_verified(&self) -> bool {
+        self.0.verified_under.get().is_some()
+    }
+
+    /// The key that the signature was verified under, if it was.
+    pub(crate) fn verified_key(&self) -> Option<SpkiRef<'_>> {
+        SpkiRef::from_der(self.0.verified_under.get()?).ok()
     }
 
     /// Verifies the signature under `key`; a DSA key may take its parameters from another.
@@ -128,16 +175,18 @@ impl Crl {
         if self.is_verified_under(key) {
             return Ok(());
         }
-        let Some(crl) = self.view() else {
-            return Err(crate::error::Rule::SignatureInvalid.into());
-        };
+        let mut unverified = self.0.unverified.lock().unwrap_or_else(PoisonError::into_inner);
+        // A list that was verified under a key is not one of another key.
+        let Some(der) = unverified.as_deref() else { return Err(Rule::SignatureInvalid.into()) };
+        let crl = CrlRef::read(der).map_err(|_| Rule::SignatureInvalid)?;
         if crl.signature_algorithm != crl.tbs_signature_algorithm {
-            return Err(crate::error::Rule::SignatureAlgorithmMismatch.into());
+            return Err(Rule::SignatureAlgorithmMismatch.into());
         }
         let algorithm = &crl.signature_algorithm;
         signature::verify(algorithm, key, crl.tbs, crl.signature, dsa, parameters)?;
-        // Another thread may have been first, with this key or, for a rolled key, another.
-        let _ = self.verified_under.set(Box::from(key.der));
+        // The lock is held: nobody else can have set it.
+        let _ = self.0.verified_under.set(Box::from(key.der));
+        *unverified = None;
         Ok(())
     }
 }

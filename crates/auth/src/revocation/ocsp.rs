@@ -47,7 +47,10 @@ impl<'a> Search<'_, 'a> {
             let Ok(view) = OcspRef::read(&response.der) else { continue };
             let Some(single) = self.find_single(subject, &view)? else { continue };
             match self.judge(subject, &view, &single)? {
-                Ok(CertStatus::Good) => return Ok(true),
+                Ok(CertStatus::Good) => {
+                    self.rests_on(single.this_update, single.next_update);
+                    return Ok(true);
+                }
                 Ok(CertStatus::Revoked { reason, .. }) => {
                     let reason = reason.unwrap_or(RevocationReason::Unspecified);
                     return Err(Refusal::new(Rule::Revoked, Detail::Revocation(reason)));

@@ -10,7 +10,6 @@ use rustmq_pki::request::CertificateRequest;
 
 use super::{Attempt, Authority, Prepared, Walk, WalkIssuer, Walked};
 use crate::info::{CaInfo, CertificateRole};
-use crate::keys::NewKey;
 use crate::outcome::{CaCreation, Planned};
 use crate::request::{
     Execution, Inherited, IntermediateCaRequest, NewCa, RekeyCaRequest, RenewCaRequest,
@@ -168,14 +167,15 @@ impl Authority {
             Some(parent) => Some(self.key_of(parent).await?),
             None => None,
         };
-        let NewKey { signer, encrypted, epoch } = self.keys.create(founding.key_type).await?;
+        let new_key = self.keys.create(founding.key_type).await?;
+        let signer = new_key.signer.clone();
         let row = NewCaRow {
             id: founding.id,
             parent: founding.parent.map(|parent| parent.row.number),
             common_name: founding.common_name,
             key_hash: *signer.public_key().fingerprint().as_bytes(),
-            encrypted_key: encrypted,
-            key_epoch: epoch,
+            encrypted_key: new_key.encrypted.clone(),
+            key_epoch: new_key.epoch,
             base_url: founding.base_url.clone(),
             trust_domain: founding.trust_domain.clone(),
             crl_days: founding.crl_days,
@@ -197,7 +197,7 @@ impl Authority {
             return Err(Error::NoCa);
         };
         let number = completed.subject_authority.unwrap_or_default();
-        self.keys.keep(number, signer);
+        self.keys.keep(number, new_key);
         let crl_failure = self.publish_after(number, founding.parent).await.err();
         let ca = Some(self.ca_info(number).await?);
         Ok(creation(ca, planned, notes, founding.base_url, founding.trust_domain, crl_failure))

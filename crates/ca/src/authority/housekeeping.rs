@@ -19,28 +19,40 @@ const INTERVAL: i64 = 60;
 /// How many supersessions one transaction carries out: its CRL takes longer than they do.
 const SUPERSESSIONS: i64 = 1000;
 
+/// Whether leftovers were found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Swept {
+    Nothing,
+    Something,
+}
+
 impl Authority {
-    /// Abandons what dead processes left, supersedes what is due, and signs the CRLs that this
-    /// changed as far as their keys are at hand. Looks again after a minute at the earliest.
-    pub(super) async fn keep_house(&self) -> Result<(), Error> {
+    /// Abandons what dead processes left and supersedes what is due; looks again after a minute at
+    /// the earliest. Where that changed anything, CRLs are outdated: the caller signs what it can of
+    /// them once it has opened its key.
+    pub(super) async fn keep_house(&self) -> Result<Swept, Error> {
         let now = self.now();
         let last = self.kept_house_at.load(Ordering::Relaxed);
         if (last..last.saturating_add(INTERVAL)).contains(&now.seconds()) {
-            return Ok(());
+            return Ok(Swept::Nothing);
         }
-        self.sweep(now).await?;
+        let swept = self.sweep(now).await?;
         self.kept_house_at.store(now.seconds(), Ordering::Relaxed);
-        Ok(())
+        Ok(swept)
     }
 
-    /// The part of housekeeping that needs no key.
-    pub(super) async fn sweep(&self, now: UnixTime) -> Result<(), Error> {
-        self.store.abandon_dead(now, self.actor.clone()).await?;
+    /// The same now.
+    async fn sweep(&self, now: UnixTime) -> Result<Swept, Error> {
+        let mut swept = match self.store.abandon_dead(now, self.actor.clone()).await? {
+            true => Swept::Something,
+            false => Swept::Nothing,
+        };
         loop {
             let due = self.store.read(move |c| revocations::due(c, now, SUPERSESSIONS)).await?;
             if due.is_empty() {
-                return Ok(());
+                return Ok(swept);
             }
+            swept = Swept::Something;
             let actor = self.actor.clone();
             self.store
                 .write(move |connection| {

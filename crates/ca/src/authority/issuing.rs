@@ -6,6 +6,7 @@ use rustmq_pki::profile::{Profile, ProfileKind, Validity};
 use rustmq_pki::request::CertificateRequest;
 use rustmq_pki::role::Role;
 
+use super::housekeeping::Swept;
 use super::{Attempt, Authority, Prepared, Walk, WalkIssuer, Walked};
 use crate::info::{CertificateRole, CertificateStatus};
 use crate::outcome::{Issuance, Issued};
@@ -142,16 +143,22 @@ impl Authority {
 
     /// One more attempt when another process changed the CA in between.
     async fn issue_leaf(&self, leaf: LeafRequest) -> Result<Issuance, Error> {
-        if leaf.execution == Execution::Commit {
-            self.keep_house().await?;
-        }
-        match self.attempt_leaf(leaf.clone()).await {
+        let swept = match leaf.execution {
+            Execution::Commit => self.keep_house().await?,
+            Execution::DryRun => Swept::Nothing,
+        };
+        let mut issuance = match self.attempt_leaf(leaf.clone()).await {
             Err(Error::CaChanged { .. }) => {
                 self.forget_prepared();
-                self.attempt_leaf(leaf).await
+                self.attempt_leaf(leaf).await?
             }
-            other => other,
+            other => other?,
+        };
+        if swept == Swept::Something {
+            let published = self.publish_outdated().await;
+            issuance.crl_failure = issuance.crl_failure.or(published.err());
         }
+        Ok(issuance)
     }
 
     async fn attempt_leaf(&self, leaf: LeafRequest) -> Result<Issuance, Error> {

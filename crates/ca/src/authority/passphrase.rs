@@ -30,7 +30,7 @@ impl Authority {
                     audit::append(connection, &entry)
                 })
                 .await?;
-            self.keys.adopt(passphrase);
+            self.keys.adopt(passphrase, epoch + 1);
             self.store.truncate_wal().await?;
             Ok(count)
         })

@@ -6,7 +6,7 @@ use super::Store;
 use super::fault::{Fault, database_error};
 use crate::Error;
 
-/// How many passphrases the data directory has had; 0 before the first CA key.
+/// The number of the passphrase that the CA keys are encrypted under; 0 before the first.
 pub(crate) fn epoch(connection: &Connection) -> Result<i64, Fault> {
     let sql = "SELECT key_epoch FROM store WHERE id = 1";
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
@@ -36,7 +36,12 @@ pub(super) fn insert(
     if epoch(connection)? != under {
         return Err(Error::PassphraseChanged.into());
     }
-    connection.execute("UPDATE store SET key_epoch = max(key_epoch, 1) WHERE id = 1", [])?;
+    // The first key is stored under a passphrase that nobody had before.
+    connection.execute(
+        "UPDATE store SET key_epoch = key_epoch + 1 \
+         WHERE id = 1 AND NOT EXISTS (SELECT 1 FROM authority_key)",
+        [],
+    )?;
     connection
         .prepare_cached("INSERT INTO authority_key (authority, encrypted) VALUES (?1, ?2)")?
         .execute(params![authority, encrypted])?;

@@ -19,11 +19,11 @@ fn missing(data_dir: &Path) -> Error {
 }
 
 /// A connection that writes: WAL, every commit on disk before it returns, old content overwritten.
-pub(super) fn for_writing(options: &OpenStore<'_>, store: &Path) -> Result<Connection, Error> {
+pub(super) fn for_writing(options: &OpenStore, store: &Path) -> Result<Connection, Error> {
     match options.mode {
-        OpenMode::Create => filesystem::create_directory(options.data_dir)?,
+        OpenMode::Create => filesystem::create_directory(&options.data_dir)?,
         _ if store.exists() => {}
-        _ => return Err(missing(options.data_dir)),
+        _ => return Err(missing(&options.data_dir)),
     }
     // Switching a new file to WAL does not wait for another process that does the same.
     let _lock = filesystem::lock(&options.data_dir.join(OPEN_LOCK))?;

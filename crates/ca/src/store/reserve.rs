@@ -174,21 +174,24 @@ impl Store {
         completed
     }
 
-    /// Abandons the live reservations of processes that have ended. Cheap when there are none.
-    pub(crate) async fn abandon_dead(&self, now: UnixTime, actor: Actor) -> Result<(), Error> {
+    /// Abandons the live reservations of processes that have ended, and tells whether there were
+    /// any. Cheap when there are none.
+    pub(crate) async fn abandon_dead(&self, now: UnixTime, actor: Actor) -> Result<bool, Error> {
         let own = self.instance()?.id().to_owned();
         let directory = self.instance()?.directory().to_owned();
         let live = self.read(live_instances).await?;
         if live.iter().all(|id| *id == own) {
-            return Ok(());
+            return Ok(false);
         }
         self.write(move |connection| {
+            let mut found = false;
             for id in live_instances(connection)? {
                 if id != own && instances::is_dead(&directory, &id)? {
                     abandon_where(connection, "instance = ?1", id, now, &actor)?;
+                    found = true;
                 }
             }
-            Ok(())
+            Ok(found)
         })
         .await
     }

@@ -90,13 +90,27 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, store: PathBuf) -> Result<Self, Error> {
+    /// Starts the thread, which opens its connection itself: all that is written to the store is
+    /// written by it.
+    pub(super) fn start(
+        store: PathBuf,
+        open: impl FnOnce() -> Result<Connection, Error> + Send + 'static,
+    ) -> Result<Self, Error> {
         let (queue, jobs) = mpsc::channel();
+        let (opened, outcome) = mpsc::sync_channel(1);
         let path = store.clone();
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || write_all(connection, &store, &jobs))
+            .spawn(move || match open() {
+                // The opener waits for one of the two.
+                Ok(connection) if opened.send(Ok(())).is_ok() => {
+                    write_all(connection, &store, &jobs);
+                }
+                Ok(_) => {}
+                Err(error) => drop(opened.send(Err(error))),
+            })
             .map_err(|error| filesystem::io_error(&path, error))?;
+        outcome.recv().map_err(|_| Error::StoreClosed)??;
         Ok(Self { queue: Mutex::new(Some(queue)), thread: Some(thread) })
     }
 

@@ -27,6 +27,8 @@ pub struct CrlRef<'a> {
     /// By when the next will be made.
     pub next_update: Option<Time>,
     entries: &'a [u8],
+    /// The fields of the TBSCertList before the entries and after them.
+    around_entries: (&'a [u8], &'a [u8]),
     /// The extensions, as they are.
     pub extensions: Extensions<'a>,
     /// The extensions, read.
@@ -50,6 +52,15 @@ impl<'a> CrlRef<'a> {
         read_tbs(der, tbs, signature_algorithm, signature)
     }
 
+    /// The list again without its entries, so that the header of a large list can be kept alone. Its
+    /// signature does not verify any more.
+    pub fn without_entries(&self) -> Vec<u8> {
+        let (before, after) = self.around_entries;
+        let tbs = der::constructed(tag::SEQUENCE, &[before, after]);
+        let signature = der::constructed(tag::BIT_STRING, &[&[0], self.signature]);
+        der::constructed(tag::SEQUENCE, &[&tbs, self.signature_algorithm.der, &signature])
+    }
+
     /// The revoked certificates, each read as it is reached.
     pub const fn entries(&self) -> CrlEntries<'a> {
         CrlEntries { reader: Reader::new(self.entries) }
@@ -71,7 +82,9 @@ fn read_tbs<'a>(
         Some(tag::UTC_TIME | tag::GENERALIZED_TIME) => Some(fields.time().field("nextUpdate")?),
         _ => None,
     };
+    let before = &tbs.contents[..tbs.contents.len() - fields.rest().len()];
     let entries = fields.optional(tag::SEQUENCE).field("revokedCertificates")?.unwrap_or(&[]);
+    let around_entries = (before, fields.rest());
     let extensions = read_extensions(&mut fields)?;
     fields.finish().field("tbsCertList")?;
     Ok(CrlRef {
@@ -83,6 +96,7 @@ fn read_tbs<'a>(
         this_update,
         next_update,
         entries,
+        around_entries,
         extensions,
         known: CrlExtensions::read(&extensions)?,
         signature_algorithm,

@@ -39,17 +39,22 @@ impl<'a> Extensions<'a> {
 
     /// Checks the contents of `Extensions`: at least one, at most [`MAX_EXTENSIONS`], no two alike.
     pub fn from_contents(contents: &'a [u8]) -> Result<Self, ReadError> {
-        let list = List::<Extension<'a>>::from_contents(contents).field("extensions")?;
+        if contents.is_empty() {
+            return Err(DerError::Empty).field("extensions");
+        }
+        let mut reader = Reader::new(contents);
         let mut seen: [&[u8]; MAX_EXTENSIONS] = [&[]; MAX_EXTENSIONS];
-        for (index, extension) in list.iter().enumerate() {
+        let mut count = 0;
+        while !reader.is_empty() {
+            let extension = Extension::read(&mut reader).field("extensions")?;
             let oid = extension.oid.as_bytes();
-            let earlier = seen.get(..index).ok_or(ReadError::TooManyExtensions)?;
-            if earlier.contains(&oid) {
+            if seen[..count].contains(&oid) {
                 return Err(ReadError::DuplicateExtension { oid: extension.oid.to_string() });
             }
-            *seen.get_mut(index).ok_or(ReadError::TooManyExtensions)? = oid;
+            *seen.get_mut(count).ok_or(ReadError::TooManyExtensions)? = oid;
+            count += 1;
         }
-        Ok(Self(list))
+        Ok(Self(List::assume_checked(contents)))
     }
 
     /// Whether there is none.

@@ -128,6 +128,17 @@ fn a_revocation_list() {
 }
 
 #[test]
+fn a_list_without_its_entries_has_the_same_header() {
+    let crl = CrlRef::read(CRL).unwrap();
+    let header = crl.without_entries();
+    let alone = CrlRef::read(&header).unwrap();
+    assert_eq!(alone.entries().count(), 0);
+    assert_eq!((alone.issuer.der, alone.this_update), (crl.issuer.der, crl.this_update));
+    assert_eq!((alone.next_update, alone.signature), (crl.next_update, crl.signature));
+    assert_eq!(alone.known.number, crl.known.number);
+}
+
+#[test]
 fn an_extension_that_occurs_twice() {
     let one = [0x30, 0x0a, 0x06, 0x03, 0x55, 29, 14, 0x04, 0x03, 0x04, 0x01, 0xaa];
     let twice = [one, one].concat();

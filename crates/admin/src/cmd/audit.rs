@@ -1,0 +1,162 @@
+//! `rustmq-admin audit ...`: the record of everything the authority did or refused.
+
+use clap::{Args, Subcommand};
+use rustmq_ca::AuditRecord;
+use serde_json::json;
+
+use crate::cmd::destination::Destination;
+use crate::cmd::show::to_json;
+use crate::error::CliError;
+use crate::files::{Existing, Mode, Staged};
+use crate::output::{Card, Report, Table, Tone, count};
+use crate::session::Session;
+
+/// The CSV columns of an audit record: keys of its JSON object.
+const COLUMNS: &[&str] = &[
+    "number",
+    "at",
+    "actor",
+    "action",
+    "outcome",
+    "ca_id",
+    "serial",
+    "principal",
+    "detail",
+    "hash",
+];
+
+/// The audit.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// List audit records
+    List(List),
+    /// Check that no record was edited, dropped or moved; exit 1 names the first that was
+    Verify(Verify),
+    /// Write all records as newline-delimited JSON
+    Export(Export),
+}
+
+impl Audit {
+    /// Carries the command out.
+    pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
+        match self {
+            Self::List(command) => command.run(session).await,
+            Self::Verify(command) => command.run(session).await,
+            Self::Export(command) => command.run(session).await,
+        }
+    }
+}
+
+/// List audit records, oldest first.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// The last so many records
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    last: u32,
+    /// Those about this certificate's serial number
+    #[arg(long, value_name = "SERIAL")]
+    serial: Option<String>,
+    /// Those about the CA with this id
+    #[arg(long, value_name = "ID")]
+    ca_id: Option<String>,
+    /// Those about this principal
+    #[arg(long, value_name = "NAME")]
+    principal: Option<String>,
+}
+
+/// Check that no record was edited, dropped or moved.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {}
+
+/// Write all records as newline-delimited JSON.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// File to write; `-` for standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: Destination,
+    /// Replace the file if it exists
+    #[arg(long)]
+    force: bool,
+}
+
+impl List {
+    fn wants(&self, record: &AuditRecord) -> bool {
+        let is =
+            |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
+        is(&self.serial, &record.serial)
+            && is(&self.ca_id, &record.ca_id)
+            && is(&self.principal, &record.principal)
+    }
+
+    async fn run(&self, session: &Session) -> Result<Report, CliError> {
+        let whole = (&self.serial, &self.ca_id, &self.principal) == (&None, &None, &None);
+        // A filter looks at every record; without one, the last are all that is needed.
+        let limit = if whole { self.last } else { u32::MAX };
+        let mut records = session.reader()?.audit_list(limit).await?;
+        records.retain(|record| self.wants(record));
+        let surplus = records.len().saturating_sub(self.last as usize);
+        records.drain(..surplus);
+        let table = table(&records);
+        let records = records.iter().map(to_json).collect();
+        Ok(Report::many("records", records, COLUMNS).table(table))
+    }
+}
+
+fn table(records: &[AuditRecord]) -> Table {
+    let header = ["no.", "time", "who", "what", "outcome", "ca", "serial", "principal", "detail"];
+    let mut table = Table::new(&header, "no records");
+    for record in records {
+        let tone = if record.outcome == "refused" { Tone::Warning } else { Tone::Plain };
+        let optional = |value: &Option<String>| (value.clone().unwrap_or_default(), Tone::Plain);
+        table.push(vec![
+            (record.number.to_string(), Tone::Strong),
+            (record.at.to_string(), Tone::Plain),
+            (record.actor.clone(), Tone::Plain),
+            (record.action.clone(), Tone::Plain),
+            (record.outcome.clone(), tone),
+            optional(&record.ca_id),
+            optional(&record.serial),
+            optional(&record.principal),
+            (record.detail.clone(), Tone::Faint),
+        ]);
+    }
+    table
+}
+
+impl Verify {
+    async fn run(&self, session: &Session) -> Result<Report, CliError> {
+        let verdict = session.reader()?.audit_verify().await?;
+        let records = count(verdict.records, "record");
+        let whole = verdict.fault.is_none();
+        let (word, tone) = if whole { ("whole", Tone::Good) } else { ("broken", Tone::Bad) };
+        let card = Card::new(["audit"])
+            .toned("chain", word, tone)
+            .maybe("fault", verdict.fault.as_ref().map(ToString::to_string))
+            .line("records", records)
+            .maybe("head", verdict.head.as_ref());
+        Ok(Report::one(to_json(&verdict), &["records", "head", "fault"])
+            .with("valid", whole)
+            .card(card)
+            .refused(!whole))
+    }
+}
+
+impl Export {
+    async fn run(&self, session: &Session) -> Result<Report, CliError> {
+        let existing = Existing::by_force(self.force);
+        self.output.check_free(existing)?;
+        let manager = session.reader()?;
+        let Some(place) = self.output.file() else {
+            manager.audit_export(Box::new(std::io::stdout())).await?;
+            return Ok(Report::silent());
+        };
+        let (staged, file) = Staged::create(place, Mode::Private)?;
+        let records = manager.audit_export(Box::new(file)).await?;
+        staged.put(existing)?;
+        let file = place.display().to_string();
+        let card =
+            Card::new(["exported"]).line("records", count(records, "record")).line("file", &file);
+        let record = json!({ "records": records, "file": file });
+        Ok(Report::one(record, &["records", "file"]).card(card))
+    }
+}

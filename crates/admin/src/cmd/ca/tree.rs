@@ -1,0 +1,116 @@
+//! `ca tree`: the hierarchy, drawn.
+
+use clap::Args;
+use rustmq_ca::{CaInfo, CaStatus, CaTree, CertificateRole};
+use rustmq_pki::time::UnixTime;
+use serde_json::Value;
+
+use crate::cmd::show::{CA_COLUMNS, ca_record, end_tone, to_json};
+use crate::error::CliError;
+use crate::output::{Report, Tone, grouped, time_left};
+use crate::session::Session;
+
+/// Draw the hierarchy with what is left of each CA and what it issued.
+#[derive(Debug, Args)]
+pub(crate) struct Tree {}
+
+impl Tree {
+    /// Draws it.
+    pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
+        let roots = session.reader()?.ca_tree().await?;
+        let mut rows = Vec::new();
+        let mut records = Vec::new();
+        for root in &roots {
+            draw(root, "", "", &mut rows);
+            collect(root, &mut records);
+        }
+        let lines = align(&rows, session.now());
+        Ok(Report::many("cas", records, CA_COLUMNS)
+            .replacing("cas", "roots", to_json(&roots))
+            .lines(lines))
+    }
+}
+
+/// A line of the drawing before its columns are aligned.
+enum Row<'a> {
+    Ca { drawn: String, ca: &'a CaInfo },
+    Role { drawn: String, active: u64 },
+}
+
+impl Row<'_> {
+    fn drawn(&self) -> &str {
+        match self {
+            Self::Ca { drawn, .. } | Self::Role { drawn, .. } => drawn,
+        }
+    }
+}
+
+/// `lead` stands before the CA itself, `below` before what hangs from it.
+fn draw<'a>(tree: &'a CaTree, lead: &str, below: &str, rows: &mut Vec<Row<'a>>) {
+    use CertificateRole::{IntermediateCa, RootCa};
+    let ca = &tree.ca;
+    rows.push(Row::Ca { drawn: format!("{lead}{} ({})", ca.common_name, ca.id), ca });
+    let roles: Vec<_> = ca
+        .counts
+        .iter()
+        .filter(|of| !matches!(of.role, RootCa | IntermediateCa) && of.active > 0)
+        .collect();
+    let last = roles.len() + tree.children.len();
+    let branch =
+        |nth: usize| if nth == last { ("└── ", "    ") } else { ("├── ", "│   ") };
+    for (nth, of) in roles.iter().enumerate() {
+        let drawn = format!("{below}{}{}", branch(nth + 1).0, of.role);
+        rows.push(Row::Role { drawn, active: of.active });
+    }
+    for (nth, child) in tree.children.iter().enumerate() {
+        let (corner, rest) = branch(roles.len() + nth + 1);
+        draw(child, &format!("{below}{corner}"), &format!("{below}{rest}"), rows);
+    }
+}
+
+fn align(rows: &[Row<'_>], now: UnixTime) -> Vec<Vec<(String, Tone)>> {
+    let width = rows.iter().map(|row| row.drawn().chars().count()).max().unwrap_or(0) + 3;
+    if rows.is_empty() {
+        return vec![vec![("no CAs: rustmq-admin ca init creates the first".into(), Tone::Faint)]];
+    }
+    rows.iter()
+        .map(|row| {
+            let padded = format!("{:width$}", row.drawn());
+            match row {
+                Row::Ca { ca, .. } => ca_line(padded, ca, now),
+                Row::Role { active, .. } => {
+                    vec![(padded, Tone::Plain), (format!("{:>10}", grouped(*active)), Tone::Plain)]
+                }
+            }
+        })
+        .collect()
+}
+
+fn ca_line(drawn: String, ca: &CaInfo, now: UnixTime) -> Vec<(String, Tone)> {
+    let end = ca.certificate.not_after;
+    let mut line = vec![
+        (drawn, Tone::Strong),
+        (format!("{:>10}", time_left(now, end)), end_tone(now, end)),
+        (format!("   {:<9}", ca.certificate.key_type), Tone::Plain),
+    ];
+    let sum = |of: fn(&rustmq_ca::RoleCount) -> u64| ca.counts.iter().map(of).sum::<u64>();
+    let (active, expiring, revoked) = (sum(|c| c.active), sum(|c| c.expiring), sum(|c| c.revoked));
+    if ca.status != CaStatus::Active {
+        line.push((format!("  {}", ca.status), Tone::Bad));
+    }
+    if active > 0 {
+        line.push((format!("  {} active", grouped(active)), Tone::Plain));
+    }
+    if expiring > 0 {
+        line.push((format!(" · {} end within 14 days", grouped(expiring)), Tone::Warning));
+    }
+    if revoked > 0 {
+        line.push((format!(" · {} revoked", grouped(revoked)), Tone::Plain));
+    }
+    line
+}
+
+fn collect(tree: &CaTree, records: &mut Vec<Value>) {
+    records.push(ca_record(&tree.ca));
+    tree.children.iter().for_each(|child| collect(child, records));
+}

@@ -1,0 +1,75 @@
+//! `rustmq-admin certs ...`
+
+use clap::Subcommand;
+
+use crate::error::CliError;
+use crate::output::Report;
+use crate::session::Session;
+
+mod delivery;
+mod expiring;
+mod export;
+mod info;
+mod inspect;
+mod issue;
+mod list;
+mod renew;
+pub(crate) mod revoke;
+mod rotate;
+mod sign;
+mod unrevoke;
+
+/// Certificates.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Certs {
+    /// Make a key and issue a certificate for it, into a folder named after the principal
+    Issue(issue::Issue),
+    /// Issue a certificate for a PKCS#10 request
+    Sign(sign::Sign),
+    /// List certificates
+    List(list::List),
+    /// Show one certificate
+    Info(info::Info),
+    /// Say in words what a file holds: certificates, requests, CRLs, OCSP responses
+    Inspect(inspect::Inspect),
+    /// Issue a new certificate with the subject and names of an old one, which stays valid
+    Renew(renew::Renew),
+    /// Renew, and supersede the old certificate after an overlap
+    Rotate(rotate::Rotate),
+    /// Revoke a certificate or put it on hold, and sign the new revocation list
+    Revoke(revoke::Revoke),
+    /// Release a certificate that is on hold
+    Unrevoke(unrevoke::Unrevoke),
+    /// Write one certificate to a file, or everything but the private keys to an archive
+    Export(export::Export),
+    /// List active certificates that end soon
+    Expiring(expiring::Expiring),
+}
+
+impl Certs {
+    /// Whether it writes certificates in an encoding of the user's choice.
+    pub(crate) fn takes_encoding(&self) -> bool {
+        match self {
+            Self::Issue(_) | Self::Sign(_) | Self::Renew(_) | Self::Rotate(_) => true,
+            Self::Export(command) => command.takes_encoding(),
+            _ => false,
+        }
+    }
+
+    /// Carries the command out.
+    pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
+        match self {
+            Self::Issue(command) => command.run(session).await,
+            Self::Sign(command) => command.run(session).await,
+            Self::List(command) => command.run(session).await,
+            Self::Info(command) => command.run(session).await,
+            Self::Inspect(command) => command.run(session),
+            Self::Renew(command) => command.run(session).await,
+            Self::Rotate(command) => command.run(session).await,
+            Self::Revoke(command) => command.run(session).await,
+            Self::Unrevoke(command) => command.run(session).await,
+            Self::Export(command) => command.run(session).await,
+            Self::Expiring(command) => command.run(session).await,
+        }
+    }
+}

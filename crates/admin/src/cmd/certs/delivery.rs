@@ -1,0 +1,323 @@
+//! From a request to the files of a certificate: the same steps for issuing, signing and renewing.
+//!
+//! The order is what makes a crash harmless: check that every place is free; write the private key
+//! beside its place and sync it; ask the authority; give the key and then the other files their names.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use rustmq_ca::{Bundle, CertificateManager, ErrorKind, Execution, Issuance};
+use rustmq_pki::key::{KeyType, PublicKey, Signer};
+use rustmq_pki::profile::Note;
+use serde_json::{Map, Value};
+
+use crate::cli::Encoding;
+use crate::cmd::destination::{certificates, crls};
+use crate::cmd::notes;
+use crate::cmd::show::{CERTIFICATE_COLUMNS, issued_card, to_json};
+use crate::error::CliError;
+use crate::files::folder::{Content, Folder};
+use crate::files::key_file::{self, PendingKey};
+use crate::files::{Existing, FileError};
+use crate::output::{Report, progress};
+use crate::session::Session;
+
+/// The private key's file.
+const KEY: &str = "tls.key";
+
+/// Where the files of a certificate go.
+#[derive(Debug, Args)]
+pub(crate) struct DeliveryArgs {
+    /// Folder for the files [default: one named after the principal]
+    #[arg(long, value_name = "DIR")]
+    output_dir: Option<PathBuf>,
+    /// Replace files that exist
+    #[arg(long)]
+    force: bool,
+}
+
+impl DeliveryArgs {
+    /// The folder for a principal's first certificate: named after it.
+    pub(crate) fn folder(&self, folder_name: &str) -> Folder {
+        let dir = self.output_dir.clone().unwrap_or_else(|| PathBuf::from(folder_name));
+        Folder::new(&dir, Existing::by_force(self.force))
+    }
+
+    /// The folder for a further certificate: the first free of `name`, `name~2`, `name~3`, ... (no
+    /// principal's folder name has a `~`).
+    pub(crate) fn next_folder(&self, folder_name: &str, mark: Option<&str>) -> Folder {
+        if self.output_dir.is_some() || self.force {
+            return self.folder(folder_name);
+        }
+        let numbered = (2..=u32::MAX).map(|nth| format!("{folder_name}~{nth}"));
+        let free = |name: &String| {
+            let dir = Path::new(name);
+            let waiting = key_file::waiting_place(&dir.join(KEY), mark);
+            !dir.join("tls.crt").exists() && !dir.join(KEY).exists() || waiting.exists()
+        };
+        let first = std::iter::once(folder_name.to_owned()).chain(numbered).find(free);
+        self.folder(first.as_deref().unwrap_or(folder_name))
+    }
+}
+
+/// A delivery under way.
+pub(crate) struct Delivery<'a> {
+    session: &'a Session,
+    manager: &'a CertificateManager,
+    folder: Folder,
+}
+
+/// What was issued and where it lies.
+pub(crate) struct Delivered {
+    issuance: Issuance,
+    bundle: Bundle,
+    dir: PathBuf,
+    files: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl<'a> Delivery<'a> {
+    /// A delivery into `folder`.
+    pub(crate) fn new(
+        session: &'a Session,
+        manager: &'a CertificateManager,
+        folder: Folder,
+    ) -> Self {
+        Self { session, manager, folder }
+    }
+
+    /// Asks for a certificate whose private key is not ours to write.
+    pub(crate) async fn without_key(
+        mut self,
+        ask: impl Future<Output = Result<Issuance, rustmq_ca::Error>>,
+    ) -> Result<Delivered, CliError> {
+        self.folder.check_free(names(self.session.encoding()))?;
+        self.session.interrupt.checkpoint(NOTHING_ISSUED)?;
+        let issuance = ask.await?;
+        let bundle = self.bundle(&issuance).await?;
+        let placed = self.folder.make().and_then(|()| self.place(&bundle));
+        let files = placed.map_err(|error| undelivered(&bundle, error.into()))?;
+        Ok(Delivered { issuance, bundle, dir: self.folder.path().to_owned(), files, notes: vec![] })
+    }
+
+    /// Makes a key, asks for its certificate, and delivers both.
+    pub(crate) async fn with_key<A>(
+        mut self,
+        key_type: KeyType,
+        mark: Option<&str>,
+        ask: impl Fn(PublicKey, Execution) -> A,
+    ) -> Result<Delivered, CliError>
+    where
+        A: Future<Output = Result<Issuance, rustmq_ca::Error>>,
+    {
+        if let Some(delivered) = self.delivered_before(mark, &ask).await? {
+            return Ok(delivered);
+        }
+        self.folder.check_free(names(self.session.encoding()).into_iter().chain([KEY]))?;
+        self.session.interrupt.checkpoint(NOTHING_ISSUED)?;
+        self.folder.make()?;
+        let pending = match self.pending_key(key_type, mark).await {
+            Ok(pending) => pending,
+            Err(error) => {
+                self.folder.unmake();
+                return Err(error);
+            }
+        };
+        let public_key = pending.public_key().clone();
+        let asked = match self.session.interrupt.checkpoint(NOTHING_ISSUED) {
+            Ok(()) => ask(public_key, Execution::Commit).await.map_err(CliError::from),
+            Err(interrupted) => Err(interrupted),
+        };
+        match asked {
+            Ok(issuance) => self.deliver(issuance, pending).await,
+            Err(error) => Err(self.give_up(pending, error)),
+        }
+    }
+
+    /// The delivery of an earlier run with the same idempotency key: its key has its name already, and
+    /// the authority, asked with that key, gives the same certificate again. Nothing is replaced.
+    async fn delivered_before<A>(
+        &self,
+        mark: Option<&str>,
+        ask: &impl Fn(PublicKey, Execution) -> A,
+    ) -> Result<Option<Delivered>, CliError>
+    where
+        A: Future<Output = Result<Issuance, rustmq_ca::Error>>,
+    {
+        let place = self.folder.path().join(KEY);
+        let waits = key_file::waiting_place(&place, mark).exists();
+        if mark.is_none() || waits || !place.exists() || self.folder.existing() != Existing::Keep {
+            return Ok(None);
+        }
+        let public_key = key_file::read(&place)?.public_key().clone();
+        if !ask(public_key.clone(), Execution::DryRun).await?.replayed {
+            return Ok(None);
+        }
+        let issuance = ask(public_key, Execution::Commit).await?;
+        let bundle = self.bundle(&issuance).await?;
+        let missing = |file: &Content| !self.folder.path().join(&file.name).exists();
+        let contents = contents(&bundle, self.session.encoding());
+        let (absent, present): (Vec<_>, Vec<_>) = contents.into_iter().partition(missing);
+        self.folder.deliver(&absent).map_err(|error| undelivered(&bundle, error.into()))?;
+        let mut files: Vec<_> = present.into_iter().chain(absent).map(|file| file.name).collect();
+        files.push(KEY.to_owned());
+        let dir = self.folder.path().to_owned();
+        Ok(Some(Delivered { issuance, bundle, dir, files, notes: vec![] }))
+    }
+
+    /// The certificate with the chain and the CRLs that stand beside it.
+    async fn bundle(&self, issuance: &Issuance) -> Result<Bundle, CliError> {
+        // A dry run has no certificate, and no delivery is made of one.
+        let id = &issuance.issued.as_ref().ok_or(CliError::Lost)?.info().id;
+        self.manager.bundle(id).await.map_err(|error| CliError::Undelivered {
+            id: id.clone(),
+            error: Box::new(error.into()),
+        })
+    }
+
+    async fn pending_key(
+        &self,
+        key_type: KeyType,
+        mark: Option<&str>,
+    ) -> Result<PendingKey, CliError> {
+        let place = self.folder.path().join(KEY);
+        let encoding = self.session.encoding();
+        let mark = mark.map(str::to_owned);
+        let _shown = progress::key_generation(self.session.output, key_type);
+        let make = move || PendingKey::find_or_make(&place, key_type, encoding, mark.as_deref());
+        // RSA takes seconds, and Ctrl-C shall be heard meanwhile.
+        Ok(tokio::task::spawn_blocking(make).await.map_err(|_| CliError::Lost)??)
+    }
+
+    /// Leaves nothing behind if the authority certainly issued nothing, and the key if it may have.
+    fn give_up(&mut self, pending: PendingKey, error: CliError) -> CliError {
+        if may_have_issued(&error) {
+            let path = pending.waiting().to_owned();
+            return CliError::KeyKept { path, error: Box::new(error) };
+        }
+        pending.discard();
+        self.folder.unmake();
+        error
+    }
+
+    async fn deliver(self, issuance: Issuance, pending: PendingKey) -> Result<Delivered, CliError> {
+        let bundle = self.bundle(&issuance).await?;
+        let found = pending.was_found();
+        let waiting = pending.waiting().display().to_string();
+        let placed = pending
+            .put(self.folder.existing())
+            .map_err(CliError::from)
+            .and_then(|()| Ok(self.place(&bundle)?));
+        let mut files = placed.map_err(|error| undelivered(&bundle, error))?;
+        files.insert(1, KEY.to_owned());
+        let note = found
+            .then(|| format!("the key that an interrupted command left in {waiting} was used"));
+        let dir = self.folder.path().to_owned();
+        Ok(Delivered { issuance, bundle, dir, files, notes: note.into_iter().collect() })
+    }
+
+    fn place(&self, bundle: &Bundle) -> Result<Vec<String>, FileError> {
+        let contents = contents(bundle, self.session.encoding());
+        self.folder.deliver(&contents)?;
+        Ok(contents.into_iter().map(|content| content.name).collect())
+    }
+}
+
+/// The state in which a checkpoint may end a delivery.
+const NOTHING_ISSUED: &str = "nothing was issued";
+
+/// Whether a certificate may exist although the authority returned an error: the store failed, and
+/// how far it came is not known.
+fn may_have_issued(error: &CliError) -> bool {
+    match error {
+        CliError::Authority(error) => {
+            matches!(error.kind(), ErrorKind::Store | ErrorKind::Conflict)
+        }
+        _ => false,
+    }
+}
+
+fn undelivered(bundle: &Bundle, error: CliError) -> CliError {
+    CliError::Undelivered { id: bundle.info.id.clone(), error: Box::new(error) }
+}
+
+/// The names that every delivery takes beside the key's.
+fn names(encoding: Encoding) -> [&'static str; 4] {
+    match encoding {
+        Encoding::Pem => ["tls.crt", "ca.crt", "root.crt", "crl.pem"],
+        Encoding::Der => ["tls.crt", "ca.crt", "root.crt", "crl.der"],
+    }
+}
+
+/// The files of a certificate. PEM puts chains into one file; DER holds one object a file, so further
+/// CAs and CRLs are numbered.
+fn contents(bundle: &Bundle, encoding: Encoding) -> Vec<Content> {
+    let chain: Vec<_> = bundle.chain.iter().collect();
+    let Some((root, issuing)) = chain.split_last() else { return Vec::new() };
+    let leaf = std::iter::once(&bundle.certificate);
+    match encoding {
+        Encoding::Pem => {
+            let presented: Vec<_> = leaf.chain(issuing.iter().copied()).collect();
+            let lists: Vec<_> = bundle.crls.iter().collect();
+            vec![
+                Content::new("tls.crt", certificates(&presented, encoding)),
+                Content::new("ca.crt", certificates(&chain, encoding)),
+                Content::new("root.crt", certificates(&[*root], encoding)),
+                Content::new("crl.pem", crls(&lists, encoding)),
+            ]
+        }
+        Encoding::Der => {
+            let cas = if issuing.is_empty() { &chain } else { issuing };
+            let mut files = vec![Content::new("tls.crt", bundle.certificate.der())];
+            files.extend(numbered("ca", "crt", cas.iter().map(|ca| ca.der().to_vec())));
+            files.push(Content::new("root.crt", root.der()));
+            files.extend(numbered("crl", "der", bundle.crls.iter().map(|crl| crl.der().to_vec())));
+            files
+        }
+    }
+}
+
+/// `ca.crt`, `ca-2.crt`, `ca-3.crt`, ...
+fn numbered(
+    stem: &str,
+    extension: &str,
+    objects: impl Iterator<Item = Vec<u8>>,
+) -> impl Iterator<Item = Content> {
+    objects.enumerate().map(move |(nth, der)| {
+        let number = if nth == 0 { String::new() } else { format!("-{}", nth + 1) };
+        Content::new(format!("{stem}{number}.{extension}"), der)
+    })
+}
+
+impl Delivered {
+    /// The report: what the certificate holds and where its files lie.
+    pub(crate) fn report(self) -> Report {
+        let info = &self.bundle.info;
+        let guessed = |note: &Note| matches!(note, Note::SanFromPrincipal(_));
+        let (taken, others): (Vec<_>, Vec<_>) =
+            self.issuance.notes.iter().cloned().partition(guessed);
+        let path = |name: &String| self.dir.join(name).display().to_string();
+        let files: Map<String, Value> =
+            self.files.iter().map(|name| (name.clone(), path(name).into())).collect();
+        let listed = self.files.iter().map(|name| match name.as_str() {
+            KEY => "tls.key (0600)".to_owned(),
+            other => other.to_owned(),
+        });
+        let listed = listed.collect::<Vec<_>>().join("  ");
+        let card = issued_card(info, taken.is_empty())
+            .maybe("old one", self.issuance.supersede_at.map(|at| format!("superseded at {at}")))
+            .line("files", format!("{}/{listed}", self.dir.display()));
+        let replayed = self.issuance.replayed.then(|| {
+            "this certificate was issued before under the same idempotency key".to_owned()
+        });
+        Report::one(to_json(info), CERTIFICATE_COLUMNS)
+            .with("directory", self.dir.display().to_string())
+            .with("files", files)
+            .with("replayed", self.issuance.replayed)
+            .card(card)
+            .shown_notes(notes(&taken, None))
+            .notes(notes(&others, self.issuance.crl_failure.as_ref()))
+            .notes(self.notes.clone())
+            .notes(replayed)
+    }
+}

@@ -1,0 +1,84 @@
+//! `certs revoke`.
+
+use clap::Args;
+use rustmq_ca::{Execution, Revocation, RevokeRequest};
+use rustmq_pki::crl::RevocationReason;
+use rustmq_pki::time::UnixTime;
+
+use crate::cli::{CertificateName, DryRun};
+use crate::cmd::show::{CERTIFICATE_COLUMNS, crl_json, status_card, to_json};
+use crate::error::CliError;
+use crate::output::Report;
+use crate::session::Session;
+use crate::values;
+
+/// Revoke a certificate or put it on hold, and sign the new revocation list.
+#[derive(Debug, Args)]
+pub(crate) struct Revoke {
+    #[command(flatten)]
+    certificate: CertificateName,
+    /// Why (RFC 5280 5.3.1); certificate-hold can be released again
+    #[arg(long, value_name = "REASON", value_parser = values::reason(), default_value = "unspecified")]
+    reason: RevocationReason,
+    /// Since when the key is in doubt, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    invalidity_date: Option<UnixTime>,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+impl Revoke {
+    /// Revokes it.
+    pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
+        let execution = self.dry_run.execution();
+        let request = RevokeRequest {
+            certificate: self.certificate.as_str().to_owned(),
+            reason: self.reason,
+            invalidity_date: self.invalidity_date,
+            execution,
+        };
+        let revocation = session.writer()?.revoke_certificate(request).await?;
+        Ok(revoked(&revocation, execution, session.now()))
+    }
+}
+
+/// The report on a revocation, a hold or a release of one certificate, done or planned.
+pub(crate) fn revoked(revocation: &Revocation, execution: Execution, now: UnixTime) -> Report {
+    let record = revocation.certificates.first().map(to_json).unwrap_or_default();
+    complete(Report::one(record, CERTIFICATE_COLUMNS), revocation, execution, now)
+}
+
+/// The same for a CA, which has several certificates after a renewal.
+pub(crate) fn ca_revoked(revocation: &Revocation, execution: Execution, now: UnixTime) -> Report {
+    let records = revocation.certificates.iter().map(to_json).collect();
+    let report = Report::many("certificates", records, CERTIFICATE_COLUMNS);
+    complete(report, revocation, execution, now)
+}
+
+fn complete(
+    report: Report,
+    revocation: &Revocation,
+    execution: Execution,
+    now: UnixTime,
+) -> Report {
+    let dry_run = execution == Execution::DryRun;
+    let note = dry_run.then(|| "dry run: nothing was done".to_owned());
+    let crl = revocation.crl.as_ref();
+    let listed = crl.map(|publication| {
+        let crl = &publication.crl;
+        format!("number {} by {}, until {}", crl.number(), publication.ca_id, crl.next_update())
+    });
+    let cards = revocation.certificates.iter();
+    let cards = cards.map(|info| status_card(info, now).maybe("new CRL", listed.as_ref()));
+    let report = cards.fold(report, Report::card);
+    let report = report.with("dry_run", dry_run).with("crl", crl.map(crl_json)).notes(note);
+    match crl {
+        Some(crl) => {
+            let ca = &crl.ca_id;
+            report.next(format!(
+                "rustmq-admin ca crl --ca-id {ca} --refresh-before 1 --output {ca}.crl"
+            ))
+        }
+        None => report,
+    }
+}

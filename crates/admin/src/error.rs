@@ -1,0 +1,245 @@
+//! Why a command was not carried out: one sentence, the ways out of it, and one exit code.
+
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+
+use rustmq_ca::{ErrorKind as Kind, PassphraseError};
+use rustmq_pki::profile::ProfileError;
+
+use crate::exit::Exit;
+use crate::files::FileError;
+use crate::files::key_file::KeyFileError;
+
+mod help;
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// The line cannot be parsed; the parser's own words.
+    #[error("{message}")]
+    Parser {
+        /// The first line.
+        message: String,
+        /// The rest.
+        help: Vec<String>,
+    },
+    /// A flag that would have no effect.
+    #[error("{flag} has no effect on {command}")]
+    NoEffect {
+        /// The flag.
+        flag: &'static str,
+        /// The command.
+        command: &'static str,
+    },
+    /// Flags that cannot stand together, or one without which another says nothing.
+    #[error("{what}")]
+    Flags {
+        /// The sentence.
+        what: &'static str,
+        /// What would be right.
+        instead: &'static str,
+    },
+    /// A name, address or domain that no certificate can have.
+    #[error("{flag}: {error}")]
+    Value {
+        /// The flag.
+        flag: &'static str,
+        /// What is wrong with the value.
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Neither flag nor variable nor home directory.
+    #[error("there is no home directory to keep the authority's data in")]
+    NoDataDirectory,
+    /// The authority refused or failed.
+    #[error(transparent)]
+    Authority(#[from] rustmq_ca::Error),
+    /// There is no passphrase.
+    #[error(transparent)]
+    Passphrase(#[from] PassphraseError),
+    /// There is no passphrase to change to.
+    #[error("there is no terminal to ask for the new passphrase on, and no source of it was named")]
+    NoNewPassphrase,
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A private key's file.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// A request, profile or certificate that was given is not there or cannot be read.
+    #[error("{path} cannot be read: {error}")]
+    Input {
+        /// As the user wrote it.
+        path: String,
+        /// What the operating system said.
+        error: io::Error,
+    },
+    /// The files of an issued certificate could not be written; the certificate exists.
+    #[error("the certificate {id} was issued, and its files could not be written: {error}")]
+    Undelivered {
+        /// The certificate's id.
+        id: String,
+        /// What failed.
+        error: Box<CliError>,
+    },
+    /// The store failed while the authority was issuing, so a certificate may exist for the key.
+    #[error("{error}")]
+    KeyKept {
+        /// The key's file.
+        path: PathBuf,
+        /// What failed.
+        error: Box<CliError>,
+    },
+    /// A profile file is none.
+    #[error("{path} is no profile: {error}")]
+    Profile {
+        /// As the user wrote it.
+        path: String,
+        /// What is wrong with it.
+        error: ProfileError,
+    },
+    /// The user stopped it.
+    #[error("interrupted: {state}")]
+    Interrupted {
+        /// What was done so far.
+        state: &'static str,
+    },
+    /// Standard output failed.
+    #[error("standard output cannot be written: {0}")]
+    Stdout(io::Error),
+    /// The process could not set itself up.
+    #[error("the operating system refused what every run needs: {0}")]
+    Runtime(io::Error),
+    /// A blocking task ended without an answer.
+    #[error("the key generation ended without a key")]
+    Lost,
+}
+
+impl CliError {
+    /// DER has no way to put two objects into one file.
+    pub(crate) const DER_HOLDS_ONE: Self = Self::Flags {
+        what: "a DER file holds one certificate, and --chain asks for several",
+        instead: "leave --chain out, or write PEM",
+    };
+
+    /// A flag's value that cannot stand in a certificate.
+    pub(crate) fn value(
+        flag: &'static str,
+        error: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Self::Value { flag, error: Box::new(error) }
+    }
+
+    /// The parser's error as sentence and help.
+    pub(crate) fn from_parser(error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let first = lines.next().unwrap_or("the command line is wrong");
+        let message = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+        Self::Parser { message, help: lines.map(str::to_owned).collect() }
+    }
+
+    /// Whether there is no data directory at all.
+    pub(crate) fn is_missing_data_directory(&self) -> bool {
+        use rustmq_ca::Error::MissingDataDirectory;
+        matches!(self, Self::NoDataDirectory | Self::Authority(MissingDataDirectory { .. }))
+    }
+
+    /// The exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Parser { .. } | Self::NoEffect { .. } | Self::Flags { .. } => Exit::Usage,
+            Self::Value { .. } | Self::Profile { .. } => Exit::Refused,
+            Self::KeyKept { error, .. } => error.exit(),
+            Self::NoDataDirectory => Exit::Store,
+            Self::Authority(error) => of_authority(error),
+            Self::NoNewPassphrase => Exit::Passphrase,
+            Self::Passphrase(error) => of_passphrase(error),
+            Self::File(error) => of_file(error),
+            Self::Key(KeyFileError::File(error)) => of_file(error),
+            Self::Key(KeyFileError::OtherType { .. } | KeyFileError::NotPrivate { .. }) => {
+                Exit::Refused
+            }
+            Self::Key(KeyFileError::Key { .. }) | Self::Runtime(_) | Self::Lost => Exit::Internal,
+            Self::Input { .. } => Exit::NotFound,
+            Self::Undelivered { .. } | Self::Stdout(_) => Exit::Output,
+            Self::Interrupted { .. } => Exit::Interrupted,
+        }
+    }
+
+    /// A name for machines that stays as it is.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Parser { .. } => "usage",
+            Self::NoEffect { .. } => "flag_without_effect",
+            Self::Flags { .. } => "flags",
+            Self::Value { .. } => "value",
+            Self::NoDataDirectory => "no_data_directory",
+            Self::Authority(error) => error.code(),
+            Self::NoNewPassphrase => "new_passphrase_missing",
+            Self::Passphrase(error) => passphrase_code(error),
+            Self::File(error) | Self::Key(KeyFileError::File(error)) => file_code(error),
+            Self::Key(KeyFileError::OtherType { .. }) => "pending_key_type",
+            Self::Key(KeyFileError::NotPrivate { .. }) => "key_not_private",
+            Self::Key(KeyFileError::Key { .. }) => "key",
+            Self::Input { .. } => "input",
+            Self::Undelivered { .. } => "undelivered",
+            Self::KeyKept { error, .. } => error.code(),
+            Self::Profile { .. } => "profile",
+            Self::Interrupted { .. } => "interrupted",
+            Self::Stdout(_) => "stdout",
+            Self::Runtime(_) | Self::Lost => "internal",
+        }
+    }
+
+    /// What would be right, one line a way.
+    pub(crate) fn help(&self) -> Vec<String> {
+        help::of(self)
+    }
+}
+
+fn of_authority(error: &rustmq_ca::Error) -> Exit {
+    if let rustmq_ca::Error::Passphrase(error) = error {
+        return of_passphrase(error);
+    }
+    match error.kind() {
+        Kind::Usage => Exit::Usage,
+        Kind::Refused | Kind::Conflict => Exit::Refused,
+        Kind::NotFound => Exit::NotFound,
+        Kind::Passphrase => Exit::Passphrase,
+        Kind::Store => Exit::Store,
+    }
+}
+
+fn of_passphrase(error: &PassphraseError) -> Exit {
+    match error {
+        PassphraseError::TwoSources { .. } => Exit::Usage,
+        PassphraseError::Unreadable { error, .. } if error.kind() == ErrorKind::Interrupted => {
+            Exit::Interrupted
+        }
+        _ => Exit::Passphrase,
+    }
+}
+
+fn of_file(error: &FileError) -> Exit {
+    match error {
+        FileError::Read { .. } => Exit::NotFound,
+        FileError::Exists { .. } | FileError::Write { .. } => Exit::Output,
+    }
+}
+
+fn passphrase_code(error: &PassphraseError) -> &'static str {
+    match error {
+        PassphraseError::TwoSources { .. } => "two_passphrase_sources",
+        PassphraseError::Absent => "passphrase_missing",
+        PassphraseError::Empty => "passphrase_empty",
+        _ => "passphrase",
+    }
+}
+
+fn file_code(error: &FileError) -> &'static str {
+    match error {
+        FileError::Exists { .. } => "file_exists",
+        FileError::Write { .. } => "file_write",
+        FileError::Read { .. } => "file_read",
+    }
+}

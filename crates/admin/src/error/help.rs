@@ -1,0 +1,102 @@
+//! The ways out: what would be right in place of what was asked.
+
+use rustmq_ca::{CaName, Error, PassphraseError};
+
+use super::CliError;
+use crate::files::FileError;
+use crate::files::key_file::KeyFileError;
+
+/// What would be right, one line a way.
+pub(super) fn of(error: &CliError) -> Vec<String> {
+    let line = match error {
+        CliError::Parser { help, .. } => return help.clone(),
+        CliError::Authority(error) => return of_authority(error),
+        CliError::Passphrase(error) => return of_passphrase(error),
+        CliError::Flags { instead, .. } => *instead,
+        CliError::NoEffect { .. } => "leave it out",
+        CliError::NoNewPassphrase => {
+            "name it with --new-passphrase-file FILE or --new-passphrase-fd N"
+        }
+        CliError::NoDataDirectory => "name a directory with --data-dir or RUSTMQ_DATA_DIR",
+        CliError::File(error) | CliError::Key(KeyFileError::File(error)) => return of_file(error),
+        CliError::Key(KeyFileError::OtherType { path, .. }) => {
+            let path = path.display();
+            return vec![format!("give the old --key-type, or remove {path} to give that key up")];
+        }
+        CliError::Key(KeyFileError::NotPrivate { .. }) => {
+            "a key that others can read is nobody's: remove the file, and a new key is made"
+        }
+        CliError::KeyKept { path, .. } => {
+            let path = path.display();
+            return vec![format!(
+                "run the same command again: it uses the key that waits in {path}"
+            )];
+        }
+        CliError::Undelivered { id, .. } => {
+            return vec![format!(
+                "its key waits in the folder; fetch the certificate with  rustmq-admin certs \
+                 export {id} --chain --output tls.crt"
+            )];
+        }
+        CliError::Interrupted { .. } => {
+            "run the same command again: what was recorded is found, the rest is done"
+        }
+        _ => return Vec::new(),
+    };
+    vec![line.to_owned()]
+}
+
+fn of_authority(error: &Error) -> Vec<String> {
+    let line = match error {
+        Error::Passphrase(error) => return of_passphrase(error),
+        Error::UnknownCa { nearest, .. } if !nearest.is_empty() => {
+            return vec![format!("nearest: {}", named(nearest))];
+        }
+        Error::AmbiguousCa { candidates, .. } => {
+            return vec![format!("it may be: {}", named(candidates))];
+        }
+        Error::MissingDataDirectory { .. } | Error::NoCa => {
+            "rustmq-admin ca init --cn NAME  creates the first CA; another data directory is named \
+             with --data-dir"
+        }
+        Error::UnknownProfile { known, .. } => {
+            return vec![format!("there are: {}", known.join(", "))];
+        }
+        Error::UnknownCertificate { .. } => "rustmq-admin certs list  shows ids and serial numbers",
+        Error::Gate(refusal) => return refusal.help().into_iter().collect(),
+        _ => return Vec::new(),
+    };
+    vec![line.to_owned()]
+}
+
+fn named(cas: &[CaName]) -> String {
+    let names = cas.iter().map(|ca| format!("{} ({})", ca.id, ca.common_name));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+fn of_passphrase(error: &PassphraseError) -> Vec<String> {
+    let lines: &[&str] = match error {
+        PassphraseError::Absent => &[
+            "run the command on a terminal to be asked for it",
+            "name a file with --passphrase-file FILE (chmod 600)",
+            "name an open file descriptor with --passphrase-fd N",
+            "under systemd:  LoadCredential=rustmq-ca-passphrase:FILE",
+            "as a last choice, set the environment variable RUSTMQ_CA_PASSPHRASE",
+        ],
+        PassphraseError::TwoSources { .. } => {
+            &["leave one of them out: which one counts must not be a guess"]
+        }
+        PassphraseError::Empty => &["there is no default and no empty passphrase; choose one"],
+        _ => &[],
+    };
+    lines.iter().map(ToString::to_string).collect()
+}
+
+fn of_file(error: &FileError) -> Vec<String> {
+    match error {
+        FileError::Exists { .. } => {
+            vec!["give --force to replace it, or another place".to_owned()]
+        }
+        _ => Vec::new(),
+    }
+}

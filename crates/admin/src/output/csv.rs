@@ -1,0 +1,41 @@
+//! CSV from the same values as JSON, so that the two cannot say different things.
+
+use serde_json::Value;
+
+/// Records as RFC 4180: a header of `columns`, one line a record. A list becomes its elements joined by
+/// `;`, an absent value an empty field. A cell that a spreadsheet would run as a formula is written
+/// with a leading apostrophe: names in certificates are other people's input.
+pub(crate) fn render(columns: &[&str], records: &[Value]) -> Result<String, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(columns)?;
+    for record in records {
+        writer.write_record(columns.iter().map(|column| field(&record[*column])))?;
+    }
+    let bytes = writer.into_inner().map_err(|e| csv::Error::from(e.into_error()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn field(value: &Value) -> String {
+    let text = match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(field).collect::<Vec<_>>().join(";"),
+        other => other.to_string(),
+    };
+    let runs = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
+    if runs { format!("'{text}") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn fields_are_quoted_joined_and_harmless() {
+        let records = [json!({"id": "a,b", "sans": ["DNS:a", "DNS:b"], "n": -3, "by": "=cmd()"})];
+        let text = render(&["id", "sans", "n", "absent", "by"], &records).unwrap();
+        assert_eq!(text, "id,sans,n,absent,by\n\"a,b\",DNS:a;DNS:b,-3,,'=cmd()\n");
+    }
+}

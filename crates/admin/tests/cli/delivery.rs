@@ -1,0 +1,144 @@
+//! The files of `certs issue`: places, modes, `--force`, encodings, retries.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use crate::workbench::{Workbench, openssl, text};
+
+const ISSUE: [&str; 6] = ["certs", "issue", "--role", "client", "--ca-id", "prod_ca_1"];
+
+fn issue(principal: &str) -> Vec<&str> {
+    [&ISSUE[..], &["--principal", principal]].concat()
+}
+
+#[test]
+fn the_private_key_is_the_owners_alone() {
+    let bench = Workbench::with_hierarchy();
+    bench.ok(&issue("app"));
+    let mode = |name: &str| fs::metadata(bench.path(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("app/tls.key"), 0o600);
+    assert_eq!(mode("app/tls.crt") & 0o400, 0o400);
+    let key = fs::read_to_string(bench.path("app/tls.key")).unwrap();
+    assert!(key.starts_with("-----BEGIN PRIVATE KEY-----"), "PKCS#8");
+    let pems =
+        |name: &str| fs::read_to_string(bench.path(name)).unwrap().matches("-----BEGIN").count();
+    assert_eq!(
+        [pems("app/tls.crt"), pems("app/ca.crt"), pems("app/root.crt"), pems("app/crl.pem")],
+        [2, 2, 1, 2]
+    );
+}
+
+#[test]
+fn a_principal_names_its_folder_without_leaving_the_current_one() {
+    let bench = Workbench::with_hierarchy();
+    let issued = bench.json(&issue("caf\u{e9} 1"));
+    assert_eq!(issued["directory"], "caf%C3%A9%201");
+    assert!(bench.path("caf%C3%A9%201/tls.key").exists());
+}
+
+#[test]
+fn nothing_is_overwritten_without_force() {
+    let bench = Workbench::with_hierarchy();
+    bench.ok(&issue("app"));
+    let before = fs::read(bench.path("app/tls.key")).unwrap();
+    let count = bench.certificates().len();
+    bench.run(&issue("app")).refused(6, &["app/tls.crt exists", "--force"]);
+    assert_eq!(bench.certificates().len(), count, "nothing was issued");
+    assert_eq!(fs::read(bench.path("app/tls.key")).unwrap(), before);
+    bench.ok(&[&issue("app")[..], &["--force"]].concat());
+    assert_ne!(fs::read(bench.path("app/tls.key")).unwrap(), before);
+    assert_eq!(bench.files("app").len(), 5, "nothing else is left there");
+}
+
+#[test]
+fn a_link_in_the_way_is_not_followed() {
+    let bench = Workbench::with_hierarchy();
+    fs::create_dir(bench.path("app")).unwrap();
+    let target = bench.write("target", "untouched");
+    symlink(&target, bench.path("app/tls.key")).unwrap();
+    bench.run(&issue("app")).refused(6, &["app/tls.key exists"]);
+    bench.ok(&[&issue("app")[..], &["--force"]].concat());
+    assert_eq!(fs::read_to_string(&target).unwrap(), "untouched");
+    assert!(!fs::symlink_metadata(bench.path("app/tls.key")).unwrap().is_symlink());
+}
+
+#[test]
+fn der_files_hold_one_object_each() {
+    let bench = Workbench::with_hierarchy();
+    bench.ok(&[&issue("app")[..], &["--encoding", "der"]].concat());
+    assert_eq!(
+        bench.files("app"),
+        ["ca.crt", "crl-2.der", "crl.der", "root.crt", "tls.crt", "tls.key"]
+    );
+    let at = |name: &str| bench.path("app").join(name).display().to_string();
+    let read =
+        |kind: &str, name: &str| openssl(&[kind, "-inform", "DER", "-in", &at(name), "-noout"]);
+    for name in ["tls.crt", "ca.crt", "root.crt"] {
+        assert!(read("x509", name).is_some(), "{name}");
+    }
+    assert!(read("crl", "crl.der").is_some() && read("pkey", "tls.key").is_some());
+}
+
+#[test]
+fn the_same_idempotency_key_gives_the_same_certificate() {
+    let bench = Workbench::with_hierarchy();
+    let repeat = [&issue("app")[..], &["--idempotency-key", "deploy-7"]].concat();
+    let first = bench.json(&repeat);
+    let key = fs::read(bench.path("app/tls.key")).unwrap();
+    let again = bench.json(&repeat);
+    assert_eq!((&again["serial"], &again["replayed"]), (&first["serial"], &true.into()));
+    assert_eq!(fs::read(bench.path("app/tls.key")).unwrap(), key);
+    fs::remove_file(bench.path("app/ca.crt")).unwrap();
+    bench.ok(&repeat);
+    assert!(bench.path("app/ca.crt").exists(), "what was missing is written again");
+    let other = [&repeat[..], &["--validity-days", "3"]].concat();
+    bench.run(&other).refused(1, &["deploy-7", "another request"]);
+    bench.ok(&["certs", "revoke", text(&first["id"])]);
+    bench.run(&repeat).refused(1, &["deploy-7", "revoked"]);
+}
+
+#[test]
+fn a_key_that_an_interrupted_command_left_is_used() {
+    let bench = Workbench::with_hierarchy();
+    let repeat = [&issue("app")[..], &["--idempotency-key", "deploy-7"]].concat();
+    bench.ok(&repeat);
+    // As a crash after the certificate was recorded and before its files had their names leaves it.
+    let waiting = ["tls.key.pending-", &mark("deploy-7")].concat();
+    fs::rename(bench.path("app/tls.key"), bench.path("app").join(&waiting)).unwrap();
+    for file in ["tls.crt", "ca.crt", "root.crt", "crl.pem"] {
+        fs::remove_file(bench.path("app").join(file)).unwrap();
+    }
+    let again = bench.json(&repeat);
+    assert_eq!(again["replayed"], true);
+    assert_eq!(bench.files("app"), ["ca.crt", "crl.pem", "root.crt", "tls.crt", "tls.key"]);
+    let (leaf, key) = (bench.path("app/tls.crt"), bench.path("app/tls.key"));
+    assert_eq!(
+        openssl(&["x509", "-in", leaf.to_str().unwrap(), "-noout", "-pubkey"]),
+        openssl(&["pkey", "-in", key.to_str().unwrap(), "-pubout"])
+    );
+}
+
+/// The mark of an idempotency key without a job: the first 16 digits of SHA-256 over a zero octet and
+/// the key.
+fn mark(key: &str) -> String {
+    rustmq_pki::key::Fingerprint::of(format!("\0{key}").as_bytes()).to_string()[..16].to_owned()
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let bench = Workbench::with_hierarchy();
+    let count = bench.certificates().len();
+    let dry = bench.json(&[&issue("app")[..], &["--dry-run"]].concat());
+    assert_eq!((&dry["dry_run"], &dry["profile"]), (&true.into(), &"client".into()));
+    assert!(!bench.path("app").exists());
+    assert_eq!(bench.certificates().len(), count);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_said_before_anything_is_issued() {
+    let bench = Workbench::with_hierarchy();
+    bench.write("app", "a file, not a folder");
+    let count = bench.certificates().len();
+    bench.run(&issue("app")).refused(6, &["app"]);
+    assert_eq!(bench.certificates().len(), count);
+}

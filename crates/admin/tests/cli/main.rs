@@ -1,0 +1,12 @@
+//! The program as its users run it: arguments in; exit code, streams and files out.
+#![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
+
+mod authorities;
+mod certificates;
+mod command_line;
+mod delivery;
+mod formats;
+mod passphrase;
+mod refusals;
+mod specification;
+mod workbench;

@@ -1,0 +1,217 @@
+//! Bad input: each a clear error that says what, where and what would be right, and nothing written.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::workbench::{Run, Workbench, text};
+
+const ISSUE: [&str; 4] = ["certs", "issue", "--ca-id", "prod_ca_1"];
+
+/// Runs `certs issue` with these flags and expects a refusal that leaves neither file nor certificate.
+#[track_caller]
+fn issue_refused(bench: &Workbench, flags: &[&str], code: i32, texts: &[&str]) {
+    let (files, certificates) = (bench.files(""), bench.certificates().len());
+    bench.run(&[&ISSUE, flags].concat()).refused(code, texts);
+    assert_eq!(bench.files(""), files, "nothing is written");
+    assert_eq!(bench.certificates().len(), certificates, "nothing is issued");
+}
+
+#[test]
+fn names_that_there_are_not() {
+    let bench = Workbench::with_hierarchy();
+    let app = ["--principal", "app"];
+    let with = |flags: &[&'static str]| [&app[..], flags].concat();
+    issue_refused(&bench, &with(&["--role", "wizard"]), 2, &["wizard", "broker, controller"]);
+    issue_refused(&bench, &with(&["--profile", "none"]), 3, &["there is no profile", "broker"]);
+    issue_refused(
+        &bench,
+        &with(&["--role", "broker", "--profile", "client"]),
+        2,
+        &["the profile \"client\" is for"],
+    );
+    bench
+        .run(&[
+            "certs",
+            "issue",
+            "--principal",
+            "b2.example",
+            "--role",
+            "broker",
+            "--ca-id",
+            "production",
+        ])
+        .refused(3, &["no CA is called \"production\"", "nearest: prod_ca_1 (Production CA)"]);
+    bench.run(&["certs", "list", "--format", "yaml"]).refused(2, &["yaml", "table, json, csv"]);
+    bench.run(&["certs", "info", "cert-999"]).refused(3, &["there is no certificate"]);
+    bench.run(&["profile", "show", "wizard"]).refused(3, &["there is no profile"]);
+}
+
+#[test]
+fn principals_that_no_certificate_can_have() {
+    let bench = Workbench::with_hierarchy();
+    let long = "x".repeat(65);
+    for (principal, why) in [
+        ("", "the principal is empty"),
+        ("../x", "the principal"),
+        ("a/b", "the principal has a '/'"),
+        ("-rf", "starts with '-'"),
+        (".hidden", "starts with '.'"),
+        ("a\u{7}b", "control character"),
+        (&long, "65 characters"),
+    ] {
+        let principal = format!("--principal={principal}");
+        issue_refused(&bench, &[&principal, "--role", "client"], 1, &[why]);
+    }
+}
+
+#[test]
+fn names_that_do_not_fit_the_profile() {
+    let bench = Workbench::with_hierarchy();
+    issue_refused(
+        &bench,
+        &["--principal", "client@company.com", "--role", "broker"],
+        1,
+        &["a broker certificate needs a DNS name", "--san dns:", "--role client"],
+    );
+    let broker = ["--principal", "b", "--role", "broker", "--san"];
+    for (san, why) in [
+        ("300.1.1.1", "not an IP address"),
+        ("ip:300.1.1.1", "not an IP address"),
+        ("dns:a..b", "not a DNS name"),
+        ("email:a@b.example", "e-mail"),
+        ("uri:spiffe://x/y", "URI"),
+    ] {
+        issue_refused(&bench, &[&broker[..], &[san]].concat(), 1, &[why]);
+    }
+    let twice = [&broker[..], &["dns:a", "--san", "A"]].concat();
+    issue_refused(&bench, &twice, 1, &["given twice"]);
+}
+
+#[test]
+fn keys_that_are_too_weak_or_not_the_profiles() {
+    let bench = Workbench::with_hierarchy();
+    let app = ["--principal", "app", "--role", "client"];
+    let with = |flags: &[&'static str]| [&app[..], flags].concat();
+    issue_refused(&bench, &with(&["--key-type", "rsa-1024"]), 2, &["rsa-1024", "rsa-2048"]);
+    issue_refused(&bench, &with(&["--key-size", "4096"]), 2, &["--key-size"]);
+    fs::create_dir_all(bench.data().join("profiles")).unwrap();
+    let toml = "kind = \"end-entity\"\nrole = \"client\"\nvalidity_days = 1\nkeys = [\"ed25519\"]\n\
+                key_usage = [\"digitalSignature\"]\nextended_key_usage = [\"clientAuth\"]\n";
+    fs::write(bench.data().join("profiles/edge.toml"), toml).unwrap();
+    let edge = ["--principal", "app", "--profile", "edge"];
+    issue_refused(&bench, &edge, 1, &["does not take p256 keys", "ed25519"]);
+}
+
+#[test]
+fn validity_that_is_none_or_outlives_the_issuer() {
+    let bench = Workbench::with_hierarchy();
+    let app = ["--principal", "app", "--role", "client", "--validity-days"];
+    for (days, why) in [
+        ("0", "0 days"),
+        ("-5", "-5 days"),
+        ("36500", "its issuer only until"),
+        ("99999999", "9999"),
+    ] {
+        issue_refused(&bench, &[&app[..], &[days]].concat(), 1, &[why]);
+    }
+    issue_refused(&bench, &[&app[..], &["ten"]].concat(), 2, &["ten"]);
+}
+
+#[test]
+fn a_short_issuer_shortens_a_default_and_says_both_dates() {
+    let bench = Workbench::with_hierarchy();
+    let staging = ["ca", "intermediate", "--parent-ca", "root_ca_1", "--cn", "Staging CA"];
+    bench.ok(&[&staging[..], &["--validity-days", "60"]].concat());
+    let issue = |role: &str| {
+        let ca = ["--ca-id", "staging_ca_1", "--output-dir", role];
+        bench.run(&[&["certs", "issue", "--principal", "b1", "--role", role][..], &ca].concat())
+    };
+    let shortened = issue("client");
+    assert_eq!(shortened.code, 0, "{}", shortened.stderr);
+    let end = bench.json(&["ca", "info", "staging_ca_1"])["not_after"].clone();
+    assert!(shortened.stderr.contains(text(&end)), "{}", shortened.stderr);
+    assert!(shortened.stderr.contains("instead of"), "{}", shortened.stderr);
+    // 60 of 365 days are less than half.
+    issue("broker").refused(1, &["ca renew"]);
+}
+
+#[test]
+fn cas_that_may_not_sign() {
+    let bench = Workbench::with_hierarchy();
+    bench
+        .run(&["ca", "intermediate", "--parent-ca", "prod_ca_1", "--cn", "Team CA"])
+        .refused(1, &["path length is 0", "RFC 5280 4.2.1.9", "--path-len 1"]);
+    let issued = bench.broker("broker-01");
+    let leaf = text(&issued["fingerprint"]);
+    bench
+        .run(&["certs", "issue", "--principal", "x", "--role", "client", "--ca-id", &leaf[..16]])
+        .refused(3, &["no CA is called"]);
+    bench.run(&["ca", "init", "--cn", "R", "--id", "root_ca_1"]).refused(1, &["taken"]);
+    bench.run(&["ca", "init", "--cn", "R", "--id", "../x"]).refused(2, &["is no CA id"]);
+    bench.run(&["ca", "init", "--cn", ""]).refused(1, &["--cn: CN is empty"]);
+    bench.run(&["ca", "init", "--cn", "R", "--country", "Germany"]).refused(1, &["--country"]);
+    bench.run(&["ca", "init", "--cn", "R", "--base-url", "ftp://x"]).refused(2, &["base URL"]);
+    assert_eq!(bench.json(&["ca", "list"])["cas"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn requests_that_cannot_be_signed() {
+    let bench = Workbench::with_hierarchy();
+    let sign = |file: &str| {
+        let flags = ["--ca-id", "prod_ca_1", "--role", "client", "--output-dir", "out"];
+        bench.run(&[&["certs", "sign", "--csr", file][..], &flags].concat())
+    };
+    sign("missing.csr").refused(3, &["missing.csr cannot be read"]);
+    bench.write("text.csr", "not a request");
+    sign("text.csr").refused(1, &["PEM"]);
+    bench.write("noise.csr", [0x30, 0x03, 0x02, 0x01]);
+    sign("noise.csr").refused(1, &["PKCS#10"]);
+    assert!(!bench.path("out").exists());
+}
+
+#[test]
+fn data_directories_that_cannot_be_used() {
+    let bench = Workbench::new();
+    bench.run(&["certs", "list"]).refused(5, &["there is no authority in", "ca init"]);
+    assert!(!bench.data().exists(), "looking makes no directory");
+    bench.ok(&["ca", "init", "--cn", "R"]);
+    let file = bench.write("file", "");
+    let mut onto_a_file = bench.command(&["ca", "list"]);
+    Run::of(onto_a_file.env("RUSTMQ_DATA_DIR", &file)).refused(5, &["file"]);
+}
+
+#[test]
+fn a_damaged_store_is_named() {
+    let bench = Workbench::new();
+    bench.ok(&["ca", "init", "--cn", "R"]);
+    let store = fs::read_dir(bench.data()).unwrap().map(|entry| entry.unwrap().path());
+    let store = store.filter(|path| path.is_file()).max_by_key(|path| {
+        let database = fs::read(path).unwrap().starts_with(b"SQLite format 3");
+        (database, fs::metadata(path).unwrap().len())
+    });
+    let store = store.unwrap();
+    let mut bytes = fs::read(&store).unwrap();
+    bytes[..4096].fill(0x5a);
+    fs::write(&store, bytes).unwrap();
+    let run = bench.run(&["ca", "list"]);
+    run.refused(5, &["store"]);
+    let mode = fs::metadata(&store).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "the store is the owner's alone");
+}
+
+#[test]
+fn flags_without_effect() {
+    let bench = Workbench::with_hierarchy();
+    for arguments in [
+        &["certs", "list", "--encoding", "der"][..],
+        &["ca", "tree", "--encoding", "pem"],
+        &["certs", "export", "--all", "-o", "x", "--encoding", "der"],
+        &["completions", "bash", "--format", "csv"],
+        &["man", "--encoding", "pem"],
+    ] {
+        bench.run(arguments).refused(2, &["has no effect"]);
+    }
+    bench.run(&["ca", "renew", "prod_ca_1", "--key-type", "p384"]).refused(2, &["--rekey"]);
+    bench.run(&["certs", "renew", "x", "--same-key", "--key-type", "p384"]).refused(2, &[]);
+    bench.run(&["certs", "list", "--job", "x"]).refused(2, &["--job"]);
+}

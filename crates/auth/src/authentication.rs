@@ -1,0 +1,386 @@
+//! The whole decision: who is this peer?
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::digest;
+use rustls_pki_types::CertificateDer;
+use rustmq_pki::role::Role;
+use rustmq_pki::time::UnixTime;
+
+use crate::cache::{Fingerprint, Refusals, Verdict, Verdicts};
+use crate::certificate::Certificate;
+use crate::error::{Label, Refusal, Rule, hex};
+use crate::facts::Facts;
+use crate::path::{ReferenceName, Terms, VerifiedPath};
+use crate::question::{Known, MAX_CERTIFICATES, NotRevoked, Question};
+use crate::revocation::OcspResponse;
+use crate::sessions::{SessionHandle, Sessions};
+use crate::snapshot::{KeptCrl, Snapshot, Trust, TrustError};
+
+/// Who a peer is, as its certificate proves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuthContext {
+    /// The name, by the configured rule.
+    pub principal: Box<str>,
+    /// The role.
+    pub role: Role,
+    /// The SHA-256 of the leaf's DER.
+    pub fingerprint: Fingerprint,
+    /// The octets of the serial number, as encoded.
+    pub serial: Box<[u8]>,
+    /// The last second of the leaf's validity.
+    pub not_after: UnixTime,
+    /// The certificates above the leaf, the anchor last; shared by all leaves of one CA.
+    pub path: Arc<[Label]>,
+    /// The SubjectPublicKeyInfo of the issuing CA, shared too.
+    pub(crate) issuer_key: Arc<[u8]>,
+    /// The number of the snapshot under which it was proven.
+    pub snapshot: u64,
+}
+
+impl AuthContext {
+    /// The name of the issuing CA, as RFC 4514.
+    pub fn issuer(&self) -> &str {
+        self.path.first().map_or("", |label| &label.subject)
+    }
+
+    /// The serial number in lower-case hexadecimal.
+    pub fn serial_hex(&self) -> String {
+        hex(self.serial.strip_prefix(&[0]).unwrap_or(&self.serial))
+    }
+}
+
+/// Decides who peers are: for a TLS handshake, a QUIC handshake and the command line alike.
+///
+/// It reads no clock and no network: `now` is an argument, and [`refresh`](Self::refresh) brings
+/// anchors, intermediates, CRLs and policy.
+#[derive(Debug)]
+pub struct AuthenticationManager {
+    snapshot: ArcSwap<Snapshot>,
+    verdicts: Verdicts,
+    refusals: Refusals,
+    facts: Facts,
+    sessions: Sessions,
+    /// The upper parts of paths, one for each CA, shared by the contexts of its leaves.
+    paths: Mutex<Vec<SharedPath>>,
+    /// Held by a refresh, so that snapshots are numbered one after the other.
+    refreshing: Mutex<()>,
+}
+
+/// The labels of the certificates above a leaf, and the key of the lowest.
+type SharedPath = (Arc<[Label]>, Arc<[u8]>);
+
+/// The most distinct upper parts of paths that are shared; a fleet has a few dozen.
+const MOST_PATHS: usize = 256;
+
+/// What a refresh did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refreshed {
+    /// The number of the new snapshot.
+    pub snapshot: u64,
+    /// CRLs that were kept, because what was offered instead is worse.
+    pub kept: Vec<KeptCrl>,
+    /// How many sessions were ended.
+    pub ended: usize,
+}
+
+impl AuthenticationManager {
+    /// Makes one that trusts `trust`.
+    pub fn new(trust: &Trust, now: UnixTime) -> Result<Self, TrustError> {
+        let (snapshot, _) = Snapshot::new(1, trust, None, now)?;
+        Ok(Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            verdicts: Verdicts::default(),
+            refusals: Refusals::default(),
+            facts: Facts::default(),
+            sessions: Sessions::default(),
+            paths: Mutex::default(),
+            refreshing: Mutex::default(),
+        })
+    }
+
+    /// The snapshot that decisions rest on now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Validates the chain that a peer sent, the leaf first: its path and its revocation, by the rule
+    /// set and the mTLS policy. Nothing is cached; `look` sees the proof.
+    pub fn validate_certificate_chain<R>(
+        &self,
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+        look: impl FnOnce(&NotRevoked<'_>) -> R,
+    ) -> Result<R, Refusal> {
+        let snapshot = self.snapshot.load();
+        self.prove(&snapshot, chain, &Peer::default(), now, |proof, _| Ok(look(proof)))
+    }
+
+    /// Authenticates the peer that sent this chain.
+    ///
+    /// A chain that was proven before, under this snapshot and while what proved it holds, costs a
+    /// SHA-256 of the leaf and a look-up. Called after every handshake, also a resumed one: resumption
+    /// skips the verifier, and the peer may have been revoked since.
+    pub fn authenticate(
+        &self,
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<Arc<AuthContext>, Refusal> {
+        let Some(leaf) = chain.first() else { return Err(Rule::EmptyChain.into()) };
+        self.authenticate_peer(chain, sha256(leaf), &Peer::default(), now)
+    }
+
+    /// Authenticates the server that is expected to have the name `name`, and that stapled the OCSP
+    /// response `staple` (empty if none). One that cannot be read is as good as none.
+    pub fn authenticate_server(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ReferenceName,
+        staple: &[u8],
+        now: UnixTime,
+    ) -> Result<Arc<AuthContext>, Refusal> {
+        let Some(leaf) = chain.first() else { return Err(Rule::EmptyChain.into()) };
+        let key = framed_digest([leaf.as_ref(), name.to_string().as_bytes(), staple]);
+        let staples: Vec<_> = OcspResponse::from_der(staple).into_iter().collect();
+        let names = std::slice::from_ref(name);
+        let peer = Peer { names, staples: &staples, ..Peer::default() };
+        self.authenticate_peer(chain, key, &peer, now)
+    }
+
+    /// `key` stands for the leaf and everything else of the peer that the answer depends on.
+    fn authenticate_peer(
+        &self,
+        chain: &[CertificateDer<'_>],
+        key: Fingerprint,
+        peer: &Peer<'_>,
+        now: UnixTime,
+    ) -> Result<Arc<AuthContext>, Refusal> {
+        let snapshot = self.snapshot.load();
+        if let Some(context) = self.verdicts.with(&key, snapshot.number(), now, Arc::clone) {
+            return Ok(context);
+        }
+        let whole = framed_digest([&key[..]].into_iter().chain(chain.iter().map(AsRef::as_ref)));
+        if let Some(refusal) = self.refusals.find(&whole, snapshot.number(), now) {
+            return Err(refusal);
+        }
+        let result = self.decide(&snapshot, chain, key, peer, now);
+        if let Err(refusal) = &result {
+            self.refusals.insert(whole, refusal.clone(), snapshot.number(), now);
+        }
+        result
+    }
+
+    /// Shows `look` the peer with this leaf fingerprint, if it was authenticated before and the
+    /// verdict holds; touches nothing that another thread writes.
+    pub fn with_known<R>(
+        &self,
+        fingerprint: &Fingerprint,
+        now: UnixTime,
+        look: impl FnOnce(&AuthContext) -> R,
+    ) -> Option<R> {
+        let number = self.snapshot.load().number();
+        self.verdicts.with(fingerprint, number, now, |context| look(context))
+    }
+
+    /// Proves path and status, then lets `conclude` see the proof.
+    fn prove<R>(
+        &self,
+        snapshot: &Snapshot,
+        chain: &[CertificateDer<'_>],
+        peer: &Peer<'_>,
+        now: UnixTime,
+        conclude: impl FnOnce(&NotRevoked<'_>, &Certificate<'_>) -> Result<R, Refusal>,
+    ) -> Result<R, Refusal> {
+        let Some((leaf, sent)) = chain.split_first() else { return Err(Rule::EmptyChain.into()) };
+        if sent.len() > MAX_CERTIFICATES {
+            return Err(Rule::TooManyCertificates.into());
+        }
+        let known = snapshot.intermediates();
+        let untrusted: Vec<&[u8]> = sent.iter().map(AsRef::as_ref).chain(known).collect();
+        let anchors = snapshot.anchors();
+        let question = Question {
+            untrusted: &untrusted,
+            names: peer.names,
+            ocsp: peer.staples,
+            ..self.question(snapshot, leaf, &anchors, now)
+        };
+        let known = Known { facts: Some(&self.facts), leaf_key: peer.leaf_key };
+        let proof = question.ask_with(known).result?;
+        conclude(&proof, &Certificate::read(leaf)?)
+    }
+
+    fn question<'q>(
+        &self,
+        snapshot: &'q Snapshot,
+        leaf: &'q [u8],
+        anchors: &'q [&'q [u8]],
+        now: UnixTime,
+    ) -> Question<'q> {
+        let policy = snapshot.policy();
+        let terms = Terms {
+            at: now,
+            rules: policy.rules,
+            purpose: policy.purpose,
+            max_depth: policy.max_depth,
+            policy: policy.policy.clone(),
+        };
+        Question {
+            crls: snapshot.crls(),
+            status: policy.status,
+            grace: policy.grace,
+            terms,
+            mtls: Some(&policy.mtls),
+            ..Question::new(leaf, anchors)
+        }
+    }
+
+    fn decide(
+        &self,
+        snapshot: &Snapshot,
+        chain: &[CertificateDer<'_>],
+        key: Fingerprint,
+        peer: &Peer<'_>,
+        now: UnixTime,
+    ) -> Result<Arc<AuthContext>, Refusal> {
+        self.prove(snapshot, chain, peer, now, |proof, leaf| {
+            let policy = snapshot.policy();
+            let at_fault = |refusal: Refusal| refusal.of(&leaf.view);
+            let principal =
+                policy.principal.principal(proof).map_err(|error| at_fault(error.into()))?;
+            let role = policy.mtls.role_of(leaf).map_err(at_fault)?;
+            let (path, issuer_key) = self.shared_path(proof.path());
+            let context = Arc::new(AuthContext {
+                principal: principal.as_str().into(),
+                role: role.ok_or(Rule::MtlsRoleMissing)?,
+                fingerprint: sha256(leaf.view.der),
+                serial: leaf.view.serial.as_bytes().into(),
+                not_after: leaf.view.validity.not_after.at,
+                path,
+                issuer_key,
+                snapshot: snapshot.number(),
+            });
+            let (from, until) = proof.window();
+            let verdict =
+                Verdict { context: Arc::clone(&context), snapshot: snapshot.number(), from, until };
+            self.verdicts.insert(key, &verdict, now);
+            Ok(context)
+        })
+    }
+
+    /// The labels of the path above the leaf and the issuer's key, the same allocations for the same
+    /// CA.
+    fn shared_path(&self, path: &VerifiedPath<'_>) -> SharedPath {
+        let above = path.certificates().iter().skip(1).chain([path.anchor()]);
+        let labels: Vec<Label> = above.map(Label::of).collect();
+        let key = path.certificates().get(1).unwrap_or(path.anchor()).spki.der;
+        let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = paths.iter().find(|held| *held.0 == *labels && *held.1 == *key) {
+            return held.clone();
+        }
+        if paths.len() >= MOST_PATHS {
+            paths.clear();
+        }
+        let shared: SharedPath = (labels.into(), key.into());
+        paths.push(shared.clone());
+        shared
+    }
+
+    /// Takes new trust. Readers go on with the old snapshot until the new one is whole; then every
+    /// session is asked whether it still stands.
+    pub fn refresh(&self, trust: &Trust, now: UnixTime) -> Result<Refreshed, TrustError> {
+        let _one_at_a_time = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier = self.snapshot.load_full();
+        let number = earlier.number() + 1;
+        let (snapshot, kept) = Snapshot::new(number, trust, Some(&earlier), now)?;
+        self.snapshot.store(Arc::new(snapshot));
+        let ended = self.recheck_sessions(now);
+        self.verdicts.sweep(number, now);
+        Ok(Refreshed { snapshot: number, kept, ended })
+    }
+
+    /// Ends the sessions whose certificates have expired, and forgets verdicts that no longer hold.
+    /// Returns how many sessions were ended. To be called about once a second.
+    pub fn tick(&self, now: UnixTime) -> usize {
+        self.verdicts.sweep(self.snapshot.load().number(), now);
+        self.sessions.expire(now)
+    }
+
+    /// Registers a live connection that rests on this chain, which was authenticated as `context`.
+    /// The handle is told when the certificate expires, is revoked or its CA is withdrawn.
+    pub fn register(
+        &self,
+        chain: &[CertificateDer<'_>],
+        context: &Arc<AuthContext>,
+        now: UnixTime,
+    ) -> SessionHandle {
+        let handle = self.sessions.register(chain, context);
+        // A refresh between the authentication and this line did not see the session; one after it does.
+        if self.snapshot.load().number() != context.snapshot {
+            self.recheck_session(&handle, now);
+        }
+        handle
+    }
+
+    /// How many sessions are registered.
+    pub fn live_sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    fn recheck_sessions(&self, now: UnixTime) -> usize {
+        let snapshot = self.snapshot.load_full();
+        // First those whose serial number a list holds: they are to be told at once.
+        let listed = |serial: &[u8], issuer: &[u8]| {
+            snapshot.crls().iter().any(|crl| crl.lists(issuer, serial))
+        };
+        self.sessions.recheck(listed, &mut |chain, key| self.stands(&snapshot, chain, key, now))
+    }
+
+    fn recheck_session(&self, handle: &SessionHandle, now: UnixTime) {
+        let snapshot = self.snapshot.load_full();
+        handle.recheck(&mut |chain, key| self.stands(&snapshot, chain, key, now));
+    }
+
+    /// Whether a chain would still be accepted; the signature on its leaf is known.
+    fn stands(
+        &self,
+        snapshot: &Snapshot,
+        chain: &[CertificateDer<'_>],
+        key: &[u8],
+        now: UnixTime,
+    ) -> Result<(), Refusal> {
+        let peer = Peer { leaf_key: Some(key), ..Peer::default() };
+        self.prove(snapshot, chain, &peer, now, |_, _| Ok(()))
+    }
+}
+
+/// What is known of a peer beside its chain.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Peer<'p> {
+    /// The names that it must have.
+    pub(crate) names: &'p [ReferenceName],
+    /// The OCSP responses that it stapled.
+    pub(crate) staples: &'p [OcspResponse],
+    /// The key under which its leaf's signature was verified before.
+    pub(crate) leaf_key: Option<&'p [u8]>,
+}
+
+/// The SHA-256 of some bytes.
+pub(crate) fn sha256(bytes: &[u8]) -> Fingerprint {
+    let mut fingerprint = Fingerprint::default();
+    fingerprint.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    fingerprint
+}
+
+/// The SHA-256 of several values, each framed by its length, so that no two lists look alike.
+fn framed_digest<'d>(values: impl IntoIterator<Item = &'d [u8]>) -> Fingerprint {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for value in values {
+        context.update(&(value.len() as u64).to_be_bytes());
+        context.update(value);
+    }
+    let mut fingerprint = Fingerprint::default();
+    fingerprint.copy_from_slice(context.finish().as_ref());
+    fingerprint
+}

@@ -1,0 +1,250 @@
+//! The role of a peer: from our extension, or from a rule for the certificates of other CAs.
+
+use rustmq_pki::oid;
+use rustmq_pki::read::{CertificateRef, GeneralName, KnownExtensions, ROLE_URN_PREFIX};
+use rustmq_pki::role::Role;
+
+use super::{MappingError, RoleError};
+use crate::path::names::{DnsSyntax, dns_matches, is_dns_pattern, is_uri, split_mailbox};
+use crate::question::NotRevoked;
+
+/// Where a role came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoleSource {
+    /// The attribute `role` of subjectDirectoryAttributes (RFC 5755 4.4.5).
+    Extension,
+    /// The rule at this place of [`RolePolicy`], counted from 0.
+    Rule(usize),
+}
+
+/// A role and where it came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AssignedRole {
+    /// The role.
+    pub role: Role,
+    /// Where it came from.
+    pub source: RoleSource,
+}
+
+/// Whose certificates may name their own role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ExtensionTrust {
+    /// Those of every CA that a path leads to.
+    #[default]
+    EveryIssuer,
+    /// Those whose issuer has one of these names, as RFC 4514 text. The extension of others is as if
+    /// it were absent.
+    Issuers(Vec<String>),
+}
+
+/// What a role rule asks of a certificate. Text is compared as it is, case included, but for DNS
+/// names and the hosts of mailboxes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition(Test);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Test {
+    Issuer(String),
+    Subject(String),
+    Unit(String),
+    Dns(String),
+    Email(String),
+    Uri(String),
+}
+
+impl Condition {
+    /// The issuer's name is this one, as RFC 4514 text.
+    pub fn issuer(name: impl Into<String>) -> Self {
+        Self(Test::Issuer(name.into()))
+    }
+
+    /// The subject is this one, as RFC 4514 text.
+    pub fn subject(name: impl Into<String>) -> Self {
+        Self(Test::Subject(name.into()))
+    }
+
+    /// An organizationalUnitName of the subject is this one.
+    pub fn organizational_unit(unit: impl Into<String>) -> Self {
+        Self(Test::Unit(unit.into()))
+    }
+
+    /// A DNS name of subjectAltName is this one; `*.` in front stands for exactly one label.
+    pub fn san_dns(pattern: &str) -> Result<Self, MappingError> {
+        if is_dns_pattern(pattern.as_bytes(), DnsSyntax::Lenient) {
+            return Ok(Self(Test::Dns(pattern.to_owned())));
+        }
+        Err(wrong(pattern, "DNS names", "write b1.example.com or *.example.com"))
+    }
+
+    /// A mailbox of subjectAltName is this one; `@example.com` stands for every one at that host.
+    pub fn san_email(pattern: &str) -> Result<Self, MappingError> {
+        let mailbox = if pattern.starts_with('@') { format!("x{pattern}") } else { pattern.into() };
+        if split_mailbox(mailbox.as_bytes()).is_some() {
+            return Ok(Self(Test::Email(pattern.to_owned())));
+        }
+        Err(wrong(pattern, "mailboxes", "write app@example.com or @example.com"))
+    }
+
+    /// A URI of subjectAltName is this one; a final `/` stands for every one that begins so and has
+    /// plain segments after it.
+    pub fn san_uri(pattern: &str) -> Result<Self, MappingError> {
+        let authority = pattern.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+        if is_uri(pattern.as_bytes()) && (authority || !pattern.ends_with('/')) {
+            return Ok(Self(Test::Uri(pattern.to_owned())));
+        }
+        Err(wrong(pattern, "URIs", "write spiffe://example.com/ns/app or spiffe://example.com/ns/"))
+    }
+
+    fn holds(&self, certificate: &CertificateRef<'_>, known: &KnownExtensions<'_>) -> bool {
+        let any_name = |test: &dyn Fn(&GeneralName<'_>) -> bool| {
+            known.alt_names().iter().any(|name| test(&name))
+        };
+        match &self.0 {
+            Test::Issuer(name) => certificate.issuer.to_string() == *name,
+            Test::Subject(name) => certificate.subject.to_string() == *name,
+            Test::Unit(unit) => certificate
+                .subject
+                .values_of(oid::ORGANIZATIONAL_UNIT)
+                .any(|attribute| attribute.text().is_some_and(|text| text == *unit)),
+            Test::Dns(pattern) => any_name(
+                &|name| matches!(name, GeneralName::Dns(dns) if dns_in(pattern.as_bytes(), dns)),
+            ),
+            Test::Email(pattern) => any_name(
+                &|name| matches!(name, GeneralName::Rfc822(mailbox) if email_in(pattern, mailbox)),
+            ),
+            Test::Uri(pattern) => any_name(
+                &|name| matches!(name, GeneralName::Uri(uri) if uri_in(pattern.as_bytes(), uri)),
+            ),
+        }
+    }
+}
+
+fn wrong(pattern: &str, of: &'static str, why: &'static str) -> MappingError {
+    MappingError::Pattern { pattern: pattern.to_owned(), of, why }
+}
+
+/// A wildcard in the certificate is no name of a host, so it is in no pattern.
+fn dns_in(pattern: &[u8], name: &[u8]) -> bool {
+    !name.contains(&b'*') && dns_matches(pattern, name)
+}
+
+fn email_in(pattern: &str, mailbox: &[u8]) -> bool {
+    let Some((local, host)) = split_mailbox(mailbox) else { return false };
+    let Some((wanted_local, wanted_host)) = pattern.rsplit_once('@') else { return false };
+    host.eq_ignore_ascii_case(wanted_host.as_bytes())
+        && (wanted_local.is_empty() || wanted_local.as_bytes() == local)
+}
+
+fn uri_in(pattern: &[u8], uri: &[u8]) -> bool {
+    if !pattern.ends_with(b"/") {
+        return uri == pattern;
+    }
+    // A path with dots or escapes may mean another place than it begins with.
+    let plain = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_');
+    let segment = |s: &[u8]| !s.is_empty() && s != b"." && s != b".." && s.iter().all(plain);
+    uri.strip_prefix(pattern).is_some_and(|rest| rest.split(|byte| *byte == b'/').all(segment))
+}
+
+/// A role for the certificates that fulfil every condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleRule {
+    role: Role,
+    conditions: Vec<Condition>,
+}
+
+impl RoleRule {
+    /// A rule that gives `role` where this condition holds.
+    pub fn new(role: Role, condition: Condition) -> Self {
+        Self { role, conditions: vec![condition] }
+    }
+
+    /// Asks for another condition as well.
+    #[must_use]
+    pub fn and(mut self, condition: Condition) -> Self {
+        self.conditions.push(condition);
+        self
+    }
+}
+
+/// How a certificate's role is found. The default: from our extension, and by no rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RolePolicy {
+    /// Whose certificates may name their own role.
+    pub extension: ExtensionTrust,
+    /// Rules for certificates without our extension; the first that holds counts.
+    pub rules: Vec<RoleRule>,
+}
+
+impl RolePolicy {
+    /// The role of a certificate: by its extension where there is one, else by the first rule that
+    /// holds, else none.
+    pub(crate) fn role_of(
+        &self,
+        certificate: &CertificateRef<'_>,
+        known: &KnownExtensions<'_>,
+    ) -> Result<Option<AssignedRole>, RoleError> {
+        if self.believes_extension_of(certificate)
+            && let Some(role) = extension_role(known)?
+        {
+            return Ok(Some(AssignedRole { role, source: RoleSource::Extension }));
+        }
+        let holds = |rule: &RoleRule| rule.conditions.iter().all(|c| c.holds(certificate, known));
+        let first = self.rules.iter().position(holds);
+        Ok(first.map(|at| AssignedRole { role: self.rules[at].role, source: RoleSource::Rule(at) }))
+    }
+
+    /// The role of a peer whose path was verified.
+    ///
+    /// # Errors
+    ///
+    /// The extension names no role of ours, several, or another than the SPIFFE id.
+    pub fn role(&self, peer: &NotRevoked<'_>) -> Result<Option<AssignedRole>, RoleError> {
+        self.explain(peer.path().leaf())
+    }
+
+    /// The role of a certificate that nobody has verified, for showing to people.
+    pub fn explain(
+        &self,
+        certificate: &CertificateRef<'_>,
+    ) -> Result<Option<AssignedRole>, RoleError> {
+        self.role_of(certificate, &certificate.extensions.known()?)
+    }
+
+    fn believes_extension_of(&self, certificate: &CertificateRef<'_>) -> bool {
+        match &self.extension {
+            ExtensionTrust::EveryIssuer => true,
+            ExtensionTrust::Issuers(names) => names.contains(&certificate.issuer.to_string()),
+        }
+    }
+}
+
+/// The role that the extension names; it must be one of ours, only one, and the one of a SPIFFE id
+/// of our form.
+fn extension_role(known: &KnownExtensions<'_>) -> Result<Option<Role>, RoleError> {
+    let named = known.roles()?;
+    let Some(first) = named.first() else { return Ok(None) };
+    if named.iter().any(|name| name != first) {
+        return Err(RoleError::Several(named.into_iter().map(str::to_owned).collect()));
+    }
+    let uri = format!("{ROLE_URN_PREFIX}{first}");
+    let role = Role::from_uri(&uri).ok_or_else(|| RoleError::Unknown((*first).to_owned()))?;
+    match spiffe_roles(known).find(|(of_path, _)| *of_path != role) {
+        Some((_, uri)) => Err(RoleError::Spiffe { role, uri: uri.to_owned() }),
+        None => Ok(Some(role)),
+    }
+}
+
+/// The SPIFFE ids of our form, `spiffe://<trust domain>/<role>/<principal>`, with their roles.
+fn spiffe_roles<'a>(known: &KnownExtensions<'a>) -> impl Iterator<Item = (Role, &'a str)> {
+    known.alt_names().iter().filter_map(|name| {
+        let GeneralName::Uri(uri) = name else { return None };
+        let uri = std::str::from_utf8(uri).ok()?;
+        let (_, path) = uri.strip_prefix("spiffe://")?.split_once('/')?;
+        let (role, principal) = path.split_once('/')?;
+        if principal.is_empty() || principal.contains('/') {
+            return None;
+        }
+        Some((role.parse().ok()?, uri))
+    })
+}

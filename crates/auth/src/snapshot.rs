@@ -1,0 +1,304 @@
+//! What a decision rests on, as one immutable, numbered value.
+
+use rustmq_pki::oid;
+use rustmq_pki::read::{CertificateRef, CrlRef, ReadError};
+use rustmq_pki::time::UnixTime;
+
+use crate::certificate::Certificate;
+use crate::mtls::MtlsPolicy;
+use crate::path::names::same_name;
+use crate::path::{PolicyInputs, Purpose, RuleSet};
+use crate::principal::{PrincipalMapping, PrincipalRule};
+use crate::revocation::{Crl, CrlError, StatusPolicy};
+use crate::signature::Dsa;
+
+/// The rules of an [`AuthenticationManager`](crate::AuthenticationManager).
+#[derive(Clone, Debug)]
+pub struct AuthPolicy {
+    /// The rule set; `pkix` unless the hierarchy is one's own.
+    pub rules: RuleSet,
+    /// What mutual TLS asks for beside.
+    pub mtls: MtlsPolicy,
+    /// What peers use their certificates for: a server asks for clients.
+    pub purpose: Purpose,
+    /// The most intermediates that are not self-issued; none: 32 in all.
+    pub max_depth: Option<usize>,
+    /// The inputs of policy processing.
+    pub policy: PolicyInputs,
+    /// Whether an unknown revocation status refuses.
+    pub status: StatusPolicy,
+    /// For how many seconds after nextUpdate a CRL still counts.
+    pub grace: i64,
+    /// Which name is the principal.
+    pub principal: PrincipalMapping,
+}
+
+impl Default for AuthPolicy {
+    /// Clients by `pkix` and the mTLS policy, status required, no grace, the common name.
+    fn default() -> Self {
+        Self {
+            rules: RuleSet::Pkix,
+            mtls: MtlsPolicy::default(),
+            purpose: Purpose::Client,
+            max_depth: None,
+            policy: PolicyInputs::default(),
+            status: StatusPolicy::Required,
+            grace: 0,
+            principal: PrincipalMapping::new(PrincipalRule::CommonName).strict(),
+        }
+    }
+}
+
+/// What trust is made of: certificates and lists as DER, and the policy.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// The roots. An intermediate is no anchor: it would outlive its own revocation.
+    pub anchors: Vec<Vec<u8>>,
+    /// Intermediates that peers need not send.
+    pub intermediates: Vec<Vec<u8>>,
+    /// Revocation lists.
+    pub crls: Vec<Vec<u8>>,
+    /// The rules.
+    pub policy: AuthPolicy,
+}
+
+/// Trust that cannot be used; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// There is no anchor.
+    #[error("no trust anchor is given: give at least one root certificate")]
+    NoAnchor,
+    /// An anchor or intermediate cannot be read.
+    #[error("certificate {index} of the {list} cannot be read: {source}")]
+    Malformed {
+        /// `anchors` or `intermediates`.
+        list: &'static str,
+        /// Where in the list.
+        index: usize,
+        /// What is wrong.
+        source: ReadError,
+    },
+    /// An anchor is not self-issued, or an anchor or intermediate is no CA.
+    #[error("certificate {index} of the {list}, {subject}, is not {wanted}")]
+    Kind {
+        /// `anchors` or `intermediates`.
+        list: &'static str,
+        /// Where in the list.
+        index: usize,
+        /// Its subject.
+        subject: String,
+        /// What belongs there.
+        wanted: &'static str,
+    },
+    /// A CRL cannot be read.
+    #[error("CRL {index} cannot be used: {source}")]
+    Crl {
+        /// Where in the list.
+        index: usize,
+        /// What is wrong.
+        source: CrlError,
+    },
+}
+
+/// Anchors, intermediates, CRLs and policy under one number.
+#[derive(Debug)]
+pub struct Snapshot {
+    number: u64,
+    anchors: Vec<Box<[u8]>>,
+    intermediates: Vec<Box<[u8]>>,
+    crls: Vec<Crl>,
+    policy: AuthPolicy,
+}
+
+/// A CRL of a new trust that was not taken, because the one that is held is better.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptCrl {
+    /// The issuer, as RFC 4514.
+    pub issuer: String,
+    /// Why the new one was not taken.
+    pub reason: KeptReason,
+}
+
+/// Why a CRL was not replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptReason {
+    /// The new one has a lower number.
+    LowerNumber,
+    /// The new one's signature verifies under no known CA.
+    Signature,
+    /// The new one is absent, expired or from the future.
+    NotCurrent,
+}
+
+impl Snapshot {
+    /// The number: each refresh has a higher one.
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The rules.
+    pub const fn policy(&self) -> &AuthPolicy {
+        &self.policy
+    }
+
+    /// The revocation lists.
+    pub fn crls(&self) -> &[Crl] {
+        &self.crls
+    }
+
+    pub(crate) fn anchors(&self) -> Vec<&[u8]> {
+        self.anchors.iter().map(AsRef::as_ref).collect()
+    }
+
+    pub(crate) fn intermediates(&self) -> impl Iterator<Item = &[u8]> {
+        self.intermediates.iter().map(AsRef::as_ref)
+    }
+
+    /// Makes a snapshot; CRLs of `earlier` that are better than their successors are kept.
+    pub(crate) fn new(
+        number: u64,
+        trust: &Trust,
+        earlier: Option<&Self>,
+        now: UnixTime,
+    ) -> Result<(Self, Vec<KeptCrl>), TrustError> {
+        if trust.anchors.is_empty() {
+            return Err(TrustError::NoAnchor);
+        }
+        for (index, der) in trust.anchors.iter().enumerate() {
+            check_ca("anchors", index, der)?;
+        }
+        for (index, der) in trust.intermediates.iter().enumerate() {
+            check_ca("intermediates", index, der)?;
+        }
+        let mut snapshot = Self {
+            number,
+            anchors: trust.anchors.iter().map(|der| der.as_slice().into()).collect(),
+            intermediates: trust.intermediates.iter().map(|der| der.as_slice().into()).collect(),
+            crls: Vec::new(),
+            policy: trust.policy.clone(),
+        };
+        let mut crls = Vec::new();
+        for (index, der) in trust.crls.iter().enumerate() {
+            let crl = Crl::from_der(der).map_err(|source| TrustError::Crl { index, source })?;
+            snapshot.verify(&crl);
+            crls.push(crl);
+        }
+        let kept = snapshot.take_crls(crls, earlier.map_or(&[], |earlier| &earlier.crls), now);
+        Ok((snapshot, kept))
+    }
+
+    /// Verifies a CRL under the CAs that are known, so that no question has to.
+    fn verify(&self, crl: &Crl) {
+        let Some(view) = crl.view() else { return };
+        let known = self.anchors.iter().chain(&self.intermediates);
+        for certificate in known.filter_map(|der| CertificateRef::read(der).ok()) {
+            if same_name(&certificate.subject, &view.issuer)
+                && crl.verify(&certificate.spki, Dsa::Refused, None).is_ok()
+            {
+                return;
+            }
+        }
+    }
+
+    /// Takes new CRLs; for each scope the number only rises, and a usable list is never replaced by
+    /// an unusable one or by none. What is held goes at its nextUpdate at the latest.
+    fn take_crls(&mut self, new: Vec<Crl>, held: &[Crl], now: UnixTime) -> Vec<KeptCrl> {
+        let mut kept = Vec::new();
+        self.crls = new;
+        for old in held {
+            let Some(old_view) = old.view() else { continue };
+            if !is_current(&old_view, now) {
+                continue;
+            }
+            let successor = self.crls.iter().position(|crl| same_scope(crl, &old_view));
+            let reason = match successor {
+                None => Some(KeptReason::NotCurrent),
+                Some(at) => why_keep(old, &old_view, &self.crls[at], now),
+            };
+            let Some(reason) = reason else { continue };
+            kept.push(KeptCrl { issuer: old_view.issuer.to_string(), reason });
+            match successor {
+                // Its key may be one that peers will send a certificate for: it is asked first, and
+                // the old one answers as long as nothing vouches for it.
+                Some(_) if reason == KeptReason::Signature => self.crls.push(old.clone()),
+                Some(at) => self.crls[at] = old.clone(),
+                None => self.crls.push(old.clone()),
+            }
+        }
+        kept
+    }
+
+    /// CRLs that have passed half of their lifetime: it is time to fetch their successors.
+    pub fn crls_to_renew(&self, now: UnixTime) -> Vec<CrlAlarm> {
+        self.crls.iter().filter_map(|crl| CrlAlarm::of(crl, now)).collect()
+    }
+}
+
+/// A CRL that has passed half of its lifetime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CrlAlarm {
+    /// The issuer, as RFC 4514.
+    pub issuer: String,
+    /// When the successor is due; what has passed is expired.
+    pub next_update: UnixTime,
+}
+
+impl CrlAlarm {
+    fn of(crl: &Crl, now: UnixTime) -> Option<Self> {
+        let view = crl.view()?;
+        let (from, until) = (view.this_update.at, view.next_update?.at);
+        let half = from.plus_seconds(until.seconds().saturating_sub(from.seconds()) / 2);
+        (now >= half).then(|| Self { issuer: view.issuer.to_string(), next_update: until })
+    }
+}
+
+fn why_keep(old: &Crl, old_view: &CrlRef<'_>, new: &Crl, now: UnixTime) -> Option<KeptReason> {
+    let new_view = new.view()?;
+    if let Some(key) = old.verified_key().filter(|_| !new.is_verified())
+        && new.verify(&key, Dsa::Refused, None).is_err()
+    {
+        return Some(KeptReason::Signature);
+    }
+    if !is_current(&new_view, now) {
+        return Some(KeptReason::NotCurrent);
+    }
+    let number =
+        |view: &CrlRef<'_>| view.known.number.map(|(number, _)| number.magnitude().to_vec());
+    let (old_number, new_number) = (number(old_view)?, number(&new_view).unwrap_or_default());
+    let lower = (new_number.len(), &new_number) < (old_number.len(), &old_number);
+    lower.then_some(KeptReason::LowerNumber)
+}
+
+fn is_current(view: &CrlRef<'_>, now: UnixTime) -> bool {
+    view.this_update.at <= now && view.next_update.is_some_and(|next| now <= next.at)
+}
+
+/// The same issuer, distribution point and kind.
+fn same_scope(crl: &Crl, other: &CrlRef<'_>) -> bool {
+    crl.view().is_some_and(|view| {
+        let point = |view: &CrlRef<'_>| {
+            view.extensions.find(oid::ISSUING_DISTRIBUTION_POINT).map(|e| e.value.to_vec())
+        };
+        same_name(&view.issuer, &other.issuer)
+            && point(&view) == point(other)
+            && view.known.delta_base.is_some() == other.known.delta_base.is_some()
+    })
+}
+
+fn check_ca(list: &'static str, index: usize, der: &[u8]) -> Result<(), TrustError> {
+    let malformed = |source| TrustError::Malformed { list, index, source };
+    let view = CertificateRef::read(der).map_err(malformed)?;
+    let known = view.extensions.known().map_err(malformed)?;
+    let certificate = Certificate { view, known };
+    // A version 1 root has no extension that could make it a CA; its own name in both places must do.
+    let is_root = certificate.is_self_issued();
+    let old = certificate.view.extensions.is_empty() && is_root;
+    let wanted = match list {
+        "anchors" if !is_root => Some("a self-issued root"),
+        _ if !certificate.known.is_ca() && !old => Some("a CA"),
+        _ => None,
+    };
+    let subject = certificate.view.subject.to_string();
+    wanted.map_or(Ok(()), |wanted| Err(TrustError::Kind { list, index, subject, wanted }))
+}

@@ -1,0 +1,157 @@
+//! Input that no conforming CA or peer makes, and the reason that it is refused with.
+
+use crate::issue::{Holder, Spec, dns, extension, now, sans, tlv};
+use crate::{Chain, code, question};
+use rustmq_auth::{Question, ReferenceName, RuleSet, Terms};
+use rustmq_pki::oid;
+use rustmq_pki::time::UnixTime;
+
+/// Asks about a leaf under the intermediate of a chain.
+fn leaf_code(spec: &Spec, terms: Terms, names: &[ReferenceName]) -> &'static str {
+    let chain = Chain::with_leaf(spec);
+    let anchors = [chain.root_der.as_slice()];
+    let untrusted = [chain.intermediate_der.as_slice()];
+    let question = Question { terms, names, ..question(&chain.leaf_der, &untrusted, &anchors) };
+    code(&question.ask())
+}
+
+fn at(at: UnixTime) -> Terms {
+    Terms { at, ..Terms::default() }
+}
+
+#[test]
+fn bytes_that_are_no_certificate() {
+    let chain = Chain::new();
+    let anchors = [chain.root_der.as_slice()];
+    let asked = |leaf: &[u8]| code(&question(leaf, &[], &anchors).ask());
+    assert_eq!(asked(&[]), "malformed");
+    assert_eq!(asked(&[0x30, 0x80, 0, 0]), "malformed");
+    let mut longer = chain.leaf_der.clone();
+    longer.push(0);
+    assert_eq!(asked(&longer), "malformed");
+    assert_eq!(asked(&vec![0x30; 1 << 20]), "certificate_too_large");
+    let twice = Spec::leaf("a.example").with(sans(&[&dns("b.example")]));
+    assert_eq!(leaf_code(&twice, at(now()), &[]), "malformed");
+}
+
+#[test]
+fn malformed_helpers_are_skipped_and_explained() {
+    let chain = Chain::new();
+    let anchors = [&b"junk"[..], &chain.root_der];
+    let untrusted = [&b"junk"[..], &chain.intermediate_der];
+    let answer = question(&chain.leaf_der, &untrusted, &anchors).ask();
+    assert_eq!(code(&answer), "valid");
+    assert_eq!(answer.explanation.skipped.len(), 2);
+    let none = [&b"junk"[..]];
+    assert_eq!(code(&question(&chain.leaf_der, &[], &none).ask()), "no_trust_anchor");
+}
+
+#[test]
+fn ten_thousand_certificates() {
+    let chain = Chain::new();
+    let untrusted = vec![chain.intermediate_der.as_slice(); 10_000];
+    let anchors = [chain.root_der.as_slice()];
+    let answer = question(&chain.leaf_der, &untrusted, &anchors).ask();
+    assert_eq!(code(&answer), "too_many_certificates");
+}
+
+#[test]
+fn an_anchor_that_is_a_leaf() {
+    let chain = Chain::new();
+    let impostor = Holder::new("broker-01");
+    let anchor = chain.intermediate.issue(&impostor, &Spec::leaf("broker-01.example"));
+    let leaf = impostor.issue(&Holder::new("peer"), &Spec::leaf("a.example"));
+    assert_eq!(code(&question(&leaf, &[], &[&anchor]).ask()), "anchor_not_ca");
+}
+
+#[test]
+fn a_leaf_that_signed_a_certificate() {
+    let chain = Chain::new();
+    let impostor = Holder::new("impostor");
+    let not_ca = chain.root.issue(&impostor, &Spec::leaf("impostor.example"));
+    let leaf = impostor.issue(&Holder::new("peer"), &Spec::leaf("a.example"));
+    let (untrusted, anchors) = ([not_ca.as_slice()], [chain.root_der.as_slice()]);
+    assert_eq!(code(&question(&leaf, &untrusted, &anchors).ask()), "not_a_ca");
+}
+
+#[test]
+fn dates() {
+    let spec = || Spec::leaf("a.example");
+    assert_eq!(leaf_code(&spec(), at(now().plus_days(101)), &[]), "expired");
+    assert_eq!(leaf_code(&spec(), at(now().plus_days(-101)), &[]), "not_yet_valid");
+    // A clock before 1970, and certificates of that time.
+    let before = UnixTime::from_seconds(-1);
+    assert_eq!(leaf_code(&spec(), at(before), &[]), "not_yet_valid");
+    let chain = Chain::new();
+    let old = Spec::leaf("a.example").valid(before.plus_days(-1), before.plus_days(1));
+    let leaf = chain.root.issue(&Holder::new("peer"), &old);
+    let anchors = [chain.root_der.as_slice()];
+    let question = Question { terms: at(before), ..question(&leaf, &[], &anchors) };
+    assert_eq!(code(&question.ask()), "valid");
+}
+
+#[test]
+fn critical_extensions_that_nobody_knows() {
+    let spec = Spec::leaf("a.example").with(extension(&[0x2a, 0x03, 0x04], true, &[0x05, 0x00]));
+    assert_eq!(leaf_code(&spec, at(now()), &[]), "unknown_critical_extension");
+}
+
+#[test]
+fn serial_numbers_are_a_rule_of_section_4() {
+    let spec = || Spec::leaf("a.example").serial(&[0xff]);
+    assert_eq!(leaf_code(&spec(), at(now()), &[]), "valid");
+    let strict = Terms { rules: RuleSet::Rfc5280, ..at(now()) };
+    assert_eq!(leaf_code(&spec(), strict, &[]), "serial_negative");
+}
+
+#[test]
+fn names_that_are_asked_for() {
+    let spec = || {
+        let mut spec = Spec::leaf("");
+        let names: [&[u8]; 5] = [
+            &dns("*.example.com"),
+            &dns("a\0.example.org"),
+            &dns("w*.example.net"),
+            &tlv(0x87, &[192, 0, 2, 1]),
+            &tlv(0x81, b"*@example.com"),
+        ];
+        spec.extensions[0] = sans(&names);
+        spec
+    };
+    let asked = |name: ReferenceName| leaf_code(&spec(), at(now()), &[name]);
+    let dns = |name: &str| ReferenceName::Dns(name.to_owned());
+    assert_eq!(asked(dns("b.EXAMPLE.com")), "valid");
+    assert_eq!(asked(dns("example.com")), "name_mismatch");
+    assert_eq!(asked(dns("a")), "name_mismatch");
+    assert_eq!(asked(dns("broker-01")), "name_mismatch");
+    assert_eq!(asked(dns("a\0.example.org")), "reference_name_invalid");
+    assert_eq!(asked(dns("*.example.com")), "reference_name_invalid");
+    assert_eq!(asked(dns("192.0.2.1")), "reference_name_invalid");
+    assert_eq!(asked(dns("ww.example.net")), "name_mismatch");
+    assert_eq!(asked(ReferenceName::Ip("192.0.2.1".to_owned())), "valid");
+    assert_eq!(asked(ReferenceName::Ip("::ffff:192.0.2.1".to_owned())), "name_mismatch");
+    assert_eq!(asked(ReferenceName::Email("*@example.com".to_owned())), "valid");
+    assert_eq!(asked(ReferenceName::Email("a@example.com".to_owned())), "name_mismatch");
+    let both = [dns("b.example.com"), dns("c.example.org")];
+    assert_eq!(leaf_code(&spec(), at(now()), &both), "name_mismatch");
+}
+
+#[test]
+fn algorithms() {
+    let chain = Chain::new();
+    let anchors = [chain.root_der.as_slice()];
+    let replaced = |algorithm: &[u8]| {
+        let position = |der: &[u8]| der.windows(8).position(|w| w == oid::ECDSA_WITH_SHA256);
+        let mut leaf = chain.root.issue(&Holder::new("peer"), &Spec::leaf("a.example"));
+        while let Some(at) = position(&leaf) {
+            leaf[at..at + 8].copy_from_slice(algorithm);
+        }
+        code(&question(&leaf, &[], &anchors).ask())
+    };
+    // The same length as ecdsa-with-SHA256, so that the lengths still fit.
+    assert_eq!(
+        replaced(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 9]),
+        "signature_algorithm_unsupported"
+    );
+    assert_eq!(replaced(oid::ECDSA_WITH_SHA384), "signature_invalid");
+}

@@ -1,0 +1,96 @@
+//! Bags that were made to cost time, and junk beside a good path.
+
+use crate::issue::{Holder, Spec, extension, tlv};
+use crate::{Chain, code, question};
+use rustmq_pki::oid;
+
+/// Every CA certifies every other: `count * (count - 1)` certificates, and no anchor among them.
+fn mesh(count: usize) -> (Vec<Holder>, Vec<Vec<u8>>) {
+    let holders: Vec<_> = (0..count).map(|number| Holder::new(&format!("CA {number}"))).collect();
+    let mut certificates = Vec::new();
+    for issuer in &holders {
+        for subject in holders.iter().filter(|subject| subject.name != issuer.name) {
+            certificates.push(issuer.issue(subject, &Spec::ca()));
+        }
+    }
+    (holders, certificates)
+}
+
+#[test]
+fn fifty_cross_signed_certificates_end_with_the_budget() {
+    let (holders, certificates) = mesh(8);
+    assert!(certificates.len() > 50);
+    let leaf = holders[0].issue(&Holder::new("peer"), &Spec::leaf("a.example"));
+    let root = Holder::new("Root").self_signed();
+    let untrusted: Vec<&[u8]> = certificates.iter().map(Vec::as_slice).collect();
+    let anchors = [root.as_slice()];
+    let answer = question(&leaf, &untrusted, &anchors).ask();
+    assert_eq!(code(&answer), "budget_exceeded");
+    let [signatures, steps, names, _] = answer.explanation.work;
+    assert_eq!(steps, 5_000, "the documented number of partial paths");
+    // Each signature once: the leaf's under one key, each of the 56 under its issuer's.
+    assert!(signatures <= 57, "{signatures} signatures");
+    assert!(names <= 250_000);
+}
+
+#[test]
+fn a_good_path_is_found_in_the_middle_of_the_mesh() {
+    let (holders, mut certificates) = mesh(8);
+    let root = Holder::new("Root");
+    let leaf = holders[0].issue(&Holder::new("peer"), &Spec::leaf("a.example"));
+    certificates.push(root.issue(&holders[7], &Spec::ca()));
+    let root = root.self_signed();
+    let untrusted: Vec<&[u8]> = certificates.iter().map(Vec::as_slice).collect();
+    let anchors = [root.as_slice()];
+    let answer = question(&leaf, &untrusted, &anchors).ask();
+    assert_eq!(code(&answer), "valid");
+}
+
+/// 400 certificates with the name and the key identifier of the good intermediate.
+#[test]
+fn junk_neither_evicts_nor_refuses_a_good_path() {
+    let chain = Chain::new();
+    let forger = Holder::new("Root");
+    let ski = extension(oid::SUBJECT_KEY_IDENTIFIER, false, &tlv(0x04, &[7; 20]));
+    let mut junk: Vec<_> = (0..200)
+        .map(|_| forger.issue(&Holder::new("Intermediate"), &Spec::ca().with(ski.clone())))
+        .collect();
+    // The right key under a wrong signature: it verifies the leaf, and the root does not verify it.
+    junk.extend(
+        (0..200)
+            .map(|_| Holder::new("Root").issue(&chain.intermediate, &Spec::ca().with(ski.clone()))),
+    );
+    junk.push(chain.intermediate_der.clone());
+    let untrusted: Vec<&[u8]> = junk.iter().map(Vec::as_slice).collect();
+    let anchors = [chain.root_der.as_slice()];
+    assert_eq!(code(&question(&chain.leaf_der, &untrusted, &anchors).ask()), "valid");
+}
+
+#[test]
+fn a_long_chain_is_refused_by_its_length() {
+    let holders: Vec<_> = (0..40).map(|number| Holder::new(&format!("CA {number}"))).collect();
+    let certificates: Vec<_> =
+        holders.windows(2).map(|pair| pair[0].issue(&pair[1], &Spec::ca())).collect();
+    let leaf = holders[39].issue(&Holder::new("peer"), &Spec::leaf("a.example"));
+    let root = holders[0].self_signed();
+    let untrusted: Vec<&[u8]> = certificates.iter().map(Vec::as_slice).collect();
+    let anchors = [root.as_slice()];
+    assert_eq!(code(&question(&leaf, &untrusted, &anchors).ask()), "max_depth_exceeded");
+}
+
+#[test]
+fn many_names_against_many_constraints_end_with_the_budget() {
+    let (root, intermediate) = (Holder::new("Root"), Holder::new("Intermediate"));
+    let host = |number: usize| tlv(0x82, format!("h{number}.example").as_bytes());
+    let subtrees: Vec<u8> = (0..1_000).flat_map(|number| tlv(0x30, &host(number))).collect();
+    let constraints = tlv(0x30, &tlv(0xa0, &subtrees));
+    let spec = Spec::ca().with(extension(oid::NAME_CONSTRAINTS, true, &constraints));
+    let intermediate_der = root.issue(&intermediate, &spec);
+    let names: Vec<u8> = (0..1_000).flat_map(host).collect();
+    let mut spec = Spec::leaf("h1.example");
+    spec.extensions[0] = extension(oid::SUBJECT_ALT_NAME, false, &tlv(0x30, &names));
+    let leaf = intermediate.issue(&Holder::new("peer"), &spec);
+    let root = root.self_signed();
+    let (untrusted, anchors) = ([intermediate_der.as_slice()], [root.as_slice()]);
+    assert_eq!(code(&question(&leaf, &untrusted, &anchors).ask()), "budget_exceeded");
+}

@@ -1,0 +1,224 @@
+//! The manager: caching, refresh, sessions, principals.
+
+use std::sync::Arc;
+
+use crate::Chain;
+use crate::issue::{Holder, Spec, dns, now, role, sans, tlv};
+use rustls_pki_types::CertificateDer;
+use rustmq_auth::principal::{PrincipalMapping, PrincipalRule};
+use rustmq_auth::{AuthPolicy, AuthenticationManager, KeptReason, SessionEnd, Trust, TrustError};
+use rustmq_pki::role::Role;
+use rustmq_pki::time::UnixTime;
+
+fn days(days: i64) -> UnixTime {
+    now().plus_days(days)
+}
+
+fn chain_of(chain: &Chain) -> Vec<CertificateDer<'static>> {
+    [&chain.leaf_der, &chain.intermediate_der].map(|der| der.clone().into()).to_vec()
+}
+
+fn trust(chain: &Chain, number: u8, revoked: &[&[u8]]) -> Trust {
+    Trust {
+        anchors: vec![chain.root_der.clone()],
+        crls: vec![
+            chain.root.crl(number, days(-2), days(2), &[]),
+            chain.intermediate.crl(number, days(-2), days(2), revoked),
+        ],
+        ..Trust::default()
+    }
+}
+
+fn client() -> Chain {
+    Chain::with_leaf(&Spec::leaf("app.example").with(role("client")))
+}
+
+fn code(manager: &AuthenticationManager, chain: &Chain, at: UnixTime) -> &'static str {
+    manager.authenticate(&chain_of(chain), at).map_or_else(|refusal| refusal.rule.code(), |_| "ok")
+}
+
+#[test]
+fn a_peer_is_who_its_certificate_says() {
+    let chain = client();
+    let manager = AuthenticationManager::new(&trust(&chain, 1, &[]), now()).unwrap();
+    let context = manager.authenticate(&chain_of(&chain), now()).unwrap();
+    assert_eq!((&*context.principal, context.role), ("broker-01", Role::Client));
+    assert_eq!((context.issuer(), context.serial_hex().as_str()), ("CN=Intermediate", "42"));
+    assert_eq!(context.not_after, days(100));
+    assert_eq!(context.path.len(), 2);
+    let known = manager.with_known(&context.fingerprint, now(), |known| known.principal.clone());
+    assert_eq!(known.as_deref(), Some("broker-01"));
+    let again = manager.authenticate(&chain_of(&chain), now()).unwrap();
+    assert!(Arc::ptr_eq(&context, &again), "the verdict is reused");
+    assert_eq!(manager.authenticate(&[], now()).unwrap_err().rule.code(), "empty_chain");
+    let window = manager.validate_certificate_chain(&chain_of(&chain), now(), |p| p.window());
+    assert_eq!(window.unwrap(), (days(-2), days(2)), "the lists bound it");
+}
+
+#[test]
+fn a_verdict_holds_no_longer_than_what_proved_it() {
+    let chain = client();
+    let manager = AuthenticationManager::new(&trust(&chain, 1, &[]), now()).unwrap();
+    assert_eq!(code(&manager, &chain, now()), "ok");
+    assert_eq!(code(&manager, &chain, days(2)), "ok");
+    assert_eq!(code(&manager, &chain, days(2).plus_seconds(1)), "revocation_unknown");
+    let fingerprint = manager.authenticate(&chain_of(&chain), now()).unwrap().fingerprint;
+    assert!(manager.with_known(&fingerprint, days(3), |_| ()).is_none());
+}
+
+#[test]
+fn a_refusal_is_remembered_briefly_and_not_beyond_a_refresh() {
+    let chain = client();
+    let revoked = trust(&chain, 1, &[&[0x42]]);
+    let manager = AuthenticationManager::new(&revoked, now()).unwrap();
+    assert_eq!(code(&manager, &chain, now()), "revoked");
+    assert_eq!(code(&manager, &chain, now().plus_seconds(1)), "revoked");
+    manager.refresh(&trust(&chain, 2, &[]), now()).unwrap();
+    assert_eq!(code(&manager, &chain, now()), "ok");
+}
+
+#[test]
+fn a_refresh_revokes_at_once() {
+    let chain = client();
+    let manager = AuthenticationManager::new(&trust(&chain, 1, &[]), now()).unwrap();
+    assert_eq!(code(&manager, &chain, now()), "ok");
+    let refreshed = manager.refresh(&trust(&chain, 2, &[&[0x42]]), now()).unwrap();
+    assert_eq!((refreshed.snapshot, refreshed.kept.len()), (2, 0));
+    assert_eq!(code(&manager, &chain, now()), "revoked");
+}
+
+#[test]
+fn a_worse_list_does_not_replace_a_better_one() {
+    let chain = client();
+    let manager = AuthenticationManager::new(&trust(&chain, 5, &[&[0x42]]), now()).unwrap();
+    let kept = |trust: &Trust| {
+        let kept = manager.refresh(trust, now()).unwrap().kept;
+        kept.into_iter().map(|kept| kept.reason).collect::<Vec<_>>()
+    };
+    let lower = trust(&chain, 4, &[]);
+    assert_eq!(kept(&lower), [KeptReason::LowerNumber; 2]);
+    assert_eq!(code(&manager, &chain, now()), "revoked");
+    let none = Trust { crls: Vec::new(), ..lower.clone() };
+    assert_eq!(kept(&none), [KeptReason::NotCurrent; 2]);
+    let forger = Holder::new("Intermediate");
+    let forged = Trust {
+        crls: vec![
+            chain.root.crl(6, days(-1), days(1), &[]),
+            forger.crl(6, days(-1), days(1), &[]),
+        ],
+        intermediates: vec![chain.intermediate_der.clone()],
+        ..lower
+    };
+    // With the intermediate known, lists are verified as they are loaded.
+    manager
+        .refresh(
+            &Trust { intermediates: forged.intermediates.clone(), ..trust(&chain, 5, &[&[0x42]]) },
+            now(),
+        )
+        .unwrap();
+    assert_eq!(kept(&forged), [KeptReason::Signature]);
+    assert_eq!(code(&manager, &chain, now()), "revoked");
+}
+
+#[test]
+fn trust_that_cannot_be_used_changes_nothing() {
+    let chain = client();
+    let manager = AuthenticationManager::new(&trust(&chain, 1, &[]), now()).unwrap();
+    let with = |anchors: Vec<Vec<u8>>| Trust { anchors, ..trust(&chain, 2, &[]) };
+    let refused = |anchors| manager.refresh(&with(anchors), now()).unwrap_err();
+    assert_eq!(refused(Vec::new()), TrustError::NoAnchor);
+    assert!(matches!(refused(vec![vec![0x30]]), TrustError::Malformed { .. }));
+    assert!(matches!(refused(vec![chain.intermediate_der.clone()]), TrustError::Kind { .. }));
+    assert!(matches!(refused(vec![chain.leaf_der.clone()]), TrustError::Kind { .. }));
+    assert_eq!(manager.snapshot().number(), 1);
+    assert_eq!(code(&manager, &chain, now()), "ok");
+}
+
+#[test]
+fn the_alarm_is_at_half_of_a_list_s_lifetime() {
+    let chain = client();
+    let manager = AuthenticationManager::new(&trust(&chain, 1, &[]), now()).unwrap();
+    let alarms = |at| manager.snapshot().crls_to_renew(at).len();
+    assert_eq!(alarms(now().plus_seconds(-1)), 0);
+    assert_eq!(alarms(now()), 2);
+}
+
+#[test]
+fn sessions_end_with_their_certificates() {
+    let (revoked, other) = (client(), client());
+    let mut both = trust(&revoked, 1, &[]);
+    let others = trust(&other, 1, &[]);
+    both.anchors.extend(others.anchors.clone());
+    both.crls.extend(others.crls.clone());
+    let manager = AuthenticationManager::new(&both, now()).unwrap();
+    let open = |chain: &Chain| {
+        let der = chain_of(chain);
+        let context = manager.authenticate(&der, now()).unwrap();
+        manager.register(&der, &context, now())
+    };
+    let (first, second) = (open(&revoked), open(&other));
+    assert_eq!((first.ended(), manager.live_sessions()), (None, 2));
+    let mut next = trust(&revoked, 2, &[&[0x42]]);
+    next.anchors.extend(others.anchors);
+    next.crls.extend(others.crls);
+    assert_eq!(manager.refresh(&next, now()).unwrap().ended, 1);
+    assert!(matches!(first.ended(), Some(SessionEnd::Revoked(_))));
+    assert_eq!(second.ended(), None);
+    let withdrawn = trust(&revoked, 3, &[]);
+    assert_eq!(manager.refresh(&withdrawn, now()).unwrap().ended, 1);
+    assert!(matches!(second.ended(), Some(SessionEnd::Withdrawn(_))));
+    drop(first);
+    assert_eq!(manager.live_sessions(), 1);
+}
+
+#[test]
+fn a_session_expires_and_wakes_who_waits_for_it() {
+    let chain = client();
+    let manager = AuthenticationManager::new(&trust(&chain, 1, &[]), now()).unwrap();
+    let der = chain_of(&chain);
+    let context = manager.authenticate(&der, now()).unwrap();
+    let handle = manager.register(&der, &context, now());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let end = runtime.block_on(async {
+        let waiting = tokio::spawn(handle);
+        tokio::task::yield_now().await;
+        assert_eq!(manager.tick(days(100)), 0, "the last second is valid");
+        assert_eq!(manager.tick(days(100).plus_seconds(1)), 1);
+        waiting.await.unwrap()
+    });
+    assert_eq!(end, SessionEnd::Expired);
+}
+
+#[test]
+fn a_session_that_was_registered_late_is_asked_again() {
+    let chain = client();
+    let manager = AuthenticationManager::new(&trust(&chain, 1, &[]), now()).unwrap();
+    let der = chain_of(&chain);
+    let context = manager.authenticate(&der, now()).unwrap();
+    manager.refresh(&trust(&chain, 2, &[&[0x42]]), now()).unwrap();
+    let handle = manager.register(&der, &context, now());
+    assert!(matches!(handle.ended(), Some(SessionEnd::Revoked(_))));
+}
+
+#[test]
+fn one_rule_yields_the_principal() {
+    let mut spec = Spec::leaf("").with(role("client"));
+    let names: [&[u8]; 3] = [&dns("App.example"), &dns("b.example"), &tlv(0x81, b"u@example.com")];
+    spec.extensions[0] = sans(&names);
+    let chain = Chain::with_leaf(&spec);
+    let with = |source, fold_case| {
+        let principal = PrincipalMapping::new(source).strict();
+        let principal = if fold_case { principal.folding_case() } else { principal };
+        let policy = AuthPolicy { principal, ..AuthPolicy::default() };
+        let trust = Trust { policy, ..trust(&chain, 1, &[]) };
+        let manager = AuthenticationManager::new(&trust, now()).unwrap();
+        manager
+            .authenticate(&chain_of(&chain), now())
+            .map_or_else(|refusal| refusal.rule.code().to_owned(), |c| c.principal.to_string())
+    };
+    assert_eq!(with(PrincipalRule::CommonName, false), "broker-01");
+    assert_eq!(with(PrincipalRule::SanEmail, false), "u@example.com");
+    assert_eq!(with(PrincipalRule::SanDns, false), "principal_ambiguous");
+    assert_eq!(with(PrincipalRule::SpiffeUri, false), "principal_missing");
+    assert_eq!(with(PrincipalRule::DistinguishedName, true), "cn=broker-01");
+}

@@ -1,0 +1,165 @@
+//! CRLs and OCSP responses beyond what PKITS asks of them.
+
+use crate::issue::{Holder, Ocsp, Spec, extension, now, purposes};
+use crate::{Chain, code, question};
+use rustmq_auth::Question;
+use rustmq_auth::revocation::{Crl, OcspResponse, StatusPolicy};
+use rustmq_pki::oid;
+use rustmq_pki::time::UnixTime;
+
+const GOOD: &[u8] = &[0x80, 0x00];
+const UNKNOWN: &[u8] = &[0x82, 0x00];
+
+fn crl(der: &[u8]) -> Crl {
+    Crl::from_der(der).unwrap()
+}
+
+fn asked(chain: &Chain, crls: &[Crl], ocsp: &[OcspResponse], grace: i64) -> (&'static str, bool) {
+    let anchors = [chain.root_der.as_slice()];
+    let untrusted = [chain.intermediate_der.as_slice()];
+    let question = Question {
+        crls,
+        ocsp,
+        grace,
+        status: StatusPolicy::Required,
+        ..question(&chain.leaf_der, &untrusted, &anchors)
+    };
+    let answer = question.ask();
+    (code(&answer), answer.result.is_ok_and(|proof| proof.used_grace()))
+}
+
+fn days(days: i64) -> UnixTime {
+    now().plus_days(days)
+}
+
+#[test]
+fn every_certificate_but_the_anchor_needs_a_status() {
+    let chain = Chain::new();
+    let root = || crl(&chain.root.crl(1, days(-1), days(1), &[]));
+    let leaf = |serials: &[&[u8]]| crl(&chain.intermediate.crl(1, days(-1), days(1), serials));
+    assert_eq!(asked(&chain, &[root(), leaf(&[])], &[], 0).0, "valid");
+    assert_eq!(asked(&chain, &[root()], &[], 0).0, "revocation_unknown");
+    assert_eq!(asked(&chain, &[], &[], 0).0, "revocation_unknown");
+    assert_eq!(asked(&chain, &[root(), leaf(&[&[0x42]])], &[], 0).0, "revoked");
+    assert_eq!(asked(&chain, &[root(), leaf(&[&[0x43]])], &[], 0).0, "valid");
+    let intermediate = crl(&chain.root.crl(1, days(-1), days(1), &[&[0x21]]));
+    assert_eq!(asked(&chain, &[intermediate, leaf(&[])], &[], 0).0, "revoked");
+}
+
+#[test]
+fn lists_that_do_not_count() {
+    let chain = Chain::new();
+    let root = || crl(&chain.root.crl(1, days(-1), days(1), &[]));
+    let with = |leaf: Vec<u8>| asked(&chain, &[root(), crl(&leaf)], &[], 0).0;
+    let by = &chain.intermediate;
+    assert_eq!(with(by.crl(1, days(1), days(2), &[])), "revocation_unknown", "from the future");
+    assert_eq!(with(by.crl(1, days(-2), days(-1), &[])), "revocation_unknown", "expired");
+    let other = Holder::new("Intermediate");
+    assert_eq!(with(other.crl(1, days(-1), days(1), &[])), "revocation_unknown", "another key");
+    let other = Holder::new("Other");
+    assert_eq!(with(other.crl(1, days(-1), days(1), &[])), "revocation_unknown", "another issuer");
+}
+
+#[test]
+fn grace_is_off_unless_asked_for_and_visible_when_used() {
+    let chain = Chain::new();
+    let hour = 3_600;
+    let lists = || {
+        let old = now().plus_seconds(-hour);
+        [
+            crl(&chain.root.crl(1, days(-1), days(1), &[])),
+            crl(&chain.intermediate.crl(1, days(-2), old, &[])),
+        ]
+    };
+    assert_eq!(asked(&chain, &lists(), &[], 0), ("revocation_unknown", false));
+    assert_eq!(asked(&chain, &lists(), &[], hour), ("valid", true));
+    assert_eq!(asked(&chain, &lists(), &[], hour - 1), ("revocation_unknown", false));
+    let absent = [crl(&chain.root.crl(1, days(-1), days(1), &[]))];
+    assert_eq!(asked(&chain, &absent, &[], i64::MAX), ("revocation_unknown", false));
+}
+
+/// Asks with a CRL for the intermediate and an OCSP response for the leaf.
+fn ocsp(chain: &Chain, response: &Ocsp<'_>) -> &'static str {
+    let root = crl(&chain.root.crl(1, days(-1), days(1), &[]));
+    let response = OcspResponse::from_der(&response.der()).unwrap();
+    asked(chain, &[root], &[response], 0).0
+}
+
+fn by_issuer<'a>(chain: &'a Chain, status: &'a [u8]) -> Ocsp<'a> {
+    Ocsp {
+        issuer: &chain.intermediate,
+        responder: &chain.intermediate,
+        serial: &[0x42],
+        status,
+        until: days(1),
+        nonce: None,
+        certificate: None,
+    }
+}
+
+#[test]
+fn responses_of_the_issuer() {
+    let chain = Chain::new();
+    assert_eq!(ocsp(&chain, &by_issuer(&chain, GOOD)), "valid");
+    assert_eq!(ocsp(&chain, &by_issuer(&chain, UNKNOWN)), "revocation_unknown");
+    let since = crate::issue::general_time(days(-1));
+    let revoked = crate::issue::tlv(0xa1, &since);
+    assert_eq!(ocsp(&chain, &by_issuer(&chain, &revoked)), "revoked");
+    let other = Ocsp { serial: &[0x43], ..by_issuer(&chain, GOOD) };
+    assert_eq!(ocsp(&chain, &other), "revocation_unknown", "another serial number");
+    let expired = Ocsp { until: now().plus_seconds(-1), ..by_issuer(&chain, GOOD) };
+    assert_eq!(ocsp(&chain, &expired), "revocation_unknown");
+    let impostor = Holder::new("Intermediate");
+    let forged = Ocsp { responder: &impostor, ..by_issuer(&chain, GOOD) };
+    assert_eq!(ocsp(&chain, &forged), "revocation_unknown");
+}
+
+#[test]
+fn delegated_responders() {
+    let chain = Chain::new();
+    let responder = Holder::new("Responder");
+    let no_check = extension(oid::OCSP_NO_CHECK, false, &[0x05, 0x00]);
+    let spec = |purpose: &[u8]| {
+        let mut spec = Spec::leaf("ocsp.example");
+        spec.extensions[1] = purposes(&[purpose]);
+        spec
+    };
+    let with = |by: &Holder, spec: &Spec| {
+        let certificate = by.issue(&responder, spec);
+        let response = Ocsp {
+            responder: &responder,
+            certificate: Some(&certificate),
+            ..by_issuer(&chain, GOOD)
+        };
+        ocsp(&chain, &response)
+    };
+    let signing = || spec(oid::OCSP_SIGNING);
+    assert_eq!(with(&chain.intermediate, &signing().with(no_check.clone())), "valid");
+    let unchecked = with(&chain.intermediate, &signing());
+    assert_eq!(unchecked, "revocation_unknown", "neither nocheck nor a CRL for the responder");
+    let wrong_purpose = spec(oid::SERVER_AUTH).with(no_check.clone());
+    assert_eq!(with(&chain.intermediate, &wrong_purpose), "revocation_unknown");
+    assert_eq!(with(&chain.root, &signing().with(no_check)), "revocation_unknown", "another CA");
+}
+
+#[test]
+fn the_nonce_must_be_repeated() {
+    let chain = Chain::new();
+    let response = Ocsp { nonce: Some(b"0123456789abcdef"), ..by_issuer(&chain, GOOD) };
+    let responses = [OcspResponse::from_der(&response.der()).unwrap()];
+    let crls = [crl(&chain.root.crl(1, days(-1), days(1), &[]))];
+    let anchors = [chain.root_der.as_slice()];
+    let untrusted = [chain.intermediate_der.as_slice()];
+    let with = |nonce: &[u8]| {
+        let question = Question {
+            crls: &crls,
+            ocsp: &responses,
+            nonce: Some(nonce),
+            status: StatusPolicy::Required,
+            ..question(&chain.leaf_der, &untrusted, &anchors)
+        };
+        code(&question.ask())
+    };
+    assert_eq!(with(b"0123456789abcdef"), "valid");
+    assert_eq!(with(b"another"), "revocation_unknown");
+}
