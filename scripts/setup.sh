@@ -37,6 +37,7 @@ absent_packages() {
     [ "$level" = build ] && return
     have openssl || echo openssl
     [ "$level" = demo ] && return
+    [ -f /usr/include/openssl/x509.h ] || echo libssl-dev
     have certtool || echo gnutls-bin
     have javac || echo default-jdk-headless
     have faketime || echo faketime

@@ -54,7 +54,9 @@ pub(crate) fn check<'a>(
     inputs: &PolicyInputs,
     budget: &mut Budget,
 ) -> Result<(), Refusal> {
-    if path.iter().any(|certificate| maps_any_policy(certificate)) {
+    // RFC 5280 6.1.4 (a) is asked of those that issue the next certificate, so not of the leaf.
+    let issuers = path.split_last().map_or(path, |(_, issuers)| issuers);
+    if issuers.iter().any(|certificate| maps_any_policy(certificate)) {
         return Err(Rule::AnyPolicyMapped.into());
     }
     // Without a demand for an explicit policy no outcome of the graph refuses the path.
