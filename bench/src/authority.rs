@@ -62,11 +62,14 @@ fn durable(table: &mut Table, raw: f64, runtime: &Runtime, store: &mut Store) {
     row("durable, audited issuing, 64 at once", times[1]);
 }
 
+/// One operation on a store.
+type Work = fn(&mut Store, &Runtime);
+
 fn growth(table: &mut Table, runtime: &Runtime, small: &mut Store, large: &mut Store) {
     small.revoke_some(runtime, 100);
     large.revoke_some(runtime, 100);
     let stores = [std::cell::RefCell::new(small), std::cell::RefCell::new(large)];
-    let works: [(&'static str, u32, fn(&mut Store, &Runtime)); 4] = [
+    let works: [(&str, u32, Work); 4] = [
         ("growth 10,000 to 100,000: look-up", 100, Store::look_up),
         ("growth 10,000 to 100,000: issue", 20, |store, runtime| store.issue_at_once(runtime, 1)),
         ("growth 10,000 to 100,000: revoke", 4, |store, runtime| store.revoke_some(runtime, 1)),
@@ -77,7 +80,7 @@ fn growth(table: &mut Table, runtime: &Runtime, small: &mut Store, large: &mut S
             15,
             repetitions,
             &mut [&mut || work(&mut stores[0].borrow_mut(), runtime), &mut || {
-                work(&mut stores[1].borrow_mut(), runtime)
+                work(&mut stores[1].borrow_mut(), runtime);
             }],
         );
         let detail = format!("{:.0} us / {:.0} us", times[1], times[0]);
