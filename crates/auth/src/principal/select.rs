@@ -36,9 +36,9 @@ pub(super) fn values(
 fn of_form<'a>(
     rule: PrincipalRule,
     known: &KnownExtensions<'a>,
-    mut select: impl FnMut(GeneralName<'a>) -> Option<(&'a [u8], Option<&'static str>)>,
+    select: impl FnMut(GeneralName<'a>) -> Option<(&'a [u8], Option<&'static str>)>,
 ) -> Result<Vec<String>, PrincipalError> {
-    let found = known.alt_names().iter().filter_map(|name| select(name));
+    let found = known.alt_names().iter().filter_map(select);
     found.map(|(octets, wrong)| ascii(rule, octets, wrong)).collect()
 }
 

@@ -137,7 +137,7 @@ mod tests {
         fn folding_again_changes_nothing(value in "\\PC{1,24}") {
             if checked(&value).is_ok() && check_unambiguous(&value).is_ok() {
                 let once = folded(&value);
-                prop_assert_eq!(folded(&once), once.clone());
+                prop_assert_eq!(folded(&once), once);
             }
         }
 
