@@ -113,8 +113,10 @@ impl Description {
     }
 
     /// The title's parts.
-    pub(crate) fn title(&self) -> [String; 2] {
-        [self.title.clone(), self.kind.words().to_owned()]
+    pub(crate) fn title(&self) -> Vec<String> {
+        let mut title = vec![self.title.clone(), self.kind.words().to_owned()];
+        title.dedup();
+        title
     }
 
     /// The labelled values.
