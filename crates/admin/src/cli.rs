@@ -52,6 +52,10 @@ pub(crate) struct GlobalArgs {
     /// Encoding of the certificate, CRL and key files that are written [default: pem]
     #[arg(long, global = true, value_name = "ENCODING", value_enum)]
     pub(crate) encoding: Option<Encoding>,
+    /// Minutes by which what is signed becomes valid before now, for peers whose clocks are slow
+    /// [default: 5]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1440))]
+    pub(crate) backdate_minutes: Option<u16>,
 }
 
 /// How results are shown on standard output.
@@ -201,6 +205,9 @@ impl Cli {
         if self.global.encoding.is_some() && !files {
             return refuse("--encoding");
         }
+        if self.global.backdate_minutes.is_some() && !self.noun.signs() {
+            return refuse("--backdate-minutes");
+        }
         if self.global.format.is_some() && !results {
             return refuse("--format");
         }
@@ -220,6 +227,15 @@ impl Noun {
             Self::Audit(_) => ("audit", false, true),
             Self::Completions(_) => ("completions", false, false),
             Self::Man(_) => ("man", false, false),
+        }
+    }
+
+    /// Whether it may sign certificates or CRLs.
+    fn signs(&self) -> bool {
+        match self {
+            Self::Ca(command) => command.signs(),
+            Self::Certs(command) => command.signs(),
+            _ => false,
         }
     }
 

@@ -19,6 +19,7 @@ use crate::passphrase::{Passphrases, Source};
 /// What a command may use.
 pub(crate) struct Session {
     encoding: Encoding,
+    backdate_seconds: i64,
     format_given: bool,
     data_dir: Option<PathBuf>,
     source: Source,
@@ -46,6 +47,9 @@ impl Session {
     ) -> Result<Self, CliError> {
         Ok(Self {
             encoding: args.encoding.unwrap_or_default(),
+            backdate_seconds: args
+                .backdate_minutes
+                .map_or(Options::BACKDATE_SECONDS, |minutes| i64::from(minutes) * 60),
             format_given: args.format.is_some(),
             data_dir: environment.data_dir(args.data_dir.as_ref()),
             source: Source::choose(args, &environment)?,
@@ -144,7 +148,8 @@ impl Session {
         passphrase: impl PassphraseSource + 'static,
     ) -> Result<CertificateManager, CliError> {
         let (clock, actor) = (self.clock.clone(), self.actor.clone());
-        let options = Options::new(self.data_dir()?, clock, Arc::new(passphrase), actor);
+        let mut options = Options::new(self.data_dir()?, clock, Arc::new(passphrase), actor);
+        options.backdate_seconds = self.backdate_seconds;
         Ok(CertificateManager::open(&options.mode(mode))?)
     }
 }

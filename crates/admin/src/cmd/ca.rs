@@ -51,6 +51,12 @@ impl Ca {
         matches!(self, Self::Export(_) | Self::Crl(_))
     }
 
+    /// Whether it may sign a certificate or a CRL.
+    pub(crate) fn signs(&self) -> bool {
+        use Ca::{Crl, Init, Intermediate, Renew, Revoke};
+        matches!(self, Init(_) | Intermediate(_) | Crl(_) | Renew(_) | Revoke(_))
+    }
+
     /// Carries the command out.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
         match self {

@@ -60,6 +60,12 @@ impl Certs {
         }
     }
 
+    /// Whether it may sign a certificate or a CRL.
+    pub(crate) fn signs(&self) -> bool {
+        use Certs::{Issue, Renew, Revoke, Rotate, Sign, Unrevoke};
+        matches!(self, Issue(_) | Sign(_) | Renew(_) | Rotate(_) | Revoke(_) | Unrevoke(_))
+    }
+
     /// Carries the command out.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
         match self {

@@ -174,3 +174,18 @@ fn expiring_lists_the_nearest_end_first() {
     assert_eq!(names, ["app-2", "app-20"]);
     assert_eq!(ids(&bench.json(&["certs", "expiring", "--within", "3"])).len(), 1);
 }
+
+#[test]
+fn the_start_of_validity_is_the_operators_choice() {
+    let bench = Workbench::with_hierarchy();
+    let issue =
+        ["certs", "issue", "--principal", "app", "--role", "client", "--ca-id", "prod_ca_1"];
+    let now = bench.json(&[&issue[..], &["--output-dir", "a", "--backdate-minutes", "0"]].concat());
+    let now = bench.json(&["certs", "info", text(&now["id"])]);
+    assert_eq!(now["not_before"], now["issued_at"]);
+    let earlier = bench.json(&[&issue[..], &["--output-dir", "b"]].concat());
+    let earlier = bench.json(&["certs", "info", text(&earlier["id"])]);
+    assert!(text(&earlier["not_before"]) < text(&earlier["issued_at"]));
+    let idle = bench.run(&["certs", "list", "--backdate-minutes", "0"]);
+    assert_eq!(idle.code, 2, "{}", idle.stderr);
+}

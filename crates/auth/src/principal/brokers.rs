@@ -1,8 +1,8 @@
 //! How message brokers and their neighbours read the same certificate.
 //!
-//! Each takes another field, so that one certificate is a different user to each of them. What is
-//! said here of NATS 2.9 to 2.15, RabbitMQ 3.10, Mosquitto 2.0 and 2.1, PostgreSQL 15, Kafka 4.3,
-//! Redis 7.0 and etcd 3.4 was measured with these versions.
+//! Each takes another field, so that one certificate is a different user to each of them. Which field
+//! was measured with NATS 2.9 to 2.15, RabbitMQ 3.10, Mosquitto 2.0 and 2.1, PostgreSQL 15, Kafka 4.3,
+//! Redis 7.0 and etcd 3.4; which of several values in it counts is read from their sources.
 
 use std::fmt::Write;
 
