@@ -47,18 +47,14 @@ impl Destination {
         self.file().map_or(Ok(()), |path| Ok(files::check_free(path, existing)?))
     }
 
-    /// Refuses early a place that is taken by anything but a CRL: a newer CRL takes the place of an
-    /// older one, and of nothing else.
-    pub(crate) fn check_crl(
-        &self,
-        existing: Existing,
-        session: &Session,
-    ) -> Result<Existing, CliError> {
-        let older = self.file().and_then(|path| fs::read(path).ok());
-        if older.is_some_and(|bytes| is_crl(&bytes)) {
-            return Ok(Existing::Replace);
-        }
-        self.check_free(existing, session).map(|()| existing)
+    /// The DER of the CRL in this place, if there is one.
+    pub(crate) fn older_crl(&self) -> Option<Vec<u8>> {
+        let bytes = fs::read(self.file()?).ok()?;
+        let der = match pem_rfc7468::decode_vec(bytes.trim_ascii_end()) {
+            Ok(("X509 CRL", der)) => der,
+            _ => bytes,
+        };
+        CrlRef::read(&der).is_ok().then_some(der)
     }
 
     /// Writes the bytes there.
@@ -75,8 +71,14 @@ impl Destination {
     }
 }
 
-fn is_crl(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"-----BEGIN X509 CRL-----") || CrlRef::read(bytes).is_ok()
+/// Whether two CRLs are one CA's: the same issuer, and the same key.
+pub(crate) fn of_one_ca(one: &[u8], other: &[u8]) -> bool {
+    let ca = |der| {
+        let crl = CrlRef::read(der).ok()?;
+        let key = crl.known.authority_key_id?.key_id?.to_vec();
+        Some((crl.issuer.der.to_vec(), key))
+    };
+    ca(one).is_some_and(|one| Some(one) == ca(other))
 }
 
 /// Certificates as one file. DER holds one.

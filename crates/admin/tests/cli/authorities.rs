@@ -136,6 +136,11 @@ fn a_crl_takes_the_place_of_an_older_one_and_of_nothing_else() {
     let onto = ["ca", "crl", "--ca-id", "prod_ca_1", "--output", "precious.txt"];
     bench.run(&onto).refused(6, &["precious.txt exists"]);
     assert_eq!(fs::read_to_string(bench.path("precious.txt")).unwrap(), "not a CRL");
+    let other = ["ca", "crl", "--ca-id", "root_ca_1", "--output", "prod.crl"];
+    bench.run(&other).refused(6, &["prod.crl exists"]);
+    bench.ok(&[&other[..], &["--force"]].concat());
+    bench.ok(&["ca", "crl", "root_ca_1", "--output", "prod.crl", "--encoding", "der"]);
+    bench.ok(&["ca", "crl", "root_ca_1", "--output", "prod.crl"]);
 }
 
 #[test]

@@ -40,12 +40,16 @@ impl Crl {
             None => CrlRefresh::Always,
         };
         let existing = Existing::by_force(self.force);
-        let existing =
-            self.output.as_ref().map_or(Ok(existing), |o| o.check_crl(existing, session))?;
-        let manager = session.writer()?;
-        let publication = manager.generate_crl(self.ca.as_str(), refresh).await?;
+        let older = self.output.as_ref().and_then(Destination::older_crl);
+        if let (Some(destination), None) = (&self.output, &older) {
+            destination.check_free(existing, session)?;
+        }
+        let publication = session.writer()?.generate_crl(self.ca.as_str(), refresh).await?;
         if let Some(destination) = &self.output {
             let bytes = destination::crls(&[&publication.crl], session.encoding());
+            // A newer CRL takes the place of an older one of the same CA, and of nothing else.
+            let newer = |older: Vec<u8>| destination::of_one_ca(&older, publication.crl.der());
+            let existing = if older.is_some_and(newer) { Existing::Replace } else { existing };
             destination.write(&bytes, existing, session.output)?;
             if destination.file().is_none() {
                 return Ok(Report::silent());
