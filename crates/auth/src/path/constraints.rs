@@ -89,14 +89,15 @@ impl<'a> Constraints<'a> {
 
 /// RFC 5280 uses no minimum but 0 and no maximum; and a base must be of its form.
 fn check_subtree(subtree: &GeneralSubtree<'_>) -> Result<(), Refusal> {
+    // An empty name is the top of its form's whole space, as everyone reads it.
     let well_formed = match subtree.base {
         GeneralName::Ip(range) => is_ip_range(range),
         GeneralName::Dns(base) => {
             base.is_empty()
                 || is_dns_name(base.strip_prefix(b".").unwrap_or(base), DnsSyntax::Lenient)
         }
-        GeneralName::Rfc822(base) => is_mailbox_base(base),
-        GeneralName::Uri(base) => is_host_base(base),
+        GeneralName::Rfc822(base) => base.is_empty() || is_mailbox_base(base),
+        GeneralName::Uri(base) => base.is_empty() || is_host_base(base),
         _ => true,
     };
     if well_formed && !subtree.has_distance {
@@ -259,7 +260,7 @@ fn uri_in(uri: &[u8], base: &[u8]) -> Verdict {
 fn host_in(host: &[u8], base: &[u8]) -> bool {
     match base.strip_prefix(b".") {
         Some(domain) => in_domain(host, domain) && host.len() > domain.len(),
-        None => host.eq_ignore_ascii_case(base),
+        None => base.is_empty() || host.eq_ignore_ascii_case(base),
     }
 }
 
@@ -316,6 +317,7 @@ mod tests {
         assert_eq!(mailbox("a@example.com", ".example.com"), Verdict::Outside);
         assert_eq!(mailbox("a@example.com", "*@example.com"), Verdict::Outside);
         assert_eq!(mailbox("a@b@example.com", "example.com"), Verdict::Malformed);
+        assert_eq!(mailbox("a@example.com", ""), Verdict::Within);
         let uri = |name: &str, base: &str| uri_in(name.as_bytes(), base.as_bytes());
         assert_eq!(uri("spiffe://td.example/broker/b1", "td.example"), Verdict::Within);
         assert_eq!(uri("http://h.td.example/", ".td.example"), Verdict::Within);
