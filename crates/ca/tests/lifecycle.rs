@@ -184,6 +184,20 @@ async fn a_due_supersession_is_carried_out_by_the_next_writing_command() {
 }
 
 #[tokio::test]
+async fn a_rotation_without_overlap_supersedes_at_once() {
+    let ca = TestCa::with_hierarchy().await;
+    let old = ca.issue("client@company.com", Role::Client).await;
+    let renewal = renew(&old.info().id, RenewalKey::New(new_key()));
+    let request = RotateRequest { renewal, overlap_days: 0 };
+    let rotated = ca.manager.rotate_certificate(request).await.unwrap();
+    assert!(rotated.crl_failure.is_none());
+    let status = ca.manager.info(&old.info().id).await.unwrap().status;
+    assert_eq!(status, CertificateStatus::Superseded);
+    let crl = ca.manager.generate_crl("prod_ca_1", CrlRefresh::Stored).await.unwrap();
+    assert_eq!(serials(crl.crl.der()), [old.info().serial.clone()]);
+}
+
+#[tokio::test]
 async fn an_issuer_in_use_renews_its_crl_by_itself() {
     let ca = TestCa::with_hierarchy().await;
     let number = async || {

@@ -214,6 +214,7 @@ impl Life {
             let due = overlap.map(|days| self.now().plus_days(days));
             let old = &mut self.model.certificates[certificate];
             old.supersede_at = [old.supersede_at, due].into_iter().flatten().min();
+            self.model.supersede_due(self.now());
         }
         Ok(())
     }

@@ -142,7 +142,8 @@ impl Authority {
 
     /// One more attempt where another process stood in the way.
     async fn issue_leaf(&self, leaf: LeafRequest) -> Result<Issuance, Error> {
-        let swept = self.keep_house_for(leaf.execution).await?;
+        let execution = leaf.execution;
+        let mut swept = self.keep_house_for(execution).await?;
         let mut issuance = match self.attempt_leaf(leaf.clone()).await {
             Err(Error::CaChanged { .. }) => {
                 self.forget_prepared();
@@ -155,6 +156,15 @@ impl Authority {
             }
             other => other?,
         };
+        // Without an overlap the old certificate is superseded at once.
+        let now = self.now();
+        if execution == Execution::Commit && issuance.supersede_at.is_some_and(|at| at <= now) {
+            // The new certificate is durable: what fails now is told beside it.
+            match self.sweep(now).await {
+                Ok(superseded) => swept = superseded,
+                Err(error) => issuance.crl_failure = issuance.crl_failure.or(Some(error)),
+            }
+        }
         if swept == Swept::Something {
             let published = self.publish_outdated().await;
             issuance.crl_failure = issuance.crl_failure.or(published.err());
