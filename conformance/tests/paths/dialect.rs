@@ -64,6 +64,7 @@ rules! {
     OpenSslDepthCountsSelfIssued OpenSsl "counts self-issued intermediates for the depth";
     OpenSslForgetsMappings OpenSsl "forgets that a policy was mapped where the certificate has it by anyPolicy only and the next one has anyPolicy";
     OpenSslMapsInhibitedAny OpenSsl "takes a mapped policy for one that the certificate has, although its anyPolicy is inhibited";
+    OpenSslMappingsWithPolicies OpenSsl "refuses a mapping of anyPolicy in every certificate with certificatePolicies, where RFC 5280 6.1.4 (a) does in every issuer and not in the leaf";
     OpenSslEndsBefore OpenSsl "takes a certificate or a list for expired in its last second, where RFC 5280 4.1.2.5 includes it";
 }
 

@@ -140,7 +140,7 @@ impl Making {
         for level in 1..=intermediates {
             let above = self.line[level - 1].clone();
             let key = self.fresh_key();
-            let rollover = level > 1 && self.random.chance(15);
+            let rollover = level > 1 && self.random.chance(20);
             let name = if rollover {
                 above.subject.clone()
             } else {
@@ -178,9 +178,19 @@ impl Making {
             purpose,
             names: features::references(&mut self.random, &self.line[self.line.len() - 1].sans),
             policy: PolicyInputs::default(),
-            max_depth: self.random.chance(5).then(|| self.random.below(4)),
+            max_depth: self.max_depth(),
             revocation: self.random.chance(self.focus.percent(Focus::Status, 30)),
         }
+    }
+
+    /// A limit now and then; where a self-issued intermediate is not to be counted, just enough.
+    fn max_depth(&mut self) -> Option<usize> {
+        let intermediates = &self.line[1..self.line.len() - 1];
+        let counted = intermediates.iter().filter(|held| !held.is_self_issued()).count();
+        if counted < intermediates.len() && self.random.chance(25) {
+            return Some(counted);
+        }
+        self.random.chance(5).then(|| self.random.below(4))
     }
 
     /// One thing goes wrong somewhere on the main line.

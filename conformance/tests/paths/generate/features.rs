@@ -69,6 +69,9 @@ pub(crate) fn add(making: &mut Making, question: &mut Question) {
             constraints(making);
         }
     }
+    if making.random.chance(8) {
+        idle_in_leaf(making);
+    }
     if making.focus == Focus::Everything {
         usages(making, question.purpose);
         path_lengths(making);
@@ -163,6 +166,18 @@ fn policies(making: &mut Making, question: &mut Question) {
     if mapped && random.chance(40) {
         wanted.inhibit_any = true;
         making.line[3].policies.policies = vec![3];
+    }
+}
+
+/// Extensions that mean something in a CA only: RFC 5280 6.1.4 never looks at those of the leaf.
+fn idle_in_leaf(making: &mut Making) {
+    let random = &mut making.random;
+    let leaf = making.line.last_mut().expect("the line ends with the leaf");
+    match random.below(4) {
+        0 => leaf.policies.mappings = vec![(*random.pick(&[0, 1]), *random.pick(&[0, 1, 2]))],
+        1 => leaf.policies.inhibit_any = Some(0),
+        2 => leaf.policies.inhibit_mapping = Some(0),
+        _ => leaf.constraints.permitted = vec![any(random)],
     }
 }
 

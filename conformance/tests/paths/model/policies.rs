@@ -50,11 +50,14 @@ pub(crate) fn hold(path: &Path<'_>, inputs: &PolicyInputs, dialect: &Dialect) ->
         if state.level.is_empty() && state.explicit == 0 {
             return false;
         }
-        if !last && !prepare(&mut state, certificate) {
+        if !last && !prepare(&mut state, certificate, dialect) {
             return false;
         }
     }
     let leaf = path.certificates[count - 1];
+    if dialect.has(Rule::OpenSslMappingsWithPolicies) && maps_any(leaf, dialect) {
+        return false;
+    }
     state.explicit = state.explicit.saturating_sub(1);
     if leaf.policies.require_explicit == Some(0) {
         state.explicit = 0;
@@ -104,10 +107,17 @@ fn unmatched(policy: u8, node: &Node, stated: &BTreeSet<u8>, dialect: &Dialect) 
     if unmatched.len() == node.expected.len() { vec![policy] } else { Vec::new() }
 }
 
+/// 6.1.4 (a).
+fn maps_any(certificate: &Cert, dialect: &Dialect) -> bool {
+    let own = &certificate.policies;
+    let unread = dialect.has(Rule::OpenSslMappingsWithPolicies) && own.policies.is_empty();
+    !unread && own.mappings.iter().any(|(from, to)| *from == ANY || *to == ANY)
+}
+
 /// 6.1.4 (a), (b), (h), (i) and (j).
-fn prepare(state: &mut State, certificate: &Cert) -> bool {
+fn prepare(state: &mut State, certificate: &Cert, dialect: &Dialect) -> bool {
     let policies = &certificate.policies;
-    if policies.mappings.iter().any(|(from, to)| *from == ANY || *to == ANY) {
+    if maps_any(certificate, dialect) {
         return false;
     }
     let sources: BTreeSet<u8> = policies.mappings.iter().map(|(from, _)| *from).collect();
