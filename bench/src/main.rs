@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "the table is the program's output")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot do its work must stop")]
 
+mod authentication;
 mod authority;
 mod in_memory;
 mod measure;
@@ -14,6 +15,7 @@ use measure::Table;
 
 fn main() {
     let mut table = Table::default();
+    authentication::run(&mut table);
     let raw = in_memory::run(&mut table);
     authority::run(&mut table, raw);
     println!("{table}");

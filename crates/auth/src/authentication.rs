@@ -64,13 +64,20 @@ pub struct AuthenticationManager {
     facts: Facts,
     sessions: Sessions,
     /// The upper parts of paths, one for each CA, shared by the contexts of its leaves.
-    paths: Mutex<Vec<SharedPath>>,
+    paths: Mutex<Vec<KnownPath>>,
     /// Held by a refresh, so that snapshots are numbered one after the other.
     refreshing: Mutex<()>,
 }
 
 /// The labels of the certificates above a leaf, and the key of the lowest.
 type SharedPath = (Arc<[Label]>, Arc<[u8]>);
+
+/// A path above a leaf: its certificates, by which it is found again, and what is shared of it.
+#[derive(Debug)]
+struct KnownPath {
+    certificates: Vec<Box<[u8]>>,
+    shared: SharedPath,
+}
 
 /// The most distinct upper parts of paths that are shared; a fleet has a few dozen.
 const MOST_PATHS: usize = 256;
@@ -274,18 +281,22 @@ impl AuthenticationManager {
     /// The labels of the path above the leaf and the issuer's key, the same allocations for the same
     /// CA.
     fn shared_path(&self, path: &VerifiedPath<'_>) -> SharedPath {
-        let above = path.certificates().iter().skip(1).chain([path.anchor()]);
-        let labels: Vec<Label> = above.map(Label::of).collect();
-        let key = path.certificates().get(1).unwrap_or(path.anchor()).spki.der;
+        let above = || path.certificates().iter().skip(1).chain([path.anchor()]);
+        let same = |held: &&KnownPath| {
+            held.certificates.iter().map(AsRef::as_ref).eq(above().map(|view| view.der))
+        };
         let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = paths.iter().find(|held| *held.0 == *labels && *held.1 == *key) {
-            return held.clone();
+        if let Some(held) = paths.iter().find(same) {
+            return held.shared.clone();
         }
         if paths.len() >= MOST_PATHS {
             paths.clear();
         }
+        let labels: Vec<Label> = above().map(Label::of).collect();
+        let key = path.certificates().get(1).unwrap_or(path.anchor()).spki.der;
         let shared: SharedPath = (labels.into(), key.into());
-        paths.push(shared.clone());
+        let certificates = above().map(|view| view.der.into()).collect();
+        paths.push(KnownPath { certificates, shared: shared.clone() });
         shared
     }
 
@@ -333,9 +344,7 @@ impl AuthenticationManager {
     fn recheck_sessions(&self, now: UnixTime) -> usize {
         let snapshot = self.snapshot.load_full();
         // First those whose serial number a list holds: they are to be told at once.
-        let listed = |serial: &[u8], issuer: &[u8]| {
-            snapshot.crls().iter().any(|crl| crl.lists(issuer, serial))
-        };
+        let listed = |serial: &[u8]| snapshot.crls().iter().any(|crl| crl.lists(serial));
         self.sessions.recheck(listed, &mut |chain, key| self.stands(&snapshot, chain, key, now))
     }
 

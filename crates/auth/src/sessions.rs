@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use rustls_pki_types::CertificateDer;
-use rustmq_pki::read::CertificateRef;
 use rustmq_pki::time::UnixTime;
 
 use crate::authentication::AuthContext;
+use crate::cache::Fingerprint;
 use crate::error::{Refusal, Rule};
 
 /// Why a session was ended.
@@ -152,45 +152,47 @@ impl Sessions {
     }
 
     /// Asks of every session whether it still stands: first of those for which `listed` says that a
-    /// CRL has their serial number. `recheck` takes a chain and the key that signed its leaf.
+    /// CRL has their serial number, of whichever issuer. `recheck` takes a chain and the key that signed its leaf.
     pub(crate) fn recheck(
         &self,
-        listed: impl Fn(&[u8], &[u8]) -> bool,
+        listed: impl Fn(&[u8]) -> bool,
         recheck: &mut impl FnMut(&[CertificateDer<'_>], &[u8]) -> Result<(), Refusal>,
     ) -> usize {
+        let all: Vec<_> = self.0.shards.iter().flat_map(Self::shard).collect();
+        let (first, later): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|session| listed(&session.context.serial));
+        // Sessions of one certificate and chain share the answer.
+        let mut answers: HashMap<(Fingerprint, *const Box<[u8]>), Option<SessionEnd>> =
+            HashMap::new();
         let mut ended = 0;
-        let mut later = Vec::new();
-        for session in self.0.shards.iter().flat_map(Self::shard) {
-            let Ok(view) = CertificateRef::read(&session.leaf) else { continue };
-            if listed(view.serial.as_bytes(), view.issuer.der) {
-                ended += usize::from(Self::recheck_one(&session, recheck));
-            } else {
-                later.push(Arc::clone(&session));
+        for session in first.iter().chain(&later) {
+            let key = (session.context.fingerprint, session.above.as_ptr());
+            let answer = answers.entry(key).or_insert_with(|| Self::judge(session, recheck));
+            if let Some(end) = answer {
+                ended += usize::from(session.end(end.clone()));
             }
-        }
-        for session in later {
-            ended += usize::from(Self::recheck_one(&session, recheck));
         }
         ended
     }
 
-    fn recheck_one(
+    /// Why a session must end, if it must.
+    fn judge(
         session: &Session,
         recheck: &mut impl FnMut(&[CertificateDer<'_>], &[u8]) -> Result<(), Refusal>,
-    ) -> bool {
+    ) -> Option<SessionEnd> {
         let leaf = [&session.leaf];
         let chain: Vec<CertificateDer<'_>> = leaf
             .into_iter()
             .chain(session.above.iter())
             .map(|der| CertificateDer::from(&**der))
             .collect();
-        let Err(refusal) = recheck(&chain, &session.context.issuer_key) else { return false };
+        let refusal = recheck(&chain, &session.context.issuer_key).err()?;
         match refusal.rule {
             // A list that is missing for a while ends no session: it is refused at the next handshake.
-            Rule::RevocationUnknown | Rule::BudgetExceeded => false,
-            Rule::Expired => session.end(SessionEnd::Expired),
-            Rule::Revoked => session.end(SessionEnd::Revoked(refusal)),
-            _ => session.end(SessionEnd::Withdrawn(refusal)),
+            Rule::RevocationUnknown | Rule::BudgetExceeded => None,
+            Rule::Expired => Some(SessionEnd::Expired),
+            Rule::Revoked => Some(SessionEnd::Revoked(refusal)),
+            _ => Some(SessionEnd::Withdrawn(refusal)),
         }
     }
 }
@@ -216,7 +218,9 @@ impl SessionHandle {
         &self,
         recheck: &mut impl FnMut(&[CertificateDer<'_>], &[u8]) -> Result<(), Refusal>,
     ) {
-        Sessions::recheck_one(&self.session, recheck);
+        if let Some(end) = Sessions::judge(&self.session, recheck) {
+            self.session.end(end);
+        }
     }
 
     /// Who the peer is.

@@ -125,13 +125,9 @@ impl Crl {
         self.0.unknown_critical
     }
 
-    /// Whether the list may hold the certificate with this issuer, as encoded, and serial number: a
-    /// quick first look, without scope and signature.
-    pub(crate) fn lists(&self, issuer: &[u8], serial: &[u8]) -> bool {
-        self.0.revoked.iter().any(|revoked| {
-            revoked.issuer.as_deref().is_none_or(|held| held == issuer)
-                && revoked.serials.find(serial).is_some()
-        })
+    /// Whether the list holds this serial number, of whichever issuer: a quick first look.
+    pub(crate) fn lists(&self, serial: &[u8]) -> bool {
+        self.0.revoked.iter().any(|revoked| revoked.serials.find(serial).is_some())
     }
 
     /// Why the list revokes the certificate with this issuer and serial number, if it does.
