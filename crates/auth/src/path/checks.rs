@@ -87,11 +87,11 @@ pub(super) fn declares_end_entity(anchor: &Anchor<'_>) -> bool {
     let known = &anchor.certificate.known;
     match known.basic_constraints {
         Some(constraints) => !constraints.value.ca,
-        None => {
-            let usage = known.key_usage.map(|usage| usage.value);
-            known.extended_key_usage.is_some()
-                || usage.is_some_and(|usage| !usage.contains(KeyUsage::KEY_CERT_SIGN))
-        }
+        // keyCertSign says that it is a CA, whatever else the key is for.
+        None => match known.key_usage {
+            Some(usage) => !usage.value.contains(KeyUsage::KEY_CERT_SIGN),
+            None => known.extended_key_usage.is_some(),
+        },
     }
 }
 
