@@ -9,7 +9,7 @@ use rustmq_pki::role::Role;
 use rustmq_pki::time::UnixTime;
 
 use crate::cache::{Fingerprint, Refusals, Verdict, Verdicts};
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, unreadable};
 use crate::error::{Label, Refusal, Rule, hex};
 use crate::facts::Facts;
 use crate::path::{ReferenceName, Terms, VerifiedPath};
@@ -204,7 +204,7 @@ impl AuthenticationManager {
         if sent.len() > MAX_CERTIFICATES {
             return Err(Rule::TooManyCertificates.into());
         }
-        let known = snapshot.intermediates();
+        let known = snapshot.intermediates().filter(|der| sent.iter().all(|sent| **sent != **der));
         let untrusted: Vec<&[u8]> = sent.iter().map(AsRef::as_ref).chain(known).collect();
         let anchors = snapshot.anchors();
         let question = Question {
@@ -213,9 +213,11 @@ impl AuthenticationManager {
             ocsp: peer.staples,
             ..self.question(snapshot, leaf, &anchors, now)
         };
-        let known = Known { facts: Some(&self.facts), leaf_key: peer.leaf_key };
+        let known = Known { facts: Some(&self.facts), leaf_key: peer.leaf_key, hasty: true };
         let proof = question.ask_with(known).result?;
-        conclude(&proof, &Certificate::read(leaf)?)
+        let view = proof.path().leaf().clone();
+        let known = view.extensions.known().map_err(unreadable)?;
+        conclude(&proof, &Certificate { view, known })
     }
 
     fn question<'q>(

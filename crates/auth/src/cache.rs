@@ -58,11 +58,12 @@ impl Verdict {
 
 type Shard = HashMap<Fingerprint, Verdict, FirstOctets>;
 
-/// How many maps the good verdicts are spread over: an insertion copies one of them.
-const SHARDS: usize = 1_024;
+/// How many maps the good verdicts are spread over: an insertion copies one of them, and a look-up
+/// should find their headers in the nearest cache.
+const SHARDS: usize = 256;
 
 /// The most verdicts of a shard: 64 Ki identities in all.
-const SHARD_MOST: usize = 64;
+const SHARD_MOST: usize = 256;
 
 /// The good verdicts. Readers take no lock and touch no counter that another reader touches.
 #[derive(Debug)]

@@ -91,8 +91,10 @@ impl<'q> Question<'q> {
             }
             Err(refusal) => Err(refusal.clone()),
         };
-        let warnings =
-            found.as_ref().map_or_else(|_| Vec::new(), |path| self.warnings(&search, path));
+        let warnings = match &found {
+            Ok(path) if !known.hasty => self.warnings(&search, path),
+            _ => Vec::new(),
+        };
         let explanation = Explanation::of(&search, skipped);
         Answer { result, warnings, explanation }
     }
@@ -145,6 +147,8 @@ pub(crate) struct Known<'k> {
     pub(crate) facts: Option<&'k Facts>,
     /// The SubjectPublicKeyInfo under which the leaf's signature was verified.
     pub(crate) leaf_key: Option<&'k [u8]>,
+    /// Whether nobody will read warnings: a handshake shows them to no one.
+    pub(crate) hasty: bool,
 }
 
 /// A verified path none of whose certificates is revoked, as far as the question asked for it. Only
