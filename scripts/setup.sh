@@ -39,6 +39,7 @@ absent_packages() {
     [ "$level" = demo ] && return
     have certtool || echo gnutls-bin
     have javac || echo default-jdk-headless
+    have node || echo nodejs
     have faketime || echo faketime
     have strace || echo strace
     have python3 || echo python3
