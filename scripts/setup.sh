@@ -40,6 +40,7 @@ absent_packages() {
     [ -f /usr/include/openssl/x509.h ] || echo libssl-dev
     have certtool || echo gnutls-bin
     have javac || echo default-jdk-headless
+    have node || echo nodejs
     have faketime || echo faketime
     have strace || echo strace
     have python3 || echo python3

@@ -13,17 +13,18 @@ use crate::process::run;
 /// # Panics
 /// If the program cannot be compiled or gives no verdict.
 pub fn verify(chain: &Chain) -> Verdict {
-    let mut command = Command::new(program());
+    let mut command = Command::new(program("go", "."));
     command.args(chain.flags("-"));
     let output = run(&mut command).expect_success("the Go judge");
     Verdict::from_answer(&output.stdout, 1).remove(0)
 }
 
-fn program() -> PathBuf {
+/// A package of `judges/go`, compiled.
+pub(crate) fn program(name: &str, package: &str) -> PathBuf {
     let source = build::source("go");
-    let folder = build::once("go", &source.join("main.go"), |folder| {
+    let folder = build::once(name, &source.join(package).join("main.go"), |folder| {
         let mut command = Command::new(pinned("go"));
-        command.args(["build", "-o"]).arg(folder.join("judge")).arg(".").current_dir(&source);
+        command.args(["build", "-o"]).arg(folder.join("judge")).arg(package).current_dir(&source);
         // The program needs the standard library alone, so nothing may be asked of a network.
         command.env("GOFLAGS", "-mod=mod").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
         command.env("CGO_ENABLED", "0").env("GOCACHE", build::target().join("judges/go-cache"));

@@ -1,6 +1,5 @@
 //! The trust manager that Java's TLS uses, through `judges/java/Judge.java`.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use crate::build;
@@ -12,17 +11,20 @@ use crate::process::run;
 /// # Panics
 /// If the program cannot be compiled or gives no verdict.
 pub fn verify_all(chains: &[&Chain]) -> Vec<Verdict> {
-    let mut command = Command::new("java");
-    // A run is short: compiling its code well, in parallel, costs more than it saves.
-    command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"]);
-    command.arg(classes()).arg("Judge").args(Chain::flags_of(chains, "-"));
+    let mut command = program("java", "Judge");
+    command.args(Chain::flags_of(chains, "-"));
     let output = run(&mut command).expect_success("java Judge");
     Verdict::from_answer(&output.stdout, chains.len())
 }
 
-fn classes() -> PathBuf {
-    let file = build::source("java").join("Judge.java");
-    build::once("java", &file, |folder| {
+/// A command that runs a class of `judges/java`; `name` is that of the folder for its classes.
+pub(crate) fn program(name: &str, class: &str) -> Command {
+    let file = build::source("java").join(format!("{class}.java"));
+    let classes = build::once(name, &file, |folder| {
         run(Command::new("javac").arg("-d").arg(folder).arg(&file)).expect_success("javac");
-    })
+    });
+    let mut command = Command::new("java");
+    // A run is short: compiling its code well, in parallel, costs more than it saves.
+    command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"]).arg(classes).arg(class);
+    command
 }

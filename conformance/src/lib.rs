@@ -3,7 +3,8 @@
 //! The certificates, chains and revocation lists that RustMQ PKI issues are judged here by OpenSSL,
 //! GnuTLS, Java, Go, Python `cryptography` and pkilint. `scripts/setup.sh test` installs them. A
 //! judge that cannot fail is no judge, so every one of them is shown planted-bad samples too, which
-//! [`samples`] makes with OpenSSL's command line and, for ML-DSA, with Python.
+//! [`samples`] makes with OpenSSL's command line and, for ML-DSA, with Python. What the server side
+//! lets in is tried by [`Client`]s of five TLS libraries.
 //!
 //! ```no_run
 //! use rustmq_conformance::{Judge, Samples, SampleKey, Verdict, require};
@@ -16,6 +17,7 @@
 
 mod build;
 mod chain;
+mod clients;
 pub mod forge;
 pub mod gnutls;
 pub mod go;
@@ -30,6 +32,7 @@ pub mod python;
 pub mod samples;
 
 pub use chain::{Chain, Purpose, Verdict};
+pub use clients::{Client, Visit};
 pub use judges::{Judge, require, require_command, skip, tell};
 pub use process::{Output, run};
 pub use product::{Issued, Product};
