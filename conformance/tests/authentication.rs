@@ -50,7 +50,7 @@ fn client_request() -> IssueRequest {
 
 /// Why this chain is refused; the caches of `authenticate` say the same as the bare validation.
 fn refusal(manager: &AuthenticationManager, chain: &[CertificateDer<'_>], at: UnixTime) -> Refusal {
-    let bare = manager.validate_certificate_chain(chain, at, |_| ());
+    let bare = manager.validate_certificate_chain(chain, at);
     let refusal = bare.expect_err("the chain is refused");
     for _cold_then_cached in 0..2 {
         let answer = manager.authenticate(chain, at);
@@ -76,7 +76,7 @@ fn accepted(
 ) {
     let chain = chain(issued);
     let depth =
-        manager.validate_certificate_chain(&chain, at, |proof| proof.path().certificates().len());
+        manager.prove_certificate_chain(&chain, at, |proof| proof.path().certificates().len());
     let context = manager.authenticate(&chain, at).expect("the peer is let in");
     assert_eq!((&*context.principal, context.role), (principal, role));
     // The leaf and its CA; the context has the CA and the root.
@@ -161,7 +161,7 @@ fn altered_chains_are_refused(manager: &AuthenticationManager, client: &Issued) 
     accepted(manager, client, (CLIENT, Role::Client), START);
     // What was proven stands under the same snapshot, whatever comes along with the leaf.
     assert!(manager.authenticate(&whole[..1], START).is_ok());
-    assert!(manager.validate_certificate_chain(&whole[..1], START, |_| ()).is_err());
+    assert!(manager.validate_certificate_chain(&whole[..1], START).is_err());
 }
 
 /// The chain with its leaf changed.

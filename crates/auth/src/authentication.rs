@@ -114,8 +114,17 @@ impl AuthenticationManager {
     }
 
     /// Validates the chain that a peer sent, the leaf first: its path and its revocation, by the rule
-    /// set and the mTLS policy. Nothing is cached; `look` sees the proof.
-    pub fn validate_certificate_chain<R>(
+    /// set and the mTLS policy. Nothing is cached.
+    pub fn validate_certificate_chain(
+        &self,
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Refusal> {
+        self.prove_certificate_chain(chain, now, |_| ())
+    }
+
+    /// [`Self::validate_certificate_chain`], of which `look` sees the proof.
+    pub fn prove_certificate_chain<R>(
         &self,
         chain: &[CertificateDer<'_>],
         now: UnixTime,

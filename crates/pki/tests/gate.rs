@@ -261,3 +261,9 @@ proptest! {
         prop_assert!(days >= 1);
     }
 }
+
+#[test]
+fn nobody_is_named_as_the_issuer() {
+    let ca = hierarchy(KeyType::P256, Options::default()).intermediate;
+    assert_eq!(code(admit(&ca, "client", "TEST Intermediate ca 1", &[])), "subject_is_issuer");
+}

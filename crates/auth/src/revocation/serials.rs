@@ -10,17 +10,40 @@ const SERIAL: usize = 20;
 /// An entry: the magnitude, right-aligned, and an octet with the reason and the sign.
 const ENTRY: usize = SERIAL + 1;
 
-/// How many entries share a slot of the index, on average.
-const PER_SLOT: usize = 2;
+/// How many entries a bucket has room for: three and an octet of state fill a cache line.
+const PER_BUCKET: usize = 3;
 
-/// Revoked serial numbers and why: 23 octets each, found by one probe of the index and a short scan.
+/// One cache line of entries.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+struct Bucket {
+    entries: [[u8; ENTRY]; PER_BUCKET],
+    /// How many entries are there; [`OVERFLOWED`] once one found no room.
+    state: u8,
+}
+
+/// An entry whose place this bucket is stands in a later one.
+const OVERFLOWED: u8 = 0x80;
+
+impl Bucket {
+    const EMPTY: Self = Self { entries: [[0; ENTRY]; PER_BUCKET], state: 0 };
+
+    fn held(&self) -> &[[u8; ENTRY]] {
+        &self.entries[..usize::from(self.state & !OVERFLOWED)]
+    }
+
+    const fn has_overflowed(&self) -> bool {
+        self.state & OVERFLOWED != 0
+    }
+}
+
+/// Revoked serial numbers and why: at most 24 octets each, found in one cache line or those after it.
 ///
-/// Entries are sorted by a keyed hash, so that nobody can choose serial numbers that collide.
+/// A keyed hash chooses the bucket, so that nobody can choose serial numbers that collide.
 #[derive(Clone, Debug)]
 pub struct SerialSet {
-    entries: Box<[[u8; ENTRY]]>,
-    /// Where the entries of a slot begin; one more than there are slots.
-    index: Box<[u32]>,
+    buckets: Box<[Bucket]>,
+    held: usize,
     /// Serial numbers of more than 20 octets, which no conforming CA issues; sorted.
     longer: Vec<(Box<[u8]>, RevocationReason)>,
     hasher: RandomState,
@@ -30,7 +53,6 @@ impl SerialSet {
     /// Makes a set of the octets of serial numbers, as encoded, and reasons. Of two entries for one
     /// serial number the last counts.
     pub fn new<'a>(revoked: impl IntoIterator<Item = (&'a [u8], RevocationReason)>) -> Self {
-        let hasher = RandomState::new();
         let (mut entries, mut longer) = (Vec::new(), Vec::new());
         for (serial, reason) in revoked {
             match pack(serial, reason) {
@@ -39,16 +61,38 @@ impl SerialSet {
             }
         }
         longer.sort_by(|a: &(Box<[u8]>, _), b| a.0.cmp(&b.0));
-        let slots = (entries.len() / PER_SLOT).max(1);
-        // A stable sort keeps the order of the list among entries of one serial number.
-        entries.sort_by_cached_key(|entry| slot(&hasher, entry, slots));
-        let index = build_index(&hasher, &entries, slots);
-        Self { entries: entries.into(), index, longer, hasher }
+        // Eight entries to three lines are 24 octets each, and leave one place in nine free.
+        let buckets = (entries.len() * 3 / 8).max(entries.len() / PER_BUCKET + 1);
+        let mut set = Self {
+            buckets: vec![Bucket::EMPTY; buckets].into(),
+            held: 0,
+            longer,
+            hasher: RandomState::new(),
+        };
+        entries.into_iter().for_each(|entry| set.insert(entry));
+        set
+    }
+
+    fn insert(&mut self, entry: [u8; ENTRY]) {
+        if let Some((bucket, place)) = self.place_of(&entry) {
+            self.buckets[bucket].entries[place] = entry;
+            return;
+        }
+        let mut at = self.home(&entry);
+        while self.buckets[at].held().len() == PER_BUCKET {
+            self.buckets[at].state |= OVERFLOWED;
+            at = self.after(at);
+        }
+        let bucket = &mut self.buckets[at];
+        let place = bucket.held().len();
+        bucket.entries[place] = entry;
+        bucket.state += 1;
+        self.held += 1;
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.entries.len() + self.longer.len()
+        self.held + self.longer.len()
     }
 
     /// Whether there is none.
@@ -56,9 +100,9 @@ impl SerialSet {
         self.len() == 0
     }
 
-    /// The octets that the entries and their index take.
+    /// The octets that the entries take.
     pub fn size(&self) -> usize {
-        self.entries.len() * ENTRY + self.index.len() * size_of::<u32>()
+        self.buckets.len() * size_of::<Bucket>()
     }
 
     /// Why the serial number, as encoded, was revoked, if it was.
@@ -68,12 +112,35 @@ impl SerialSet {
             let (held, reason) = self.longer.get(at.checked_sub(1)?)?;
             return (**held == *serial).then_some(*reason);
         };
-        let slots = self.index.len() - 1;
-        let slot = slot(&self.hasher, &wanted, slots);
-        let range = self.index[slot] as usize..self.index[slot + 1] as usize;
-        let entries = self.entries.get(range)?;
-        let found = entries.iter().rev().find(|entry| same_serial(entry, &wanted))?;
-        RevocationReason::from_code(found[SERIAL] & 0x0f)
+        let (bucket, place) = self.place_of(&wanted)?;
+        RevocationReason::from_code(self.buckets[bucket].entries[place][SERIAL] & 0x0f)
+    }
+
+    /// Bucket and place of an entry with this serial number. There is always a bucket with room, so
+    /// the walk ends.
+    fn place_of(&self, wanted: &[u8; ENTRY]) -> Option<(usize, usize)> {
+        let mut at = self.home(wanted);
+        loop {
+            let bucket = &self.buckets[at];
+            if let Some(place) = bucket.held().iter().position(|held| same_serial(held, wanted)) {
+                return Some((at, place));
+            }
+            if !bucket.has_overflowed() {
+                return None;
+            }
+            at = self.after(at);
+        }
+    }
+
+    fn home(&self, entry: &[u8; ENTRY]) -> usize {
+        let hash = self.hasher.hash_one(&entry[..SERIAL]);
+        // The high half of a product maps a hash to a bucket without a division.
+        let product = u128::from(hash) * self.buckets.len() as u128;
+        usize::try_from(product >> 64).unwrap_or(0)
+    }
+
+    const fn after(&self, at: usize) -> usize {
+        if at + 1 == self.buckets.len() { 0 } else { at + 1 }
     }
 }
 
@@ -92,24 +159,6 @@ fn pack(serial: &[u8], reason: RevocationReason) -> Option<[u8; ENTRY]> {
 
 fn same_serial(a: &[u8; ENTRY], b: &[u8; ENTRY]) -> bool {
     a[..SERIAL] == b[..SERIAL] && a[SERIAL] & 0x80 == b[SERIAL] & 0x80
-}
-
-fn slot(hasher: &RandomState, entry: &[u8; ENTRY], slots: usize) -> usize {
-    let hash = hasher.hash_one(&entry[..SERIAL]);
-    // The high half of a product maps a hash to a slot without a division.
-    let product = u128::from(hash) * slots as u128;
-    usize::try_from(product >> 64).unwrap_or(0)
-}
-
-fn build_index(hasher: &RandomState, entries: &[[u8; ENTRY]], slots: usize) -> Box<[u32]> {
-    let mut index = vec![0_u32; slots + 1];
-    for entry in entries {
-        index[slot(hasher, entry, slots) + 1] += 1;
-    }
-    for at in 1..index.len() {
-        index[at] += index[at - 1];
-    }
-    index.into()
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ fn a_peer_is_who_its_certificate_says() {
     let again = manager.authenticate(&chain_of(&chain), now()).unwrap();
     assert!(Arc::ptr_eq(&context, &again), "the verdict is reused");
     assert_eq!(manager.authenticate(&[], now()).unwrap_err().rule.code(), "empty_chain");
-    let window = manager.validate_certificate_chain(&chain_of(&chain), now(), |p| p.window());
+    let window = manager.prove_certificate_chain(&chain_of(&chain), now(), |p| p.window());
     assert_eq!(window.unwrap(), (days(-2), days(2)), "the lists bound it");
 }
 

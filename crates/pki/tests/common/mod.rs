@@ -77,10 +77,11 @@ pub fn intermediate(
     options: Options,
 ) -> Issuer {
     let signer = key(key_type);
-    let request =
-        CertificateRequest::for_ca(named("Test Intermediate CA"), signer.public_key().clone())
-            .with_path_len(options.path_len)
-            .with_name_constraints(options.constraints);
+    // Each level has a name of its own: a CA is never named as its issuer.
+    let name = named(&format!("Test Intermediate CA {}", above.len() + 1));
+    let request = CertificateRequest::for_ca(name, signer.public_key().clone())
+        .with_path_len(options.path_len)
+        .with_name_constraints(options.constraints);
     let validity = options.days.map_or(Validity::Default, Validity::Days);
     let admitted = Profile::builtin("intermediate-ca")
         .unwrap()
