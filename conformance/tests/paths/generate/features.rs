@@ -163,6 +163,10 @@ fn policies(making: &mut Making, question: &mut Question) {
     wanted.require_explicit = random.chance(50);
     wanted.inhibit_mapping = random.chance(10);
     wanted.inhibit_any = random.chance(10);
+    if any_in_self_issued(&mut making.line, random) {
+        wanted.inhibit_any = true;
+        wanted.require_explicit = true;
+    }
     if mapped && random.chance(40) {
         wanted.inhibit_any = true;
         making.line[3].policies.policies = vec![3];
@@ -179,6 +183,21 @@ fn idle_in_leaf(making: &mut Making) {
         2 => leaf.policies.inhibit_mapping = Some(0),
         _ => leaf.constraints.permitted = vec![any(random)],
     }
+}
+
+/// anyPolicy where it counts although it is inhibited: in a self-issued intermediate (RFC 5280 6.1.3
+/// (d) (2)). Returns whether it was put there.
+fn any_in_self_issued(line: &mut [Cert], random: &mut Random) -> bool {
+    let last = line.len() - 1;
+    let Some(at) = (1..last).find(|at| line[*at].is_self_issued()) else { return false };
+    if !random.chance(40) {
+        return false;
+    }
+    for (level, cert) in line.iter_mut().enumerate().skip(1) {
+        let policy = if level == at { 0 } else { 1 };
+        cert.policies = Policies { policies: vec![policy], ..Policies::default() };
+    }
+    true
 }
 
 /// A policy that is mapped where it stands by anyPolicy only, and met by anyPolicy only: too rare to
