@@ -88,7 +88,7 @@ fn settings(case: &Case) -> CertificationPathSettings {
     settings.set_initial_inhibit_any_policy_indicator(has_flag(case, "noany"));
     let policies = all(case, "policy");
     if !policies.is_empty() {
-        settings.set_initial_policy_set(policies.iter().cloned().collect());
+        settings.set_initial_policy_set(policies.to_vec());
     }
     let purpose = match first(case, "purpose") {
         Some("server") => Some("1.3.6.1.5.5.7.3.1"),

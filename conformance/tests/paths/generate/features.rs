@@ -1,7 +1,7 @@
 //! Names, constraints, policies, usages and path lengths.
 
 use super::{Focus, Making};
-use crate::case::{Purpose, Question, Reference};
+use crate::case::{PolicyInputs, Purpose, Question, Reference};
 use crate::random::Random;
 use crate::world::{Cert, Constraint, Dn, Eku, Policies, San};
 
@@ -163,6 +163,13 @@ fn policies(making: &mut Making, question: &mut Question) {
     wanted.require_explicit = random.chance(50);
     wanted.inhibit_mapping = random.chance(10);
     wanted.inhibit_any = random.chance(10);
+    if any_in_self_issued(&mut making.line, random) {
+        wanted.inhibit_any = true;
+        wanted.require_explicit = true;
+    }
+    if explicit_after_self_issued(&mut making.line, random) {
+        *wanted = PolicyInputs::default();
+    }
     if mapped && random.chance(40) {
         wanted.inhibit_any = true;
         making.line[3].policies.policies = vec![3];
@@ -179,6 +186,35 @@ fn idle_in_leaf(making: &mut Making) {
         2 => leaf.policies.inhibit_mapping = Some(0),
         _ => leaf.constraints.permitted = vec![any(random)],
     }
+}
+
+/// anyPolicy where it counts although it is inhibited: in a self-issued intermediate (RFC 5280 6.1.3
+/// (d) (2)). Returns whether it was put there.
+fn any_in_self_issued(line: &mut [Cert], random: &mut Random) -> bool {
+    let last = line.len() - 1;
+    let Some(at) = (1..last).find(|at| line[*at].is_self_issued()) else { return false };
+    if !random.chance(40) {
+        return false;
+    }
+    for (level, cert) in line.iter_mut().enumerate().skip(1) {
+        let policy = if level == at { 0 } else { 1 };
+        cert.policies = Policies { policies: vec![policy], ..Policies::default() };
+    }
+    true
+}
+
+/// No policy at all, and one required just after the end of the path or at its end, if self-issued
+/// intermediates are not counted (RFC 5280 6.1.4 (h)). Returns whether it was put there.
+fn explicit_after_self_issued(line: &mut [Cert], random: &mut Random) -> bool {
+    let last = line.len() - 1;
+    if !(2..last).any(|at| line[at].is_self_issued()) || !random.chance(30) {
+        return false;
+    }
+    let counted = line[2..last].iter().filter(|cert| !cert.is_self_issued()).count();
+    line.iter_mut().for_each(|cert| cert.policies = Policies::default());
+    let skip = counted + 1 + random.below(2);
+    line[1].policies.require_explicit = Some(u8::try_from(skip).expect("paths are short"));
+    true
 }
 
 /// A policy that is mapped where it stands by anyPolicy only, and met by anyPolicy only: too rare to
