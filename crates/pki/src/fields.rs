@@ -1,5 +1,7 @@
 //! The final fields of a certificate, and the TBSCertificate that they make (RFC 5280 4.1).
 
+use std::sync::Arc;
+
 use crate::constraints::NameConstraints;
 use crate::der::tag;
 use crate::encode::Encoder;
@@ -14,7 +16,7 @@ use crate::time::UnixTime;
 /// alone, and what is encoded is exactly this.
 #[derive(Clone, Debug)]
 pub(crate) struct Fields {
-    pub(crate) issuer: IssuerFields,
+    pub(crate) issuer: Arc<IssuerFields>,
     pub(crate) subject: DistinguishedName,
     pub(crate) public_key: PublicKey,
     pub(crate) not_before: UnixTime,

@@ -60,7 +60,8 @@ impl StatusAddresses {
 pub struct IssuingCa {
     certificate: Certificate,
     public_key: PublicKey,
-    fields: IssuerFields,
+    /// Shared with everything that is being issued.
+    fields: Arc<IssuerFields>,
     status: Option<StatusAddresses>,
     trust_domain: Option<TrustDomain>,
 }
@@ -112,7 +113,7 @@ impl IssuingCa {
         let key_id = known
             .subject_key_id
             .map_or_else(|| public_key.key_id().to_vec(), |id| id.value.to_vec());
-        let fields = IssuerFields {
+        let fields = Arc::new(IssuerFields {
             name: view.subject.der.to_vec(),
             key_id,
             key_type: public_key.key_type(),
@@ -123,7 +124,7 @@ impl IssuingCa {
             match_key: DistinguishedName::from_view(&view.subject)
                 .map(|name| name.match_key())
                 .unwrap_or_default(),
-        };
+        });
         Ok(Self { certificate, public_key, fields, status: None, trust_domain: None })
     }
 
@@ -161,7 +162,7 @@ impl IssuingCa {
         self.fields.path_len
     }
 
-    pub(crate) fn fields(&self) -> &IssuerFields {
+    pub(crate) fn fields(&self) -> &Arc<IssuerFields> {
         &self.fields
     }
 }
@@ -186,7 +187,7 @@ pub struct ToBeSigned {
     serial: SerialNumber,
     not_before: UnixTime,
     not_after: UnixTime,
-    issuer_key_id: Vec<u8>,
+    issuer: Arc<IssuerFields>,
 }
 
 impl ToBeSigned {
@@ -196,7 +197,7 @@ impl ToBeSigned {
             serial,
             not_before: fields.not_before,
             not_after: fields.not_after,
-            issuer_key_id: fields.issuer.key_id,
+            issuer: fields.issuer,
         }
     }
 
@@ -268,7 +269,7 @@ impl Issuer {
     /// Signs a certificate that was prepared for this CA. It takes the value, so that one set of
     /// prepared bytes is signed once.
     pub fn sign(&self, certificate: ToBeSigned) -> Result<Certificate, IssueError> {
-        match certificate.issuer_key_id == self.ca.fields.key_id {
+        match certificate.issuer.key_id == self.ca.fields.key_id {
             true => seal_certificate(certificate, &*self.signer),
             false => Err(IssueError::WrongIssuer),
         }
@@ -292,7 +293,7 @@ impl fmt::Debug for Issuer {
 
 /// Signs a root's own certificate with the key that is in it.
 pub fn sign_root(certificate: ToBeSigned, signer: &dyn Signer) -> Result<Certificate, IssueError> {
-    match certificate.issuer_key_id == signer.public_key().key_id() {
+    match certificate.issuer.key_id == signer.public_key().key_id() {
         true => seal_certificate(certificate, signer),
         false => Err(IssueError::WrongIssuer),
     }

@@ -1,5 +1,7 @@
 //! The gate: every request for a certificate passes here, whatever way it came in.
 
+use std::sync::Arc;
+
 use super::{Admitted, IssuedBy, Note, Profile, ProfileKind, Refusal, Terms, Validity};
 use crate::constraints::IpNetwork;
 use crate::fields::{Fields, IssuerFields, Kind, Purpose};
@@ -28,14 +30,15 @@ impl Profile {
             IssuedBy::Itself => None,
             IssuedBy::Ca(ca) => Some(ca),
         };
-        let issuer = ca.map(|ca| ca.fields().clone());
+        let issuer = ca.map(|ca| Arc::clone(ca.fields()));
         let not_before = terms.now.plus_seconds(terms.backdate_seconds.max(0).saturating_neg());
-        let not_before = issuer.as_ref().map_or(not_before, |i| not_before.max(i.not_before));
-        let not_after = self.admit_validity(&terms, issuer.as_ref(), &mut notes)?;
+        let not_before = issuer.as_deref().map_or(not_before, |i| not_before.max(i.not_before));
+        let not_after = self.admit_validity(&terms, issuer.as_deref(), &mut notes)?;
         let trust_domain = ca.and_then(|ca| ca.trust_domain());
         let sans = self.admit_names(&request, trust_domain, &mut notes)?;
-        let kind = self.admit_kind(request.subject.clone(), issuer.as_ref())?;
-        let issuer = issuer.unwrap_or_else(|| own_issuer(&request, not_before, not_after));
+        let kind = self.admit_kind(&request.subject, issuer.as_deref())?;
+        let issuer =
+            issuer.unwrap_or_else(|| Arc::new(own_issuer(&request, not_before, not_after)));
         if let Some(san) = outside_constraints(&sans, request.subject(), &issuer) {
             return Err(Refusal::NameConstraints(san));
         }
@@ -170,7 +173,11 @@ impl Profile {
         }
     }
 
-    fn admit_kind(&self, subject: Subject, issuer: Option<&IssuerFields>) -> Result<Kind, Refusal> {
+    fn admit_kind(
+        &self,
+        subject: &Subject,
+        issuer: Option<&IssuerFields>,
+    ) -> Result<Kind, Refusal> {
         let wrong = |subject| Refusal::WrongKind { profile: self.name.clone(), subject };
         match (&self.kind, subject, issuer) {
             (ProfileKind::EndEntity(role), Subject::EndEntity { .. }, Some(_)) => {
@@ -183,7 +190,7 @@ impl Profile {
                 ProfileKind::RootCa { path_len },
                 Subject::Ca { path_len: asked, constraints, .. },
                 None,
-            ) => Ok(Kind::Ca { path_len: asked.or(*path_len), constraints }),
+            ) => Ok(Kind::Ca { path_len: asked.or(*path_len), constraints: constraints.clone() }),
             (
                 ProfileKind::IntermediateCa { path_len, constraints: own },
                 Subject::Ca { path_len: asked, constraints, .. },
@@ -196,7 +203,7 @@ impl Profile {
                     return Err(Refusal::PathLength(left));
                 }
                 let constraints =
-                    own.narrowed_by(constraints).map_err(Refusal::WiderConstraints)?;
+                    own.narrowed_by(constraints.clone()).map_err(Refusal::WiderConstraints)?;
                 for above in &issuer.constraints {
                     above.narrowed_by(constraints.clone()).map_err(Refusal::WiderConstraints)?;
                 }
