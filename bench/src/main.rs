@@ -1,5 +1,7 @@
 //! `make bench`: each figure as a ratio of CPU time to a reference measured in the same run.
 //!
+//! With arguments, only the areas that they name: `authentication`, `in-memory`, `authority`.
+//!
 //! The machine's speed cancels out of a ratio, and CPU time does not count the neighbours' work. Every
 //! measured closure asserts that its work succeeded: a fast failure is no result.
 
@@ -14,10 +16,18 @@ mod measure;
 use measure::Table;
 
 fn main() {
+    let areas: Vec<String> = std::env::args().skip(1).collect();
+    let wanted = |area: &str| areas.is_empty() || areas.iter().any(|named| named == area);
     let mut table = Table::default();
-    authentication::run(&mut table);
-    let raw = in_memory::run(&mut table);
-    authority::run(&mut table, raw);
+    if wanted("authentication") {
+        authentication::run(&mut table);
+    }
+    if wanted("in-memory") || wanted("authority") {
+        let raw = in_memory::run(&mut table);
+        if wanted("authority") {
+            authority::run(&mut table, raw);
+        }
+    }
     println!("{table}");
     if table.has_failed() {
         std::process::exit(1);

@@ -1,5 +1,6 @@
 //! The whole decision: who is this peer?
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -8,7 +9,7 @@ use rustls_pki_types::CertificateDer;
 use rustmq_pki::role::Role;
 use rustmq_pki::time::UnixTime;
 
-use crate::cache::{Fingerprint, Refusals, Verdict, Verdicts};
+use crate::cache::{Fingerprint, Refusals, Verdicts};
 use crate::certificate::{Certificate, unreadable};
 use crate::error::{Label, Refusal, Rule, hex};
 use crate::facts::Facts;
@@ -19,28 +20,41 @@ use crate::sessions::{SessionHandle, Sessions};
 use crate::snapshot::{KeptCrl, Snapshot, Trust, TrustError};
 
 /// Who a peer is, as its certificate proves it.
+///
+/// In the order of its fields in memory: a look-up of a known peer reads the first two cache lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[repr(C)]
 pub struct AuthContext {
+    /// Stands for all of the peer that the verdict depends on.
+    pub(crate) key: Fingerprint,
+    /// From when until when the verdict holds.
+    pub(crate) window: (UnixTime, UnixTime),
+    /// The number of the snapshot under which it was proven.
+    pub snapshot: u64,
+    /// The last second of the leaf's validity.
+    pub not_after: UnixTime,
     /// The name, by the configured rule.
     pub principal: Box<str>,
     /// The role.
     pub role: Role,
-    /// The SHA-256 of the leaf's DER.
-    pub fingerprint: Fingerprint,
     /// The octets of the serial number, as encoded.
     pub serial: Box<[u8]>,
-    /// The last second of the leaf's validity.
-    pub not_after: UnixTime,
     /// The certificates above the leaf, the anchor last; shared by all leaves of one CA.
     pub path: Arc<[Label]>,
     /// The SubjectPublicKeyInfo of the issuing CA, shared too.
     pub(crate) issuer_key: Arc<[u8]>,
-    /// The number of the snapshot under which it was proven.
-    pub snapshot: u64,
+    /// The SHA-256 of the leaf's DER.
+    pub fingerprint: Fingerprint,
 }
 
 impl AuthContext {
+    /// Whether the verdict holds now, under the snapshot with this number.
+    pub(crate) fn holds(&self, snapshot: u64, now: UnixTime) -> bool {
+        let (from, until) = self.window;
+        self.snapshot == snapshot && from <= now && now <= until
+    }
+
     /// The name of the issuing CA, as RFC 4514.
     pub fn issuer(&self) -> &str {
         self.path.first().map_or("", |label| &label.subject)
@@ -59,6 +73,8 @@ impl AuthContext {
 #[derive(Debug)]
 pub struct AuthenticationManager {
     snapshot: ArcSwap<Snapshot>,
+    /// Its number, which is all of it that a known peer needs.
+    number: AtomicU64,
     verdicts: Verdicts,
     refusals: Refusals,
     facts: Facts,
@@ -98,6 +114,7 @@ impl AuthenticationManager {
     pub fn new(trust: &Trust, now: UnixTime) -> Result<Self, TrustError> {
         let (snapshot, _) = Snapshot::new(1, trust, None, now)?;
         Ok(Self {
+            number: AtomicU64::new(snapshot.number()),
             snapshot: ArcSwap::from_pointee(snapshot),
             verdicts: Verdicts::default(),
             refusals: Refusals::default(),
@@ -173,10 +190,11 @@ impl AuthenticationManager {
         peer: &Peer<'_>,
         now: UnixTime,
     ) -> Result<Arc<AuthContext>, Refusal> {
-        let snapshot = self.snapshot.load();
-        if let Some(context) = self.verdicts.with(&key, snapshot.number(), now, Arc::clone) {
+        let number = self.number.load(Ordering::Acquire);
+        if let Some(context) = self.verdicts.with(&key, number, now, Arc::clone) {
             return Ok(context);
         }
+        let snapshot = self.snapshot.load();
         let whole = framed_digest([&key[..]].into_iter().chain(chain.iter().map(AsRef::as_ref)));
         if let Some(refusal) = self.refusals.find(&whole, snapshot.number(), now) {
             return Err(refusal);
@@ -196,7 +214,7 @@ impl AuthenticationManager {
         now: UnixTime,
         look: impl FnOnce(&AuthContext) -> R,
     ) -> Option<R> {
-        let number = self.snapshot.load().number();
+        let number = self.number.load(Ordering::Acquire);
         self.verdicts.with(fingerprint, number, now, |context| look(context))
     }
 
@@ -272,6 +290,8 @@ impl AuthenticationManager {
             let role = policy.mtls.role_of(leaf).map_err(at_fault)?;
             let (path, issuer_key) = self.shared_path(proof.path());
             let context = Arc::new(AuthContext {
+                key,
+                window: proof.window(),
                 principal: principal.as_str().into(),
                 role,
                 fingerprint: sha256(leaf.view.der),
@@ -281,10 +301,7 @@ impl AuthenticationManager {
                 issuer_key,
                 snapshot: snapshot.number(),
             });
-            let (from, until) = proof.window();
-            let verdict =
-                Verdict { context: Arc::clone(&context), snapshot: snapshot.number(), from, until };
-            self.verdicts.insert(key, &verdict, now);
+            self.verdicts.insert(&context, now);
             Ok(context)
         })
     }
@@ -319,6 +336,7 @@ impl AuthenticationManager {
         let number = earlier.number() + 1;
         let (snapshot, kept) = Snapshot::new(number, trust, Some(&earlier), now)?;
         self.snapshot.store(Arc::new(snapshot));
+        self.number.store(number, Ordering::Release);
         let ended = self.recheck_sessions(now);
         self.verdicts.sweep(number, now);
         Ok(Refreshed { snapshot: number, kept, ended })
@@ -327,7 +345,7 @@ impl AuthenticationManager {
     /// Ends the sessions whose certificates have expired, and forgets verdicts that no longer hold.
     /// Returns how many sessions were ended. To be called about once a second.
     pub fn tick(&self, now: UnixTime) -> usize {
-        self.verdicts.sweep(self.snapshot.load().number(), now);
+        self.verdicts.sweep(self.number.load(Ordering::Acquire), now);
         self.sessions.expire(now)
     }
 

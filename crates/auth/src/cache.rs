@@ -1,10 +1,10 @@
 //! Verdicts that were reached before: good ones while they hold, refusals briefly.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use rustmq_pki::time::UnixTime;
 
 use crate::authentication::AuthContext;
@@ -13,117 +13,128 @@ use crate::error::Refusal;
 /// The SHA-256 of a leaf's DER.
 pub type Fingerprint = [u8; 32];
 
-/// A fingerprint is random already: its first octets are the hash.
-#[derive(Clone, Copy, Debug, Default)]
-struct FirstOctets;
+/// How many verdicts share a set: their tags fill half a cache line.
+const WAYS: usize = 8;
 
-#[derive(Default)]
-struct FirstOctetsHasher(u64);
+/// How many sets there are in a chunk, which is made when its first verdict comes: a manager that
+/// knows few peers is small.
+const SETS: usize = 128;
 
-impl Hasher for FirstOctetsHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
+/// How many chunks there are: room for 64 Ki verdicts.
+const CHUNKS: usize = 64;
 
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk::<8>() {
-            self.0 = u64::from_le_bytes(*first);
-        }
-    }
+/// Some peers with neighbouring keys.
+struct Set {
+    /// 0 where there is no verdict. Apart from the verdicts, so that a look-up reads one of them.
+    tags: [AtomicU32; WAYS],
+    places: [ArcSwapOption<AuthContext>; WAYS],
 }
 
-impl BuildHasher for FirstOctets {
-    type Hasher = FirstOctetsHasher;
-
-    fn build_hasher(&self) -> FirstOctetsHasher {
-        FirstOctetsHasher::default()
-    }
-}
-
-/// A good verdict and the terms on which it holds.
-#[derive(Clone, Debug)]
-pub(crate) struct Verdict {
-    pub(crate) context: Arc<AuthContext>,
-    /// The snapshot that it was reached under.
-    pub(crate) snapshot: u64,
-    pub(crate) from: UnixTime,
-    pub(crate) until: UnixTime,
-}
-
-impl Verdict {
-    fn holds(&self, snapshot: u64, now: UnixTime) -> bool {
-        self.snapshot == snapshot && self.from <= now && now <= self.until
-    }
-}
-
-type Shard = HashMap<Fingerprint, Verdict, FirstOctets>;
-
-/// How many maps the good verdicts are spread over: an insertion copies one of them, and a look-up
-/// should find their headers in the nearest cache.
-const SHARDS: usize = 256;
-
-/// The most verdicts of a shard: 64 Ki identities in all.
-const SHARD_MOST: usize = 256;
-
-/// The good verdicts. Readers take no lock and touch no counter that another reader touches.
-#[derive(Debug)]
-pub(crate) struct Verdicts {
-    shards: Box<[ArcSwap<Shard>]>,
-}
-
-impl Default for Verdicts {
+impl Default for Set {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| ArcSwap::default()).collect() }
+        Self { tags: Default::default(), places: [const { ArcSwapOption::const_empty() }; WAYS] }
+    }
+}
+
+/// The good verdicts, in a table of bounded size. Readers take no lock and touch no counter that
+/// another reader touches.
+#[derive(Default)]
+pub(crate) struct Verdicts {
+    chunks: Chunks,
+    /// Held by whoever writes.
+    writing: Mutex<()>,
+}
+
+struct Chunks([OnceLock<Box<[Set]>>; CHUNKS]);
+
+impl Default for Chunks {
+    fn default() -> Self {
+        Self([const { OnceLock::new() }; CHUNKS])
+    }
+}
+
+/// Where a key's verdict is and how it is told from its neighbours. A key is random octets already.
+struct Place {
+    chunk: usize,
+    set: usize,
+    tag: u32,
+}
+
+impl Place {
+    fn of(key: &Fingerprint) -> Self {
+        let [a, b, c, d, e, f, ..] = *key;
+        Self {
+            chunk: usize::from(a) % CHUNKS,
+            set: usize::from(b) % SETS,
+            tag: u32::from_le_bytes([c, d, e, f]) | 1,
+        }
     }
 }
 
 impl Verdicts {
-    fn shard(&self, fingerprint: &Fingerprint) -> &ArcSwap<Shard> {
-        // The last octets choose the shard, the first ones the place in it.
-        let last = u16::from_le_bytes([fingerprint[30], fingerprint[31]]);
-        &self.shards[usize::from(last) % SHARDS]
-    }
-
-    /// Shows the verdict on a leaf to `look`, if one holds.
+    /// Shows the verdict with this key to `look`, if one holds.
     pub(crate) fn with<R>(
         &self,
-        fingerprint: &Fingerprint,
+        key: &Fingerprint,
         snapshot: u64,
         now: UnixTime,
         look: impl FnOnce(&Arc<AuthContext>) -> R,
     ) -> Option<R> {
-        let shard = self.shard(fingerprint).load();
-        let verdict = shard.get(fingerprint).filter(|verdict| verdict.holds(snapshot, now))?;
-        Some(look(&verdict.context))
+        let place = Place::of(key);
+        let set = &self.chunks.0[place.chunk].get()?[place.set];
+        let with_tag = |tag: &AtomicU32| tag.load(Ordering::Acquire) == place.tag;
+        for (_, held) in set.tags.iter().zip(&set.places).filter(|(tag, _)| with_tag(tag)) {
+            let verdict = held.load();
+            // Another verdict may have taken the place since the tag was read.
+            if let Some(verdict) = verdict.as_ref().filter(|verdict| verdict.key == *key) {
+                return verdict.holds(snapshot, now).then(|| look(verdict));
+            }
+        }
+        None
     }
 
-    /// Remembers a verdict. A full shard first loses what no longer holds, then any one.
-    pub(crate) fn insert(&self, fingerprint: Fingerprint, verdict: &Verdict, now: UnixTime) {
-        self.shard(&fingerprint).rcu(|shard| {
-            let mut next = (**shard).clone();
-            if next.len() >= SHARD_MOST {
-                next.retain(|_, held| held.holds(verdict.snapshot, now));
-            }
-            if next.len() >= SHARD_MOST {
-                let any = next.keys().next().copied();
-                any.map(|any| next.remove(&any));
-            }
-            next.insert(fingerprint, verdict.clone());
-            next
-        });
+    /// Remembers a verdict. A full set first loses what no longer holds, then any one.
+    pub(crate) fn insert(&self, verdict: &Arc<AuthContext>, now: UnixTime) {
+        let place = Place::of(&verdict.key);
+        let chunk = self.chunks.0[place.chunk]
+            .get_or_init(|| std::iter::repeat_with(Set::default).take(SETS).collect());
+        let Set { tags, places } = &chunk[place.set];
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let find = |wanted: &dyn Fn(&AuthContext) -> bool| {
+            places.iter().position(|held| held.load().as_ref().is_some_and(|held| wanted(held)))
+        };
+        let way = find(&|held| held.key == verdict.key)
+            .or_else(|| places.iter().position(|held| held.load().is_none()))
+            .or_else(|| find(&|held| !held.holds(verdict.snapshot, now)))
+            .unwrap_or(usize::from(verdict.key[31]) % WAYS);
+        tags[way].store(0, Ordering::Release);
+        places[way].store(Some(Arc::clone(verdict)));
+        tags[way].store(place.tag, Ordering::Release);
     }
 
     /// Forgets what does not hold any more.
     pub(crate) fn sweep(&self, snapshot: u64, now: UnixTime) {
-        for shard in &self.shards {
-            if shard.load().values().any(|verdict| !verdict.holds(snapshot, now)) {
-                shard.rcu(|shard| {
-                    let mut next = (**shard).clone();
-                    next.retain(|_, verdict| verdict.holds(snapshot, now));
-                    next
-                });
+        let sets = self.chunks.0.iter().filter_map(OnceLock::get).flatten();
+        let held = sets.flat_map(|set| set.tags.iter().zip(&set.places));
+        for (tag, place) in held.filter(|(tag, _)| tag.load(Ordering::Acquire) != 0) {
+            let over = |place: &ArcSwapOption<AuthContext>| {
+                place.load().as_ref().is_some_and(|verdict| !verdict.holds(snapshot, now))
+            };
+            if over(place) {
+                let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+                // An insertion may have been faster.
+                if over(place) {
+                    tag.store(0, Ordering::Release);
+                    place.store(None);
+                }
             }
         }
+    }
+}
+
+impl std::fmt::Debug for Verdicts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verdicts").finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,8 @@
 //! A compact set of revoked serial numbers.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 
+use foldhash::fast::RandomState;
 use rustmq_pki::read::RevocationReason;
 
 /// The octets of a serial number that RFC 5280 4.1.2.2 allows.
@@ -39,7 +40,8 @@ impl Bucket {
 
 /// Revoked serial numbers and why: at most 24 octets each, found in one cache line or those after it.
 ///
-/// A keyed hash chooses the bucket, so that nobody can choose serial numbers that collide.
+/// A keyed hash chooses the bucket. It is a fast one: the serial numbers are those of a CA that is
+/// trusted, not an attacker's choice.
 #[derive(Clone, Debug)]
 pub struct SerialSet {
     buckets: Box<[Bucket]>,
@@ -67,7 +69,7 @@ impl SerialSet {
             buckets: vec![Bucket::EMPTY; buckets].into(),
             held: 0,
             longer,
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
         };
         entries.into_iter().for_each(|entry| set.insert(entry));
         set
