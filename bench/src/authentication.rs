@@ -174,17 +174,9 @@ fn known(table: &mut Table, world: &World) {
     let manager = AuthenticationManager::new(&world.trust(1, &[]), now()).unwrap();
     let identities: Vec<_> = (0..10_000).map(|number| world.leaf(number).1).collect();
     let chains: Vec<_> = identities.iter().map(|leaf| world.chain(leaf.clone())).collect();
-    let at = now();
-    let start = cpu_time();
-    let fingerprints: Vec<Fingerprint> = chains
-        .iter()
-        .map(|chain| manager.authenticate(chain, at).unwrap().fingerprint)
-        .collect();
-    let cold = (cpu_time() - start).as_secs_f64() * 1e6 / 10_000.0;
+    let fingerprints = known_intermediate(table, world, &manager, &chains);
     let chain = world.chain(identities[0].clone());
-    let (leaf, ca) = (&identities[0], &world.intermediate_der);
-    let (leaf_view, ca_view) =
-        (CertificateRef::read(leaf).unwrap(), CertificateRef::read(ca).unwrap());
+    let leaf = &identities[0];
     let (mut next, now) = (0, now());
     // Each round several times around: the caches are to hold what a busy broker's would.
     let mut look_up = || {
@@ -198,7 +190,6 @@ fn known(table: &mut Table, world: &World) {
         15,
         400,
         &mut [
-            &mut || verify(&leaf_view, &ca_view),
             &mut || {
                 black_box(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, leaf));
             },
@@ -206,19 +197,45 @@ fn known(table: &mut Table, world: &World) {
             &mut look_up,
         ],
     );
-    let detail = format!("{cold:.1} us / one verification {:.1} us", times[0]);
-    table.add(
-        "validation with a known intermediate",
-        cold / times[0],
-        detail,
-        Target::AtMost(1.10),
-    );
-    let detail = format!("{:.2} us / SHA-256 of the leaf {:.2} us", times[2], times[1]);
-    table.add("chain seen before, from DER", times[2] / times[1], detail, Target::AtMost(1.30));
-    let one = times[3];
+    let detail = format!("{:.2} us / SHA-256 of the leaf {:.2} us", times[1], times[0]);
+    table.add("chain seen before, from DER", times[1] / times[0], detail, Target::AtMost(1.30));
+    let one = times[2];
     let detail = format!("{one:.1} ns / 25 ns, 10,000 identities");
     table.add("known fingerprint", one / 25.0, detail, Target::AtMost(1.0));
     two_threads(table, &manager, &fingerprints);
+}
+
+/// Leaves that were never seen, under an intermediate that was: in slices, each measured beside the
+/// verifications of the same leaves. Returns their fingerprints.
+fn known_intermediate(
+    table: &mut Table,
+    world: &World,
+    manager: &AuthenticationManager,
+    chains: &[Vec<CertificateDer<'static>>],
+) -> Vec<Fingerprint> {
+    let ca = CertificateRef::read(&world.intermediate_der).unwrap();
+    let (at, mut fingerprints) = (now(), Vec::with_capacity(chains.len()));
+    // The first one finds the intermediate unknown.
+    fingerprints.push(manager.authenticate(&chains[0], at).unwrap().fingerprint);
+    let slices = chains[1..].chunks(500).map(|slice| {
+        let start = cpu_time();
+        for chain in slice {
+            verify(&CertificateRef::read(&chain[0]).unwrap(), &ca);
+        }
+        let verified = cpu_time();
+        for chain in slice {
+            fingerprints.push(manager.authenticate(chain, at).unwrap().fingerprint);
+        }
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / slice.len() as f64;
+        (each(cpu_time() - verified), each(verified - start))
+    });
+    let mut slices: Vec<(f64, f64)> = slices.collect();
+    slices.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
+    let (whole, verification) = slices[slices.len() / 2];
+    let detail = format!("{whole:.1} us / one verification {verification:.1} us");
+    let name = "validation with a known intermediate";
+    table.add(name, whole / verification, detail, Target::AtMost(1.10));
+    fingerprints
 }
 
 /// CPU time of a look-up with one thread and with two: nothing is shared that both write.
