@@ -274,7 +274,8 @@ fn serial_set(table: &mut Table) {
     // Side by side and in another order than the set's: the look-up is measured, not the fetching of
     // what is looked up.
     let mut probes: Vec<[u8; 16]> = Vec::with_capacity(200_000);
-    probes.extend((0..200_000).map(|n| *serials[n * 79_199 % serials.len()].first_chunk().unwrap()));
+    probes
+        .extend((0..200_000).map(|n| *serials[n * 79_199 % serials.len()].first_chunk().unwrap()));
     drop(serials);
     let mut next = probes.iter().cycle();
     let times = in_turns(

@@ -47,6 +47,9 @@ pub enum Unusable {
     /// It is from the future.
     #[error("thisUpdate {0} lies in the future")]
     NotYetValid(UnixTime),
+    /// The OCSP response says that it was made in the future.
+    #[error("producedAt {0} lies in the future")]
+    NotYetProduced(UnixTime),
     /// It is too old.
     #[error("nextUpdate {0} has passed")]
     Expired(UnixTime),
@@ -56,9 +59,9 @@ pub enum Unusable {
     /// It has a critical extension that is unknown.
     #[error("a critical extension is unknown")]
     UnknownCriticalExtension,
-    /// cRLNumber is missing or critical (RFC 5280 5.2.3).
-    #[error("cRLNumber is missing or critical (RFC 5280 5.2.3)")]
-    CrlNumber,
+    /// The list does not keep to the profile of RFC 5280 section 5.
+    #[error("the CRL breaks a rule: {0}")]
+    Profile(&'static str),
     /// Nobody who may sign it did.
     #[error("its signature does not verify under a key that may sign it")]
     Signature,

@@ -211,7 +211,11 @@ impl Snapshot {
             if !is_current(&old_view, now) {
                 continue;
             }
-            let successor = self.crls.iter().position(|crl| same_scope(crl, &old_view));
+            let successors = self.crls.iter().enumerate();
+            let successor = successors
+                .filter(|(_, crl)| same_scope(crl, &old_view))
+                .max_by(|(_, a), (_, b)| a.by_age(b))
+                .map(|(at, _)| at);
             let reason = match successor {
                 None => Some(KeptReason::NotCurrent),
                 Some(at) => why_keep(old, &old_view, &self.crls[at], now),

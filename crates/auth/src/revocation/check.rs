@@ -44,9 +44,11 @@ impl<'a> Point<'a> {
 }
 
 /// What is known of one certificate so far.
-pub(super) struct Status {
+pub(super) struct Status<'c> {
     covered: ReasonFlags,
     revoked: Option<RevocationReason>,
+    /// The lists that were used.
+    used: Vec<&'c Crl>,
     pub(super) nearest: Unusable,
 }
 
@@ -58,13 +60,14 @@ pub(super) struct Subject<'s> {
     pub(super) at: usize,
 }
 
-impl Status {
+impl Status<'_> {
     pub(super) const fn open() -> Self {
-        Self { covered: ReasonFlags::NONE, revoked: None, nearest: Unusable::Absent }
+        let used = Vec::new();
+        Self { covered: ReasonFlags::NONE, revoked: None, used, nearest: Unusable::Absent }
     }
 }
 
-impl<'a> Search<'_, 'a> {
+impl<'q, 'a> Search<'q, 'a> {
     /// Finds the status of every certificate of a path, from the anchor down.
     pub(crate) fn check_revocation(&mut self, path: &Path) -> Result<(), Refusal> {
         if self.revocation.policy == StatusPolicy::NotChecked {
@@ -95,51 +98,66 @@ impl<'a> Search<'_, 'a> {
         })
     }
 
+    /// Revoked by whichever source is revoked: a response that was good may be replayed against a
+    /// list that knows more.
     fn status_of(&mut self, subject: &Subject<'_>) -> Result<(), Refusal> {
         let mut status = Status::open();
-        if self.ocsp_says_good(subject, &mut status)? {
-            return Ok(());
+        let good = self.ocsp_says_good(subject, &mut status)?;
+        match self.status_by_crl(subject, status) {
+            Err(refusal) if good && refusal.rule == Rule::RevocationUnknown => Ok(()),
+            result => result,
         }
-        self.status_by_crl(subject, status)
     }
 
     /// What the CRLs say, after what an OCSP response left open.
     pub(super) fn status_by_crl(
         &mut self,
         subject: &Subject<'_>,
-        mut status: Status,
+        mut status: Status<'q>,
     ) -> Result<(), Refusal> {
         let stated = subject.certificate.known.crl_distribution_points;
         let stated = stated.into_iter().flat_map(|points| points.value).map(Point::Stated);
-        let revocation = self.revocation;
         for point in stated.chain([Point::Issuer]) {
-            for crl in revocation.crls {
-                self.budget.spend(Work::Names, 1)?;
+            for crl in self.lists_at(subject, point)? {
                 self.take_crl(subject, point, crl, &mut status)?;
                 if let Some(reason) = status.revoked {
                     return Err(Refusal::new(Rule::Revoked, Detail::Revocation(reason)));
                 }
-                if status.covered == ReasonFlags::ALL {
-                    return Ok(());
-                }
+            }
+            if status.covered == ReasonFlags::ALL {
+                return Ok(());
             }
         }
         let partly = status.covered != ReasonFlags::NONE;
         Err(unknown(if partly { Unusable::ReasonsNotCovered } else { status.nearest }))
     }
 
+    /// The lists that may speak of a certificate, the newest first.
+    fn lists_at(
+        &mut self,
+        subject: &Subject<'_>,
+        point: Point<'_>,
+    ) -> Result<Vec<&'q Crl>, Refusal> {
+        let crls = self.revocation.crls;
+        self.budget.spend(Work::Names, crls.len())?;
+        let issuer = &subject.certificate.view.issuer;
+        let mut lists: Vec<&Crl> =
+            crls.iter().filter(|crl| point.crl_issuer().is_some() || crl.is_by(issuer)).collect();
+        lists.sort_by(|a, b| b.by_age(a));
+        Ok(lists)
+    }
+
     /// Steps (b) to (l) for one CRL. A CRL that does not help is no error; a spent budget is.
+    ///
+    /// A list that a newer one of the same issuer, scope and key has taken the place of is not asked;
+    /// one by another key is, since neither says what the other knows.
     fn take_crl(
         &mut self,
         subject: &Subject<'_>,
         point: Point<'_>,
-        crl: &Crl,
-        status: &mut Status,
+        crl: &'q Crl,
+        status: &mut Status<'q>,
     ) -> Result<(), Refusal> {
-        // Most lists of a large set are by another issuer: that is seen without reading them.
-        if point.crl_issuer().is_none() && !crl.is_by(&subject.certificate.view.issuer) {
-            return Ok(());
-        }
         let Some(view) = crl.view() else { return Ok(()) };
         if !in_scope(subject.certificate, point, &view) {
             return Ok(());
@@ -147,7 +165,10 @@ impl<'a> Search<'_, 'a> {
         let scope = view.known.distribution_point.unwrap_or_default();
         let reasons =
             scope.only_some_reasons.unwrap_or(ReasonFlags::ALL).intersection(point.reasons());
-        if status.covered.contains(reasons) {
+        let known = |used: &&Crl| {
+            crl.is_superseded_by(used) || crl.is_same(used) && status.covered.contains(reasons)
+        };
+        if reasons == ReasonFlags::NONE || status.used.iter().any(known) {
             return Ok(());
         }
         if view.known.delta_base.is_some() {
@@ -166,6 +187,7 @@ impl<'a> Search<'_, 'a> {
         };
         status.revoked = found.filter(|reason| *reason != RevocationReason::RemoveFromCrl);
         status.covered = status.covered.union(reasons);
+        status.used.push(crl);
         self.rests_on(view.this_update.at, view.next_update.map(|time| time.at));
         Ok(())
     }
@@ -203,11 +225,10 @@ impl<'a> Search<'_, 'a> {
         if crl.has_unknown_critical() {
             return Err(Unusable::UnknownCriticalExtension);
         }
-        let number_fits = view.known.number.is_some_and(|(_, critical)| !critical);
-        if !number_fits && self.terms.rules != RuleSet::Pkix {
-            return Err(Unusable::CrlNumber);
+        match crl.fault() {
+            Some(fault) if self.terms.rules != RuleSet::Pkix => Err(Unusable::Profile(fault)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Steps (f) and (g): the key above the certificate in its own path, or another certificate of

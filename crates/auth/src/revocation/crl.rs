@@ -3,9 +3,11 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustmq_pki::der::tag;
+use rustmq_pki::oid;
 use rustmq_pki::read::{
     CrlEntry, CrlRef, GeneralName, NameRef, ReadError, RevocationReason, SpkiRef,
 };
+use rustmq_pki::time::UnixTime;
 
 use super::SerialSet;
 use crate::error::{Refusal, Rule};
@@ -41,6 +43,21 @@ type Lists<'a> = Vec<(Option<&'a [u8]>, Vec<(&'a [u8], RevocationReason)>)>;
 #[derive(Clone, Debug)]
 pub struct Crl(Arc<Loaded>);
 
+/// How new a list is: by its number, where it has one, then by its date.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    number: (usize, Box<[u8]>),
+    this_update: UnixTime,
+}
+
+impl Rank {
+    fn of(crl: &CrlRef<'_>) -> Self {
+        // The magnitude of a longer number is larger, as it has no leading zeros.
+        let number = crl.known.number.map_or(&[][..], |(number, _)| number.magnitude());
+        Self { number: (number.len(), number.into()), this_update: crl.this_update.at }
+    }
+}
+
 #[derive(Debug)]
 struct Loaded {
     /// The list without its entries.
@@ -50,6 +67,11 @@ struct Loaded {
     /// The name of the signer, as encoded.
     issuer: Box<[u8]>,
     is_delta: bool,
+    rank: Rank,
+    /// The extensions that lists of one series share: the scope and the signing key.
+    series: [Option<Box<[u8]>>; 2],
+    /// What of RFC 5280 section 5 it does not keep to.
+    fault: Option<&'static str>,
     revoked: Vec<Revoked>,
     /// Whether an entry has a critical extension that is unknown: the list cannot be used then.
     unknown_critical: bool,
@@ -64,8 +86,10 @@ impl Crl {
         let mut unknown_critical = crl.known.unknown_critical.is_some();
         let mut lists: Lists<'_> = vec![(None, Vec::new())];
         let mut current = 0;
+        let mut fault = header_fault(&crl);
         for entry in crl.entries() {
             let entry = entry?;
+            fault = fault.or_else(|| entry_fault(&entry, &crl));
             unknown_critical |= entry.unknown_critical.is_some();
             if let Some(issuer) = issuer_of(&entry)? {
                 current = position(&mut lists, issuer.der);
@@ -79,11 +103,16 @@ impl Crl {
         });
         let revoked = revoked.collect();
         let (issuer, is_delta) = (Box::from(crl.issuer.der), crl.known.delta_base.is_some());
+        let series = [oid::ISSUING_DISTRIBUTION_POINT, oid::AUTHORITY_KEY_IDENTIFIER]
+            .map(|oid| crl.extensions.find(oid).map(|extension| Box::from(extension.value)));
         Ok(Self(Arc::new(Loaded {
             header: crl.without_entries().into(),
             unverified: Mutex::new(Some(Box::from(der))),
             issuer,
             is_delta,
+            rank: Rank::of(&crl),
+            series,
+            fault,
             revoked,
             unknown_critical,
             verified_under: OnceLock::new(),
@@ -113,6 +142,24 @@ impl Crl {
     /// Whether it is a delta CRL.
     pub(crate) fn is_delta(&self) -> bool {
         self.0.is_delta
+    }
+
+    /// Whether another list of the same issuer, scope and key is newer.
+    pub(crate) fn is_superseded_by(&self, other: &Self) -> bool {
+        self.0.issuer == other.0.issuer
+            && self.0.series == other.0.series
+            && self.0.is_delta == other.0.is_delta
+            && self.0.rank < other.0.rank
+    }
+
+    /// Compares two lists, the newer one being the greater.
+    pub(crate) fn by_age(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.rank.cmp(&other.0.rank)
+    }
+
+    /// What of RFC 5280 section 5 it does not keep to; nothing of it makes the list unreadable.
+    pub(crate) fn fault(&self) -> Option<&'static str> {
+        self.0.fault
     }
 
     /// Whether its signer has this name.
@@ -185,6 +232,40 @@ impl Crl {
         *unverified = None;
         Ok(())
     }
+}
+
+/// What RFC 5280 5.1 and 5.2 ask of a list's header and extensions.
+fn header_fault(crl: &CrlRef<'_>) -> Option<&'static str> {
+    let critical = |oid| crl.extensions.find(oid).is_some_and(|extension| extension.critical);
+    let known = &crl.known;
+    let number_fits = known.number.is_some_and(|(number, critical)| {
+        !critical && !number.is_negative() && number.magnitude().len() <= 20
+    });
+    if !number_fits {
+        return Some("cRLNumber must be there, not critical, and up to 20 octets (RFC 5280 5.2.3)");
+    }
+    if known.authority_key_id.is_none() || critical(oid::AUTHORITY_KEY_IDENTIFIER) {
+        return Some("authorityKeyIdentifier must be there and not critical (RFC 5280 5.2.1)");
+    }
+    let scope = known.distribution_point?;
+    if !critical(oid::ISSUING_DISTRIBUTION_POINT) {
+        return Some("issuingDistributionPoint must be critical (RFC 5280 5.2.5)");
+    }
+    let says_nothing = scope.name.is_none()
+        && scope.only_some_reasons.is_none()
+        && !(scope.only_user_certs || scope.only_ca_certs || scope.indirect)
+        && !scope.only_attribute_certs;
+    says_nothing.then_some("issuingDistributionPoint must not be empty (RFC 5280 5.2.5)")
+}
+
+/// What RFC 5280 5.3 asks of an entry.
+fn entry_fault(entry: &CrlEntry<'_>, crl: &CrlRef<'_>) -> Option<&'static str> {
+    if entry.has_critical_reason {
+        return Some("reasonCode must not be critical (RFC 5280 5.3.1)");
+    }
+    let released = entry.reason == Some(RevocationReason::RemoveFromCrl);
+    (released && crl.known.delta_base.is_none())
+        .then_some("removeFromCRL belongs in delta CRLs only (RFC 5280 5.3.1)")
 }
 
 /// The issuer that an entry of an indirect CRL names for itself and those that follow.

@@ -36,62 +36,73 @@ impl OcspResponse {
 }
 
 impl<'a> Search<'_, 'a> {
-    /// Whether an OCSP response says that the certificate is good; revoked refuses it, and whatever
-    /// else a response says leaves the question open.
+    /// Whether the newest OCSP response says that the certificate is good; revoked refuses it, and
+    /// whatever else a response says leaves the question open.
     pub(super) fn ocsp_says_good(
         &mut self,
         subject: &Subject<'_>,
-        status: &mut Status,
+        status: &mut Status<'_>,
     ) -> Result<bool, Refusal> {
+        let mut newest: Option<SingleResponse<'_>> = None;
         for response in self.revocation.ocsp {
             let Ok(view) = OcspRef::read(&response.der) else { continue };
-            let Some(single) = self.find_single(subject, &view)? else { continue };
-            match self.judge(subject, &view, &single)? {
-                Ok(CertStatus::Good) => {
-                    self.rests_on(single.this_update, single.next_update);
-                    return Ok(true);
+            for single in self.usable(subject, &view, status)? {
+                let newer = newest.is_none_or(|held| held.this_update < single.this_update);
+                let worse = newest.is_some_and(|held| held.this_update == single.this_update)
+                    && matches!(single.status, CertStatus::Revoked { .. });
+                if newer || worse {
+                    newest = Some(single);
                 }
-                Ok(CertStatus::Revoked { reason, .. }) => {
-                    let reason = reason.unwrap_or(RevocationReason::Unspecified);
-                    return Err(Refusal::new(Rule::Revoked, Detail::Revocation(reason)));
-                }
-                Ok(CertStatus::Unknown) => status.nearest = Unusable::UnknownToResponder,
-                Err(unusable) => status.nearest = unusable,
             }
         }
-        Ok(false)
+        let Some(single) = newest else { return Ok(false) };
+        match single.status {
+            CertStatus::Good => {
+                self.rests_on(single.this_update, single.next_update);
+                Ok(true)
+            }
+            CertStatus::Revoked { reason, .. } => {
+                let reason = reason.unwrap_or(RevocationReason::Unspecified);
+                Err(Refusal::new(Rule::Revoked, Detail::Revocation(reason)))
+            }
+            CertStatus::Unknown => {
+                status.nearest = Unusable::UnknownToResponder;
+                Ok(false)
+            }
+        }
     }
 
-    /// The single response for the certificate: its serial number, and the hashes of its issuer.
-    fn find_single<'r>(
+    /// The single responses about the certificate that may be used: its serial number, the hashes of
+    /// its issuer, the dates, and a responder that may answer.
+    fn usable<'r>(
         &mut self,
         subject: &Subject<'_>,
         view: &OcspRef<'r>,
-    ) -> Result<Option<SingleResponse<'r>>, Refusal> {
+        status: &mut Status<'_>,
+    ) -> Result<Vec<SingleResponse<'r>>, Refusal> {
         let (_, key, _) = self.issuer_of(subject);
         let certificate = &subject.certificate.view;
+        let mut usable = Vec::new();
         for single in view.responses {
             self.budget.spend(Work::Names, 1)?;
             let same = single.serial == certificate.serial
                 && hash_is(&single, certificate.issuer.der, single.issuer_name_hash)
                 && hash_is(&single, key.key, single.issuer_key_hash);
-            if same {
-                return Ok(Some(single));
+            if !same {
+                continue;
+            }
+            match self.check_response(view, &single) {
+                Ok(()) => usable.push(single),
+                Err(unusable) => status.nearest = unusable,
             }
         }
-        Ok(None)
-    }
-
-    fn judge(
-        &mut self,
-        subject: &Subject<'_>,
-        view: &OcspRef<'_>,
-        single: &SingleResponse<'_>,
-    ) -> Result<Result<CertStatus, Unusable>, Refusal> {
-        if let Err(unusable) = self.check_response(view, single) {
-            return Ok(Err(unusable));
+        if !usable.is_empty()
+            && let Err(unusable) = self.check_responder(subject, view)?
+        {
+            status.nearest = unusable;
+            usable.clear();
         }
-        Ok(self.check_responder(subject, view)?.map(|()| single.status))
+        Ok(usable)
     }
 
     fn check_response(
@@ -100,8 +111,11 @@ impl<'a> Search<'_, 'a> {
         single: &SingleResponse<'_>,
     ) -> Result<(), Unusable> {
         let now = self.terms.at;
-        if single.this_update > now || view.produced_at > now {
+        if single.this_update > now {
             return Err(Unusable::NotYetValid(single.this_update));
+        }
+        if view.produced_at > now {
+            return Err(Unusable::NotYetProduced(view.produced_at));
         }
         let next_update = single.next_update.ok_or(Unusable::NoNextUpdate)?;
         if next_update.plus_seconds(self.revocation.grace) < now {

@@ -163,3 +163,47 @@ fn the_nonce_must_be_repeated() {
     assert_eq!(with(b"0123456789abcdef"), "valid");
     assert_eq!(with(b"another"), "revocation_unknown");
 }
+
+#[test]
+fn the_newest_list_decides_in_whatever_order() {
+    let chain = Chain::new();
+    let root = crl(&chain.root.crl(1, days(-1), days(1), &[]));
+    let leaf = |number, from, serials: &[&[u8]]| {
+        crl(&chain.intermediate.crl(number, days(from), days(1), serials))
+    };
+    let with = |first: &Crl, second: &Crl| {
+        let both = [root.clone(), first.clone(), second.clone()];
+        let turned = [second.clone(), first.clone(), root.clone()];
+        let result = asked(&chain, &both, &[], 0).0;
+        assert_eq!(asked(&chain, &turned, &[], 0).0, result, "the order of the lists");
+        result
+    };
+    let (clean, revoking) = (leaf(1, -2, &[]), leaf(1, -2, &[&[0x42]]));
+    assert_eq!(with(&clean, &leaf(2, -1, &[&[0x42]])), "revoked");
+    assert_eq!(with(&revoking, &leaf(2, -1, &[])), "valid", "released from hold");
+    assert_eq!(
+        with(&clean, &leaf(2, -2, &[&[0x42]])),
+        "revoked",
+        "the number counts before the date"
+    );
+    assert_eq!(with(&clean, &revoking), "revoked", "the same number and date");
+    let future = crl(&chain.intermediate.crl(3, days(1), days(2), &[]));
+    assert_eq!(with(&future, &revoking), "revoked", "a newer one that cannot be used yet");
+}
+
+#[test]
+fn revoked_by_one_source_is_revoked() {
+    let chain = Chain::new();
+    let root = crl(&chain.root.crl(1, days(-1), days(1), &[]));
+    let revoking = crl(&chain.intermediate.crl(1, days(-1), days(1), &[&[0x42]]));
+    let since = crate::issue::general_time(days(-1));
+    let revoked = crate::issue::tlv(0xa1, &since);
+    let response =
+        |status: &[u8]| OcspResponse::from_der(&by_issuer(&chain, status).der()).unwrap();
+    let with = |crls: &[Crl], responses: &[OcspResponse]| asked(&chain, crls, responses, 0).0;
+    let (good, bad) = (response(GOOD), response(&revoked));
+    assert_eq!(with(std::slice::from_ref(&root), std::slice::from_ref(&good)), "valid");
+    assert_eq!(with(&[root.clone(), revoking], std::slice::from_ref(&good)), "revoked");
+    assert_eq!(with(std::slice::from_ref(&root), &[good.clone(), bad.clone()]), "revoked");
+    assert_eq!(with(&[root], &[bad, good]), "revoked");
+}

@@ -307,6 +307,8 @@ pub struct CrlEntry<'a> {
     pub revoked_at: UnixTime,
     /// Why.
     pub reason: Option<RevocationReason>,
+    /// Whether the reason is critical (it must not be).
+    pub has_critical_reason: bool,
     /// When it became invalid, if that is known.
     pub invalidity_date: Option<UnixTime>,
     /// Who issued it and all that follow, in an indirect CRL; as encoded GeneralNames.
@@ -342,6 +344,7 @@ fn read_entry<'a>(reader: &mut Reader<'a>) -> Result<CrlEntry<'a>, ReadError> {
         serial: fields.integer().field("userCertificate")?,
         revoked_at: fields.time().field("revocationDate")?.at,
         reason: None,
+        has_critical_reason: false,
         invalidity_date: None,
         certificate_issuer: None,
         unknown_critical: None,
@@ -363,6 +366,7 @@ impl<'a> CrlEntry<'a> {
                 let code = one(e, |reader| reader.enumerated()).field("reasonCode")?;
                 let reason = RevocationReason::from_code(code).ok_or(DerError::IntegerRange);
                 self.reason = Some(reason.field("reasonCode")?);
+                self.has_critical_reason = e.critical;
             }
             oid::INVALIDITY_DATE => {
                 let date = one(e, |reader| reader.time()).field("invalidityDate")?;
