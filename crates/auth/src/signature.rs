@@ -155,6 +155,9 @@ pub(crate) fn verify(
             .ok_or(Refusal::from(Rule::SignatureInvalid));
     }
     let unsupported = || {
+        if is_for_another_key(algorithm_id, spki) {
+            return Refusal::from(Rule::SignatureInvalid);
+        }
         let weak = is_weak(algorithm_id);
         let rule =
             if weak { Rule::SignatureAlgorithmWeak } else { Rule::SignatureAlgorithmUnsupported };
@@ -162,6 +165,26 @@ pub(crate) fn verify(
     };
     let algorithm = algorithm(algorithm_id, spki).ok_or_else(unsupported)?;
     verify_with(algorithm, spki, message, signature)
+}
+
+/// Whether a supported algorithm belongs to a key of another kind: then this key cannot have signed,
+/// and there is nothing wrong with the algorithm. A namesake of the issuer looks like that.
+fn is_for_another_key(algorithm: &AlgorithmRef<'_>, spki: &SpkiRef<'_>) -> bool {
+    let kinds: &[&[u8]] = match algorithm.oid.as_bytes() {
+        oid::SHA256_WITH_RSA | oid::SHA384_WITH_RSA | oid::SHA512_WITH_RSA => {
+            &[oid::RSA_ENCRYPTION]
+        }
+        oid::RSASSA_PSS => &[oid::RSA_ENCRYPTION, oid::RSASSA_PSS],
+        oid::ECDSA_WITH_SHA256 | oid::ECDSA_WITH_SHA384 | oid::ECDSA_WITH_SHA512 => {
+            &[oid::EC_PUBLIC_KEY]
+        }
+        oid::ED25519 => &[oid::ED25519],
+        oid::ML_DSA_44 => &[oid::ML_DSA_44],
+        oid::ML_DSA_65 => &[oid::ML_DSA_65],
+        oid::ML_DSA_87 => &[oid::ML_DSA_87],
+        _ => return false,
+    };
+    !kinds.iter().any(|kind| spki.algorithm.oid == *kind)
 }
 
 /// Verifies with an algorithm that was found to fit the key.
@@ -255,4 +278,34 @@ fn uint(reader: &mut Reader<'_>) -> Option<dsa::BoxedUint> {
         return None;
     }
     Some(dsa::BoxedUint::from_be_slice_vartime(value.magnitude()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustmq_pki::der::{self, Element};
+
+    fn algorithm_der(oid: &[u8], parameters: &[u8]) -> Vec<u8> {
+        let oid = der::constructed(der::tag::OID, &[oid]);
+        der::constructed(der::tag::SEQUENCE, &[&oid, parameters])
+    }
+
+    fn refusal(algorithm: &[u8], parameters: &[u8]) -> Rule {
+        let key = der::constructed(der::tag::BIT_STRING, &[&[0; 33]]);
+        let spki = algorithm_der(oid::ED25519, &[]);
+        let spki = der::constructed(der::tag::SEQUENCE, &[&spki, &key]);
+        let algorithm = algorithm_der(algorithm, parameters);
+        let algorithm = AlgorithmRef::read(&mut Reader::new(&algorithm)).unwrap();
+        let spki = SpkiRef::from_der(&spki).unwrap();
+        verify(&algorithm, &spki, b"message", &[0; 64], Dsa::Refused, None).unwrap_err().rule
+    }
+
+    #[test]
+    fn a_key_of_another_kind_has_not_signed() {
+        assert_eq!(refusal(oid::ECDSA_WITH_SHA256, &[]), Rule::SignatureInvalid);
+        assert_eq!(refusal(oid::SHA256_WITH_RSA, &[5, 0]), Rule::SignatureInvalid);
+        assert_eq!(refusal(oid::ED25519, &[5, 0]), Rule::SignatureAlgorithmUnsupported);
+        assert_eq!(refusal(oid::MD5_WITH_RSA, &[5, 0]), Rule::SignatureAlgorithmWeak);
+        assert_eq!(refusal(&[0x2a, 3], &[]), Rule::SignatureAlgorithmUnsupported);
+    }
 }
