@@ -117,6 +117,8 @@ rules! {
     RootHasEku "root_has_eku" "CA/B BR 7.1.2.1.2" "a root has extendedKeyUsage" "issue the root without the extension";
     EkuMissing "eku_missing" "CA/B BR 7.1.2.7.6" "the leaf has no extendedKeyUsage" "issue it with the extended key usage of the purpose";
     EkuAny "eku_any" "CA/B BR 7.1.2.7.10" "the leaf has anyExtendedKeyUsage" "issue it with the extended key usage of the purpose";
+    EkuForbidden "eku_forbidden" "CA/B BR 7.1.2.7.10" "a server's certificate has a purpose that does not go with it" "issue a certificate of its own for the other purpose";
+    KeyUsageCrlSignWithoutCa "crl_sign_without_ca" "CA/B BR 7.1.2.7.11" "cRLSign is set, but it is no CA" "issue it without cRLSign";
     EkuCritical "eku_critical" "CA/B BR 7.1.2.7.6" "the leaf's extendedKeyUsage is critical" "issue it with the extension not critical";
     LeafIsCa "leaf_is_ca" "CA/B BR 7.1.2.7.8" "the leaf is a CA" "use the certificate of an end entity";
     SanRequired "san_required" "CA/B BR 7.1.2.7.12" "the leaf has no subjectAltName" "issue it with its names as subjectAltName";

@@ -121,7 +121,9 @@ fn fields(f: &mut Findings<'_, '_>) {
 /// 4.2.1.1 and 4.2.1.2.
 fn key_identifiers(f: &mut Findings<'_, '_>) {
     let known = f.known();
-    let self_signed = f.certificate.is_self_issued() && f.place == Place::Anchor;
+    // In the middle of a path a self-issued certificate is one of key rollover: another key signed it.
+    let own = f.place == Place::Anchor || f.place == Place::Leaf && known.is_ca();
+    let self_signed = f.certificate.is_self_issued() && own;
     match known.authority_key_id {
         Some(aki) => {
             f.find(aki.critical, Rule::AkiCritical);

@@ -1,7 +1,7 @@
 //! The rules of the CA/Browser Forum's Baseline Requirements that a relying party can see.
 
 use rustmq_pki::oid::{self, Oid};
-use rustmq_pki::read::{Attribute, GeneralName, GeneralNames, SpkiRef};
+use rustmq_pki::read::{Attribute, GeneralName, GeneralNames, KeyUsage, SpkiRef};
 
 use super::names::{DnsSyntax, is_dns_name, split_wildcard};
 use super::rules::{Findings, Place, is_v3};
@@ -90,9 +90,16 @@ fn leaf(f: &mut Findings<'_, '_>) {
         Some(usage) => {
             let any = usage.value.iter().any(|purpose| purpose == oid::ANY_EXTENDED_KEY_USAGE);
             f.find(any, Rule::EkuAny);
+            let is_server = usage.value.iter().any(|purpose| purpose == oid::SERVER_AUTH);
+            let other = usage.value.iter().find(|purpose| is_forbidden_beside_server(*purpose));
+            if let Some(purpose) = other.filter(|_| is_server) {
+                f.find_in(Rule::EkuForbidden, Detail::Oid(purpose.to_string()));
+            }
             f.find(usage.critical, Rule::EkuCritical);
         }
     }
+    let signs_crls = known.key_usage.is_some_and(|usage| usage.value.contains(KeyUsage::CRL_SIGN));
+    f.find(signs_crls && !known.is_ca(), Rule::KeyUsageCrlSignWithoutCa);
     let Some(names) = known.subject_alt_name else {
         f.find(true, Rule::SanRequired);
         return;
@@ -106,6 +113,14 @@ fn leaf(f: &mut Findings<'_, '_>) {
     }
 }
 
+/// 7.1.2.7.10: what a TLS server's certificate must not be good for as well.
+fn is_forbidden_beside_server(purpose: Oid<'_>) -> bool {
+    matches!(
+        purpose.as_bytes(),
+        oid::CODE_SIGNING | oid::EMAIL_PROTECTION | oid::TIME_STAMPING | oid::OCSP_SIGNING
+    )
+}
+
 /// 7.1.4.3 is about names that a public CA may certify.
 fn common_names(f: &mut Findings<'_, '_>, names: GeneralNames<'_>) {
     for common_name in f.view().subject.values_of(oid::COMMON_NAME) {
@@ -115,10 +130,10 @@ fn common_names(f: &mut Findings<'_, '_>, names: GeneralNames<'_>) {
     }
 }
 
-/// Names that mean something on one's own network only: a single label, a loopback address.
+/// Names that mean something on one's own machine only.
 fn is_internal(name: &GeneralName<'_>) -> bool {
     match name {
-        GeneralName::Dns(dns) => !dns.contains(&b'.') && !dns.contains(&b'*'),
+        GeneralName::Dns(dns) => dns.eq_ignore_ascii_case(b"localhost"),
         GeneralName::Ip([127, _, _, _] | [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]) => true,
         _ => false,
     }

@@ -1,6 +1,6 @@
 //! Input that no conforming CA or peer makes, and the reason that it is refused with.
 
-use crate::issue::{Holder, Spec, dns, extension, now, sans, tlv};
+use crate::issue::{Holder, Spec, dns, extension, now, purposes, sans, tlv};
 use crate::{Chain, code, question};
 use rustmq_auth::{Question, ReferenceName, RuleSet, Terms};
 use rustmq_pki::oid;
@@ -154,4 +154,37 @@ fn algorithms() {
         "signature_algorithm_unsupported"
     );
     assert_eq!(replaced(oid::ECDSA_WITH_SHA384), "signature_invalid");
+}
+
+fn webpki_findings(spec: &Spec) -> Vec<&'static str> {
+    let chain = Chain::with_leaf(spec);
+    let found = rustmq_auth::certificate_findings(&chain.leaf_der, RuleSet::WebPki).unwrap();
+    found.iter().map(|refusal| refusal.rule.code()).collect()
+}
+
+#[test]
+fn a_web_server_is_nothing_else() {
+    let with = |purposes_of: &[&[u8]]| {
+        let mut spec = Spec::leaf("a.example");
+        spec.extensions[1] = purposes(purposes_of);
+        webpki_findings(&spec)
+    };
+    assert!(!with(&[oid::SERVER_AUTH, oid::CLIENT_AUTH]).contains(&"eku_forbidden"));
+    assert!(with(&[oid::SERVER_AUTH, oid::CODE_SIGNING]).contains(&"eku_forbidden"));
+    assert!(with(&[oid::SERVER_AUTH, oid::OCSP_SIGNING]).contains(&"eku_forbidden"));
+    assert!(!with(&[oid::CLIENT_AUTH, oid::EMAIL_PROTECTION]).contains(&"eku_forbidden"));
+    let crl_sign = extension(oid::KEY_USAGE, true, &[0x03, 0x02, 0x01, 0x82]);
+    assert!(
+        webpki_findings(&Spec::leaf("a.example").with(crl_sign)).contains(&"crl_sign_without_ca")
+    );
+}
+
+#[test]
+fn the_common_name_is_one_of_the_names() {
+    // The holder's common name is "broker-01".
+    let with = |name: &str| webpki_findings(&Spec::leaf(name)).contains(&"common_name_not_in_san");
+    assert!(with("broker-02.example"));
+    assert!(with("intranet"), "a single label is a name like any other");
+    assert!(!with("broker-01"));
+    assert!(!with("localhost"));
 }

@@ -92,7 +92,7 @@ impl Kind {
 pub(super) fn read(path: &Path, kind: Kind) -> Result<Vec<Vec<u8>>, CliError> {
     let unusable = |why: String| CliError::Unusable { path: path.display().to_string(), why };
     let bytes = bytes(path).map_err(|error| unusable(error.to_string()))?;
-    let blocks = pem_blocks(&bytes, kind.label());
+    let blocks = pem_blocks(&bytes, kind);
     if !blocks.is_empty() {
         return Ok(blocks);
     }
@@ -116,8 +116,10 @@ fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-fn pem_blocks(bytes: &[u8], label: &str) -> Vec<Vec<u8>> {
-    let text = String::from_utf8_lossy(bytes);
+fn pem_blocks(bytes: &[u8], kind: Kind) -> Vec<Vec<u8>> {
+    // RFC 7468 5.1: parsers may take the older label of certificates for the present one.
+    let text = String::from_utf8_lossy(bytes).replace(" X509 CERTIFICATE-", " CERTIFICATE-");
+    let label = kind.label();
     let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
     let mut blocks = Vec::new();
     let mut block: Option<String> = None;

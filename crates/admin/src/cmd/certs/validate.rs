@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use rustmq_auth::revocation::{Crl, OcspResponse, StatusPolicy};
 use rustmq_auth::{
     Explain, MtlsPolicy, Named, PolicyInputs, Purpose, Question, ReferenceName, Report as Verdict,
-    RuleSet, Terms,
+    RuleSet, Skipped, Source, Terms,
 };
 use rustmq_pki::oid::parse_dotted;
 use rustmq_pki::role::Role;
@@ -135,7 +135,10 @@ impl Validate {
             None => Material::of_authority(session).await?,
         };
         material.untrusted.extend(candidates);
-        let verdict = self.ask(&leaf, &material, session.now());
+        let (verdict, skipped) = self.ask(&leaf, &material, session.now());
+        if !self.explain {
+            material.notes.extend(skipped);
+        }
         Ok(report(&verdict, material.notes))
     }
 
@@ -169,7 +172,8 @@ impl Validate {
         Ok(material)
     }
 
-    fn ask(&self, leaf: &[u8], material: &Material, now: UnixTime) -> Verdict {
+    /// The verdict, and what was left out to reach it.
+    fn ask(&self, leaf: &[u8], material: &Material, now: UnixTime) -> (Verdict, Vec<String>) {
         let anchors: Vec<&[u8]> = material.anchors.iter().map(Vec::as_slice).collect();
         let untrusted: Vec<&[u8]> = material.untrusted.iter().map(Vec::as_slice).collect();
         let names = self.names();
@@ -185,7 +189,9 @@ impl Validate {
             mtls: mtls.as_ref(),
             ..Question::new(leaf, &anchors)
         };
-        Verdict::new(&question.ask(), self.explain, material.status)
+        let answer = question.ask();
+        let skipped = answer.explanation.skipped.iter().map(left_out).collect();
+        (Verdict::new(&answer, self.explain, material.status), skipped)
     }
 
     fn terms(&self, now: UnixTime) -> Terms {
@@ -224,6 +230,16 @@ impl Validate {
         }
         MtlsPolicy { allowed_roles: self.allow_role.clone(), ..MtlsPolicy::default() }
     }
+}
+
+/// A certificate of a file that could not be read: the rest is judged without it.
+fn left_out(skipped: &Skipped) -> String {
+    let list = match skipped.source {
+        Source::Untrusted => "intermediates",
+        Source::Anchor => "anchors",
+    };
+    let at = skipped.index + 1;
+    format!("certificate {at} of the {list} was left out: {}", skipped.refusal)
 }
 
 fn report(verdict: &Verdict, notes: Vec<String>) -> Report {
