@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_lc_rs::agreement::{EphemeralPrivateKey, UnparsedPublicKey, X25519, agree_ephemeral};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey as VerifyingKey};
+use base64ct::Encoding;
 use rustls::pki_types::CertificateDer;
 use rustmq_auth::revocation::{Crl, SerialSet, StatusPolicy};
 use rustmq_auth::{
@@ -131,6 +132,47 @@ fn cold(table: &mut Table, world: &World) {
     row("cold validation of a chain", times[1], Target::AtMost(1.05));
     row("  the same with 10,000 revoked", times[2], Target::AtMost(1.08));
     row("  the same by rustls-webpki, none revoked", times[3], Target::Peer);
+    if let Some(time) = openssl(world) {
+        row("  the same by openssl verify", time, Target::Peer);
+    }
+}
+
+/// User and system time that `openssl verify` takes for a leaf, its start left out; `None` where
+/// there is no OpenSSL.
+fn openssl(world: &World) -> Option<f64> {
+    const LEAVES: u32 = 2_000;
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: String, der: &[u8]| {
+        let body = base64ct::Base64::encode_string(der);
+        let lines: Vec<&str> =
+            body.as_bytes().chunks(64).map(|c| std::str::from_utf8(c).unwrap()).collect();
+        let pem = format!(
+            "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+            lines.join("\n")
+        );
+        std::fs::write(folder.path().join(name), pem).unwrap();
+    };
+    write("root.pem".to_owned(), &world.root_der);
+    write("ca.pem".to_owned(), &world.intermediate_der);
+    for number in 0..LEAVES {
+        write(format!("leaf-{number}.pem"), &world.leaf(number).1);
+    }
+    let cpu_of = |leaves: &str, expected: u32| {
+        let script = format!(
+            "TIMEFORMAT='%U %S'; time openssl verify -purpose sslserver -no_check_time \
+             -CAfile root.pem -untrusted ca.pem {leaves}"
+        );
+        let mut bash = std::process::Command::new("bash");
+        let output = bash.args(["-c", &script]).current_dir(folder.path()).output().ok()?;
+        let verified = String::from_utf8_lossy(&output.stdout).matches(": OK").count();
+        if verified != expected as usize {
+            return None;
+        }
+        let times = String::from_utf8_lossy(&output.stderr);
+        times.split_whitespace().map(|time| time.parse::<f64>().ok()).sum::<Option<f64>>()
+    };
+    let start = cpu_of("leaf-0.pem", 1)?;
+    Some((cpu_of("leaf-*.pem", LEAVES)? - start) * 1e6 / f64::from(LEAVES))
 }
 
 struct WebPki<'w> {
@@ -214,7 +256,10 @@ fn known_intermediate(
     chains: &[Vec<CertificateDer<'static>>],
 ) -> Vec<Fingerprint> {
     let ca = CertificateRef::read(&world.intermediate_der).unwrap();
-    let (at, mut fingerprints) = (now(), Vec::with_capacity(chains.len()));
+    // Written to once, so that it is in memory before the identities are.
+    let (at, mut fingerprints) = (now(), vec![[1; 32]; chains.len()]);
+    fingerprints.clear();
+    let empty = resident();
     // The first one finds the intermediate unknown.
     fingerprints.push(manager.authenticate(&chains[0], at).unwrap().fingerprint);
     let slices = chains[1..].chunks(500).map(|slice| {
@@ -230,12 +275,22 @@ fn known_intermediate(
         (each(cpu_time() - verified), each(verified - start))
     });
     let mut slices: Vec<(f64, f64)> = slices.collect();
+    let each = (resident() - empty) / chains.len() as f64;
+    let detail = format!("{each:.0} octets / 300, the table included, 10,000 identities");
+    table.add("memory of a cached identity", each / 300.0, detail, Target::AtMost(1.0));
     slices.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
     let (whole, verification) = slices[slices.len() / 2];
     let detail = format!("{whole:.1} us / one verification {verification:.1} us");
     let name = "validation with a known intermediate";
     table.add(name, whole / verification, detail, Target::AtMost(1.10));
     fingerprints
+}
+
+/// Octets of memory that this process holds.
+fn resident() -> f64 {
+    let sizes = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: f64 = sizes.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4_096.0
 }
 
 /// CPU time of a look-up with one thread and with two: nothing is shared that both write.

@@ -16,6 +16,7 @@ use crate::facts::Facts;
 use crate::path::{ReferenceName, Terms, VerifiedPath};
 use crate::question::{Known, MAX_CERTIFICATES, NotRevoked, Question};
 use crate::revocation::OcspResponse;
+use crate::serial::SerialOctets;
 use crate::sessions::{SessionHandle, Sessions};
 use crate::snapshot::{KeptCrl, Snapshot, Trust, TrustError};
 
@@ -26,8 +27,8 @@ use crate::snapshot::{KeptCrl, Snapshot, Trust, TrustError};
 #[non_exhaustive]
 #[repr(C)]
 pub struct AuthContext {
-    /// Stands for all of the peer that the verdict depends on.
-    pub(crate) key: Fingerprint,
+    /// The SHA-256 of the leaf's DER.
+    pub fingerprint: Fingerprint,
     /// From when until when the verdict holds.
     pub(crate) window: (UnixTime, UnixTime),
     /// The number of the snapshot under which it was proven.
@@ -39,13 +40,13 @@ pub struct AuthContext {
     /// The role.
     pub role: Role,
     /// The octets of the serial number, as encoded.
-    pub serial: Box<[u8]>,
+    pub serial: SerialOctets,
     /// The certificates above the leaf, the anchor last; shared by all leaves of one CA.
     pub path: Arc<[Label]>,
     /// The SubjectPublicKeyInfo of the issuing CA, shared too.
     pub(crate) issuer_key: Arc<[u8]>,
-    /// The SHA-256 of the leaf's DER.
-    pub fingerprint: Fingerprint,
+    /// Stands for what the verdict depends on beside the leaf: a server's name and staple.
+    pub(crate) beside: Option<Box<Fingerprint>>,
 }
 
 impl AuthContext {
@@ -162,7 +163,7 @@ impl AuthenticationManager {
         now: UnixTime,
     ) -> Result<Arc<AuthContext>, Refusal> {
         let Some(leaf) = chain.first() else { return Err(Rule::EmptyChain.into()) };
-        self.authenticate_peer(chain, sha256(leaf), &Peer::default(), now)
+        self.authenticate_peer(chain, sha256(leaf), None, &Peer::default(), now)
     }
 
     /// Authenticates the server that is expected to have the name `name`, and that stapled the OCSP
@@ -175,33 +176,40 @@ impl AuthenticationManager {
         now: UnixTime,
     ) -> Result<Arc<AuthContext>, Refusal> {
         let Some(leaf) = chain.first() else { return Err(Rule::EmptyChain.into()) };
-        let key = framed_digest([leaf.as_ref(), name.to_string().as_bytes(), staple]);
+        let beside = framed_digest([name.to_string().as_bytes(), staple]);
         let staples: Vec<_> = OcspResponse::from_der(staple).into_iter().collect();
         let names = std::slice::from_ref(name);
         let peer = Peer { names, staples: &staples, ..Peer::default() };
-        self.authenticate_peer(chain, key, &peer, now)
+        self.authenticate_peer(chain, sha256(leaf), Some(&beside), &peer, now)
     }
 
-    /// `key` stands for the leaf and everything else of the peer that the answer depends on.
+    /// `beside` stands for everything of the peer that the answer depends on beside the chain.
     fn authenticate_peer(
         &self,
         chain: &[CertificateDer<'_>],
-        key: Fingerprint,
+        leaf: Fingerprint,
+        beside: Option<&Fingerprint>,
         peer: &Peer<'_>,
         now: UnixTime,
     ) -> Result<Arc<AuthContext>, Refusal> {
         let number = self.number.load(Ordering::Acquire);
-        if let Some(context) = self.verdicts.with(&key, number, now, Arc::clone) {
+        if let Some(context) = self.verdicts.with(&leaf, beside, number, now, Arc::clone) {
             return Ok(context);
         }
         let snapshot = self.snapshot.load();
-        let whole = framed_digest([&key[..]].into_iter().chain(chain.iter().map(AsRef::as_ref)));
-        if let Some(refusal) = self.refusals.find(&whole, snapshot.number(), now) {
+        let whole = || {
+            let beside = beside.map_or(&[][..], |beside| beside);
+            let certificates = chain.iter().skip(1).map(AsRef::as_ref);
+            framed_digest([beside, &leaf].into_iter().chain(certificates))
+        };
+        if !self.refusals.is_empty()
+            && let Some(refusal) = self.refusals.find(&whole(), snapshot.number(), now)
+        {
             return Err(refusal);
         }
-        let result = self.decide(&snapshot, chain, key, peer, now);
+        let result = self.decide(&snapshot, chain, (leaf, beside), peer, now);
         if let Err(refusal) = &result {
-            self.refusals.insert(whole, refusal.clone(), snapshot.number(), now);
+            self.refusals.insert(whole(), refusal.clone(), snapshot.number(), now);
         }
         result
     }
@@ -215,7 +223,7 @@ impl AuthenticationManager {
         look: impl FnOnce(&AuthContext) -> R,
     ) -> Option<R> {
         let number = self.number.load(Ordering::Acquire);
-        self.verdicts.with(fingerprint, number, now, |context| look(context))
+        self.verdicts.with(fingerprint, None, number, now, |context| look(context))
     }
 
     /// Proves path and status, then lets `conclude` see the proof.
@@ -276,7 +284,7 @@ impl AuthenticationManager {
         &self,
         snapshot: &Snapshot,
         chain: &[CertificateDer<'_>],
-        key: Fingerprint,
+        (fingerprint, beside): (Fingerprint, Option<&Fingerprint>),
         peer: &Peer<'_>,
         now: UnixTime,
     ) -> Result<Arc<AuthContext>, Refusal> {
@@ -290,11 +298,11 @@ impl AuthenticationManager {
             let role = policy.mtls.role_of(leaf).map_err(at_fault)?;
             let (path, issuer_key) = self.shared_path(proof.path());
             let context = Arc::new(AuthContext {
-                key,
+                fingerprint,
+                beside: beside.copied().map(Box::new),
                 window: proof.window(),
                 principal: principal.as_str().into(),
                 role,
-                fingerprint: sha256(leaf.view.der),
                 serial: leaf.view.serial.as_bytes().into(),
                 not_after: leaf.view.validity.not_after.at,
                 path,
@@ -345,7 +353,9 @@ impl AuthenticationManager {
     /// Ends the sessions whose certificates have expired, and forgets verdicts that no longer hold.
     /// Returns how many sessions were ended. To be called about once a second.
     pub fn tick(&self, now: UnixTime) -> usize {
-        self.verdicts.sweep(self.number.load(Ordering::Acquire), now);
+        let number = self.number.load(Ordering::Acquire);
+        self.verdicts.sweep(number, now);
+        self.refusals.sweep(number, now);
         self.sessions.expire(now)
     }
 

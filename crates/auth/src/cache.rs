@@ -1,7 +1,7 @@
 //! Verdicts that were reached before: good ones while they hold, refusals briefly.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -53,7 +53,8 @@ impl Default for Chunks {
     }
 }
 
-/// Where a key's verdict is and how it is told from its neighbours. A key is random octets already.
+/// Where a leaf's verdicts are and how they are told from their neighbours. A fingerprint is random
+/// octets already.
 struct Place {
     chunk: usize,
     set: usize,
@@ -61,8 +62,8 @@ struct Place {
 }
 
 impl Place {
-    fn of(key: &Fingerprint) -> Self {
-        let [a, b, c, d, e, f, ..] = *key;
+    fn of(leaf: &Fingerprint) -> Self {
+        let [a, b, c, d, e, f, ..] = *leaf;
         Self {
             chunk: usize::from(a) % CHUNKS,
             set: usize::from(b) % SETS,
@@ -72,21 +73,25 @@ impl Place {
 }
 
 impl Verdicts {
-    /// Shows the verdict with this key to `look`, if one holds.
+    /// Shows the verdict on this leaf, with just this beside it, to `look`, if one holds.
     pub(crate) fn with<R>(
         &self,
-        key: &Fingerprint,
+        leaf: &Fingerprint,
+        beside: Option<&Fingerprint>,
         snapshot: u64,
         now: UnixTime,
         look: impl FnOnce(&Arc<AuthContext>) -> R,
     ) -> Option<R> {
-        let place = Place::of(key);
+        let place = Place::of(leaf);
         let set = &self.chunks.0[place.chunk].get()?[place.set];
         let with_tag = |tag: &AtomicU32| tag.load(Ordering::Acquire) == place.tag;
         for (_, held) in set.tags.iter().zip(&set.places).filter(|(tag, _)| with_tag(tag)) {
             let verdict = held.load();
             // Another verdict may have taken the place since the tag was read.
-            if let Some(verdict) = verdict.as_ref().filter(|verdict| verdict.key == *key) {
+            let same = |verdict: &&Arc<AuthContext>| {
+                verdict.fingerprint == *leaf && verdict.beside.as_deref() == beside
+            };
+            if let Some(verdict) = verdict.as_ref().filter(same) {
                 return verdict.holds(snapshot, now).then(|| look(verdict));
             }
         }
@@ -95,7 +100,7 @@ impl Verdicts {
 
     /// Remembers a verdict. A full set first loses what no longer holds, then any one.
     pub(crate) fn insert(&self, verdict: &Arc<AuthContext>, now: UnixTime) {
-        let place = Place::of(&verdict.key);
+        let place = Place::of(&verdict.fingerprint);
         let chunk = self.chunks.0[place.chunk]
             .get_or_init(|| std::iter::repeat_with(Set::default).take(SETS).collect());
         let Set { tags, places } = &chunk[place.set];
@@ -103,10 +108,13 @@ impl Verdicts {
         let find = |wanted: &dyn Fn(&AuthContext) -> bool| {
             places.iter().position(|held| held.load().as_ref().is_some_and(|held| wanted(held)))
         };
-        let way = find(&|held| held.key == verdict.key)
+        let same = |held: &AuthContext| {
+            held.fingerprint == verdict.fingerprint && held.beside == verdict.beside
+        };
+        let way = find(&same)
             .or_else(|| places.iter().position(|held| held.load().is_none()))
             .or_else(|| find(&|held| !held.holds(verdict.snapshot, now)))
-            .unwrap_or(usize::from(verdict.key[31]) % WAYS);
+            .unwrap_or(usize::from(verdict.fingerprint[31]) % WAYS);
         tags[way].store(0, Ordering::Release);
         places[way].store(Some(Arc::clone(verdict)));
         tags[way].store(place.tag, Ordering::Release);
@@ -153,9 +161,18 @@ struct Refused {
 
 /// Refusals by the whole chain, apart from the good verdicts, so that refused peers evict nobody.
 #[derive(Default)]
-pub(crate) struct Refusals(Mutex<HashMap<Fingerprint, Refused>>);
+pub(crate) struct Refusals {
+    held: Mutex<HashMap<Fingerprint, Refused>>,
+    /// How many there are, so that nobody hashes a chain to look for it among none.
+    count: AtomicUsize,
+}
 
 impl Refusals {
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
+    }
+
     /// The refusal of a chain, if it is fresh.
     pub(crate) fn find(
         &self,
@@ -163,20 +180,35 @@ impl Refusals {
         snapshot: u64,
         now: UnixTime,
     ) -> Option<Refusal> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let refused = held.get(chain)?;
-        let age = now.seconds().saturating_sub(refused.at.seconds());
-        let fresh = refused.snapshot == snapshot && (0..REFUSAL_SECONDS).contains(&age);
-        fresh.then(|| refused.refusal.clone())
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get(chain).filter(|held| held.is_fresh(snapshot, now)).map(|held| held.refusal.clone())
     }
 
     /// Remembers a refusal; when there are too many, all are forgotten.
     pub(crate) fn insert(&self, chain: Fingerprint, refusal: Refusal, snapshot: u64, at: UnixTime) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.len() >= REFUSALS_MOST {
             held.clear();
         }
         held.insert(chain, Refused { refusal, snapshot, at });
+        self.count.store(held.len(), Ordering::Release);
+    }
+
+    /// Forgets what is not fresh any more.
+    pub(crate) fn sweep(&self, snapshot: u64, now: UnixTime) {
+        if self.is_empty() {
+            return;
+        }
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|_, held| held.is_fresh(snapshot, now));
+        self.count.store(held.len(), Ordering::Release);
+    }
+}
+
+impl Refused {
+    fn is_fresh(&self, snapshot: u64, now: UnixTime) -> bool {
+        let age = now.seconds().saturating_sub(self.at.seconds());
+        self.snapshot == snapshot && (0..REFUSAL_SECONDS).contains(&age)
     }
 }
 

@@ -29,6 +29,7 @@ mod report;
 pub mod revocation;
 #[cfg(feature = "rustls")]
 pub mod rustls;
+mod serial;
 mod sessions;
 mod signature;
 mod snapshot;
@@ -43,5 +44,6 @@ pub use path::{PolicyInputs, Purpose, ReferenceName, RuleSet, Terms, VerifiedPat
 pub use principal::{PrincipalMapping, PrincipalRule, RolePolicy};
 pub use question::{Answer, Explanation, NotRevoked, Question, Skipped, Source, TriedPath};
 pub use report::{Explain, Finding, LeftOut, Named, OnPath, Report, Tried, WorkDone};
+pub use serial::SerialOctets;
 pub use sessions::{SessionEnd, SessionHandle};
 pub use snapshot::{AuthPolicy, CrlAlarm, KeptCrl, KeptReason, Snapshot, Trust, TrustError};
