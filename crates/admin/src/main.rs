@@ -32,6 +32,7 @@ mod inspect;
 mod interrupt;
 mod output;
 mod passphrase;
+mod scan;
 mod session;
 mod terminal;
 mod values;
