@@ -30,6 +30,7 @@ mod exit;
 mod files;
 mod inspect;
 mod interrupt;
+mod migrate;
 mod output;
 mod passphrase;
 mod scan;

@@ -18,7 +18,9 @@ use std::path::Path;
 use collection::Collection;
 pub(crate) use finding::{Finding, Severity};
 pub(crate) use judge::Terms;
-pub(crate) use survey::{Survey, Surveyed};
+pub(crate) use survey::{Kind, Survey, Surveyed};
+
+use rustmq_pki::key::Fingerprint;
 
 use crate::error::CliError;
 
@@ -34,4 +36,18 @@ pub(crate) fn scan(path: &Path, terms: Terms) -> Result<Survey, CliError> {
         why: error.to_string(),
     })?;
     Ok(judge::judge(collection, origin, terms))
+}
+
+/// The certificate with this SHA-256 fingerprint in a file, if it is there.
+pub(crate) fn certificate_in(file: &Path, fingerprint: &str) -> Option<Vec<u8>> {
+    let mut collection = Collection::default();
+    source::read(file, &mut collection).ok()?;
+    let mut found = collection.certificates.into_iter().map(|found| found.der);
+    found.find(|der| Fingerprint::of(der).to_string() == fingerprint)
+}
+
+/// A certificate as PEM (RFC 7468).
+pub(crate) fn to_pem(der: &[u8]) -> String {
+    // The label is a constant, and no certificate that was read is too long for memory.
+    pem_rfc7468::encode_string("CERTIFICATE", pem_rfc7468::LineEnding::LF, der).unwrap_or_default()
 }

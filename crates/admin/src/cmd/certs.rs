@@ -6,7 +6,7 @@ use crate::error::CliError;
 use crate::output::Report;
 use crate::session::Session;
 
-mod delivery;
+pub(crate) mod delivery;
 mod expiring;
 mod export;
 mod info;

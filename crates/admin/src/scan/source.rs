@@ -174,7 +174,7 @@ impl<T: Take> Walk<'_, T> {
                     self.take.finding(Finding::of_file(name, Fault::Link));
                 }
                 Ok(kind) if kind.is_dir() && depth < DEEPEST => {
-                    self.directory(&place, depth + 1)?
+                    self.directory(&place, depth + 1)?;
                 }
                 Ok(kind) if kind.is_dir() => {
                     let why = format!("directories are nested deeper than {DEEPEST}");

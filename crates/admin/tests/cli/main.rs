@@ -9,6 +9,7 @@ mod delivery;
 mod deployment;
 mod formats;
 mod interruption;
+mod migrate;
 mod passphrase;
 mod refusals;
 mod scan;

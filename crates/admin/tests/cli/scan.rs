@@ -391,7 +391,7 @@ fn bombs_and_damaged_archives_are_refused() {
         bench.write("cut.tar.gz", &whole[..length]);
         bench.run(&["certs", "scan", "cut.tar.gz"]).refused(2, &["cut.tar.gz", "cut off"]);
     }
-    let mut damaged = whole.clone();
+    let mut damaged = whole;
     let last = damaged.len() - 6;
     damaged[last] ^= 1;
     bench.write("damaged.tar.gz", &damaged);
