@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use rustmq_ca::{Bundle, CertificateManager, CrlRefresh, Execution, IdempotencyKey, IssueRequest};
+use rustmq_ca::{CertificateManager, CrlRefresh, Execution, IdempotencyKey, IssueRequest};
 use rustmq_pki::certificate::Certificate;
 use rustmq_pki::key::software::SoftwareKey;
 use rustmq_pki::key::{PublicKey, Signer};
@@ -97,8 +97,7 @@ impl<'a> Run<'a> {
     /// Steps 1 to 4.
     pub(crate) async fn apply(&mut self) -> Result<(), CliError> {
         let manager = self.authority().await?;
-        let ca = self.ca()?.to_owned();
-        manager.generate_crl(&ca, CrlRefresh::Before { days: CRL_DAYS }).await?;
+        self.refresh_lists(&manager).await?;
         let root = self.root(&manager).await?;
         self.write_bundle(&root)?;
         self.rehearse(&manager).await?;
@@ -106,6 +105,16 @@ impl<'a> Run<'a> {
         self.verify(&manager).await?;
         self.state.stage = Stage::Verified;
         self.output.save(&self.state)
+    }
+
+    /// Signs the lists of the issuing CA and those above it that are about to end.
+    async fn refresh_lists(&self, manager: &CertificateManager) -> Result<(), CliError> {
+        let mut next = Some(self.ca()?.to_owned());
+        while let Some(ca) = next {
+            manager.generate_crl(&ca, CrlRefresh::Before { days: CRL_DAYS }).await?;
+            next = manager.find_ca(&ca).await?.parent_id;
+        }
+        Ok(())
     }
 
     fn ca(&self) -> Result<&str, CliError> {
@@ -284,9 +293,8 @@ impl<'a> Run<'a> {
 
     /// Step 4: the validator on every new certificate, those of earlier runs too.
     pub(crate) async fn verify(&mut self, manager: &CertificateManager) -> Result<(), CliError> {
-        let ca = self.ca()?.to_owned();
-        // The issuing CA's own bundle has the chain and the lists of every new certificate.
-        let Some(judge) = self.judge(manager, &ca).await? else { return Ok(()) };
+        // The first certificate's bundle has the chain and the lists of every other one, too.
+        let Some(judge) = self.judge(manager).await? else { return Ok(()) };
         for nth in 0..self.plan.entries.len() {
             self.session.interrupt.checkpoint("some new certificates are not verified yet")?;
             let entry = &self.plan.entries[nth];
@@ -304,18 +312,14 @@ impl<'a> Run<'a> {
         self.output.save(&self.state)
     }
 
-    async fn judge(
-        &self,
-        manager: &CertificateManager,
-        ca: &str,
-    ) -> Result<Option<Judge>, CliError> {
+    async fn judge(&self, manager: &CertificateManager) -> Result<Option<Judge>, CliError> {
         if self.state.entries.is_empty() {
             return Ok(None);
         }
         let id = self.state.entries.iter().find_map(|entry| entry.id.as_deref());
         let id = id.ok_or(CliError::Lost)?;
-        manager.generate_crl(ca, CrlRefresh::Before { days: CRL_DAYS }).await?;
-        let bundle: Bundle = manager.bundle(id).await?;
+        self.refresh_lists(manager).await?;
+        let bundle = manager.bundle(id).await?;
         Judge::new(&bundle, self.session.now()).map(Some).ok_or(CliError::Lost)
     }
 }

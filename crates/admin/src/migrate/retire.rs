@@ -66,6 +66,10 @@ impl Run<'_> {
                 continue;
             }
             let place = self.plan.from.join(&file);
+            if !place.exists() {
+                moved.notes.push(format!("{file} stays: its name is not Unicode"));
+                continue;
+            }
             move_file(&place, &self.output.path(RETIRED).join(&file))?;
             moved.files.push(file);
         }

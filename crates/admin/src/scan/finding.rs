@@ -208,6 +208,14 @@ impl Fault {
         }
     }
 
+    /// Whether it says that something was not looked at.
+    pub(crate) const fn is_unread(&self) -> bool {
+        matches!(
+            self,
+            Self::Link | Self::Keystore | Self::TooLarge { .. } | Self::Unreadable { .. }
+        )
+    }
+
     /// What to do about it.
     pub(crate) const fn remedy(&self) -> &'static str {
         match self {

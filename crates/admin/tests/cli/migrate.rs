@@ -71,11 +71,13 @@ fn a_plan_says_what_is_there_and_gives_no_role_by_itself() {
     ]
     .concat();
     deployment.self_signed("boss", "/OU=admin/CN=admin", &boss);
+    fs::write(deployment.path("more.p12"), "0").unwrap();
     let before = snapshot(&deployment.path(""));
     let json = bench.json(&["migrate", "plan", "--from", "old", "--output", "plan.toml"]);
     assert_eq!(json["unassigned"], 3);
-    let text = fs::read_to_string(bench.path("plan.toml")).unwrap();
-    assert_eq!(text.matches("role = \"\"").count(), 3, "{text}");
+    assert!(text(&json["notes"][0]).contains("1 file could not be read"), "{json:#}");
+    let plan = fs::read_to_string(bench.path("plan.toml")).unwrap();
+    assert_eq!(plan.matches("role = \"\"").count(), 3, "{plan}");
     for line in [
         "root_cn = \"RustMQ Root CA\"",
         "principal = \"client@company.com\"",
@@ -86,7 +88,7 @@ fn a_plan_says_what_is_there_and_gives_no_role_by_itself() {
         "# its name uri:urn:rustmq:role:admin is left out: the role is for the reviewer to say",
         "sans = [\"DNS:boss.example.com\"]",
     ] {
-        assert!(text.contains(line), "{line} is not in\n{text}");
+        assert!(plan.contains(line), "{line} is not in\n{plan}");
     }
     assert_eq!(snapshot(&deployment.path("")), before);
     assert!(!bench.data().exists());

@@ -63,6 +63,9 @@ impl Plan {
         files::check_free(&self.output, existing)?;
         let rules = self.rules()?;
         let from = self.from.canonicalize().map_err(|error| self.unusable(error.to_string()))?;
+        if from.to_str().is_none() {
+            return Err(self.unusable("its name is not Unicode, and a plan is text".to_owned()));
+        }
         if !from.is_dir() {
             let why = "it is no directory: unpack an archive first, so that its certificates can be \
                        moved aside in the end";
@@ -72,7 +75,12 @@ impl Plan {
         let draft = Draft::new(from, self.authority(), &survey, &rules, session.now())?;
         let text = draft.text();
         files::write(&self.output, text.as_bytes(), Mode::Public, existing)?;
-        Ok(self.report(&draft, &rules))
+        let unread = survey.findings.iter().filter(|finding| finding.fault.is_unread()).count();
+        let note = (unread > 0).then(|| {
+            let files = count(unread as u64, "file");
+            format!("{files} could not be read or followed: rustmq-admin certs scan  names them")
+        });
+        Ok(self.report(&draft, &rules).notes(note))
     }
 
     fn unusable(&self, why: String) -> CliError {
