@@ -19,7 +19,7 @@ use super::state::{AuthorityState, BUNDLE, EntryState, Output, Stage, State, Ste
 use crate::cmd::certs::delivery::Delivery;
 use crate::error::CliError;
 use crate::files::folder::Folder;
-use crate::files::{Existing, FileError};
+use crate::files::{Existing, FileError, key_file};
 use crate::scan;
 use crate::session::Session;
 
@@ -81,17 +81,26 @@ impl<'a> Run<'a> {
         let mut entries = Vec::with_capacity(self.plan.entries.len());
         for entry in &self.plan.entries {
             let digest = entry.digest();
-            let earlier = known.remove(entry.fingerprint.as_str());
-            match earlier.filter(|earlier| earlier.step != Step::Planned) {
+            match known.remove(entry.fingerprint.as_str()).filter(|earlier| self.is_asked(earlier))
+            {
                 Some(earlier) if earlier.digest != digest => return Err(changed(earlier)),
                 Some(earlier) => entries.push(earlier.clone()),
                 None => entries.push(planned(entry, digest)),
             }
         }
-        match known.into_values().find(|left| left.step != Step::Planned) {
+        match known.into_values().find(|left| self.is_asked(left)) {
             Some(left) => Err(changed(left)),
             None => Ok(entries),
         }
+    }
+
+    /// Whether a certificate was issued for an entry, or may have been: the key is on the disk before
+    /// it is asked for.
+    fn is_asked(&self, entry: &EntryState) -> bool {
+        let place = self.output.folder(&entry.folder).join("tls.key");
+        let mark = mark_of(&self.state.job, &entry.digest);
+        let waiting = key_file::waiting_place(&place, Some(&mark));
+        entry.step != Step::Planned || place.exists() || waiting.exists()
     }
 
     /// Steps 1 to 4.
@@ -255,6 +264,8 @@ impl<'a> Run<'a> {
             since += 1;
             if issued.is_err() || since == SLICE {
                 self.output.save(&self.state)?;
+                let all = self.plan.entries.len();
+                self.session.output.line(&format!("issued {} of {all}", nth + 1));
                 since = 0;
             }
             issued?;

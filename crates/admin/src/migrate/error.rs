@@ -132,7 +132,9 @@ pub(crate) enum MigrationError {
         ca: String,
     },
     /// The plan was edited after the certificate was issued.
-    #[error("the plan was changed for {principal} ({path}), whose new certificate is issued")]
+    #[error(
+        "the plan was changed for {principal} ({path}), whose new certificate was asked for already"
+    )]
     EntryChanged {
         /// The principal.
         principal: String,

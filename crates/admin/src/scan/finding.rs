@@ -47,7 +47,9 @@ pub(crate) enum Fault {
         issuer: String,
     },
     /// The issuer's key or the algorithm is of a kind that is not known here.
-    #[error("its signature was not checked: {algorithm} is unknown here, or the issuer's key is")]
+    #[error(
+        "its signature ({algorithm}) was not checked: the algorithm or its issuer's key is unknown here, or too many certificates may be its issuer's"
+    )]
     SignatureNotChecked {
         /// The algorithm.
         algorithm: String,

@@ -8,9 +8,14 @@ use rustmq_pki::read::{CertificateRef, KeyUsage, KnownExtensions};
 
 use super::collection::FoundCertificate;
 
-/// The most keys under which one signature is tried. Renewed and rekeyed CAs share their name; of
-/// hostile ones the whole scan shall still end.
+/// The most certificates of one name under whose keys a signature is tried, beside those whose key
+/// identifier is the wanted one: renewed and rekeyed CAs share their name.
 const MOST_ISSUERS: usize = 32;
+
+/// How many signatures are verified in all: some for each certificate, where one or two are usual, and
+/// some more for small collections. At 60 us each, the largest collection takes half a minute.
+const VERIFICATIONS: usize = 10_000;
+const VERIFICATIONS_EACH: usize = 4;
 
 /// The most CAs whose names are compared in other encodings than their own.
 const MOST_OTHER_ENCODINGS: usize = 256;
@@ -61,30 +66,62 @@ impl Node<'_> {
     }
 }
 
+/// The certificates by subject, and by subject and key identifier.
+struct Issuers<'a> {
+    by_name: HashMap<&'a [u8], Vec<usize>>,
+    by_key: HashMap<(&'a [u8], &'a [u8]), Vec<usize>>,
+    /// Some CAs, whose names are compared in other encodings.
+    cas: Vec<usize>,
+}
+
+impl<'a> Issuers<'a> {
+    fn of(nodes: &[Node<'a>]) -> Self {
+        let mut issuers = Self { by_name: HashMap::new(), by_key: HashMap::new(), cas: Vec::new() };
+        for (index, node) in nodes.iter().enumerate() {
+            let name = node.view.subject.der;
+            issuers.by_name.entry(name).or_default().push(index);
+            if let Some(key) = node.known.subject_key_id {
+                issuers.by_key.entry((name, key.value)).or_default().push(index);
+            }
+            if (node.is_ca() || node.may_sign()) && issuers.cas.len() < MOST_OTHER_ENCODINGS {
+                issuers.cas.push(index);
+            }
+        }
+        issuers
+    }
+
+    /// Those that may have signed a certificate, the likeliest first.
+    fn named(&self, nodes: &[Node<'a>], index: usize) -> Vec<usize> {
+        let (node, name) = (&nodes[index], nodes[index].view.issuer.der);
+        let mut named = Vec::new();
+        if let Some(key) = node.known.authority_key_id.and_then(|id| id.value.key_id) {
+            let wanted = self.by_key.get(&(name, key)).into_iter().flatten();
+            named.extend(wanted.take(MOST_ISSUERS));
+        }
+        if node.is_self_issued() && !named.contains(&index) {
+            named.push(index);
+        }
+        match self.by_name.get(name) {
+            Some(others) => {
+                let others = others.iter().take(MOST_ISSUERS).copied();
+                let others: Vec<_> = others.filter(|other| !named.contains(other)).collect();
+                named.extend(others);
+            }
+            None => named.extend(self.cas.iter().copied().filter(|ca| {
+                *ca != index && same_name(&nodes[*ca].view.subject, &node.view.issuer)
+            })),
+        }
+        named
+    }
+}
+
 /// Reads the certificates and finds who signed each.
 pub(super) fn build(found: &[FoundCertificate]) -> Vec<Node<'_>> {
     let mut nodes: Vec<Node<'_>> = found.iter().filter_map(|found| node(&found.der)).collect();
-    let mut by_subject: HashMap<&[u8], Vec<usize>> = HashMap::new();
-    for (index, node) in nodes.iter().enumerate() {
-        by_subject.entry(node.view.subject.der).or_default().push(index);
-    }
-    let cas: Vec<usize> = (0..nodes.len())
-        .filter(|index| nodes[*index].is_ca() || nodes[*index].may_sign())
-        .take(MOST_OTHER_ENCODINGS)
-        .collect();
+    let issuers = Issuers::of(&nodes);
+    let mut budget = VERIFICATIONS + VERIFICATIONS_EACH * nodes.len();
     let signers: Vec<Signer> = (0..nodes.len())
-        .map(|index| {
-            let candidates = by_subject.get(nodes[index].view.issuer.der);
-            let named: Vec<usize> = match candidates {
-                Some(candidates) => candidates.clone(),
-                None => cas
-                    .iter()
-                    .copied()
-                    .filter(|ca| same_name(&nodes[*ca].view.subject, &nodes[index].view.issuer))
-                    .collect(),
-            };
-            signer(&nodes, index, named)
-        })
+        .map(|index| signer(&nodes, index, &issuers.named(&nodes, index), &mut budget))
         .collect();
     for (index, signer) in signers.into_iter().enumerate() {
         if let Signer::Other(issuer) = signer {
@@ -101,21 +138,22 @@ fn node(der: &[u8]) -> Option<Node<'_>> {
     Some(Node { view, known, signer: Signer::Absent, issued: 0 })
 }
 
-fn signer(nodes: &[Node<'_>], index: usize, mut named: Vec<usize>) -> Signer {
+fn signer(nodes: &[Node<'_>], index: usize, named: &[usize], budget: &mut usize) -> Signer {
     let node = &nodes[index];
-    let own = named.contains(&index);
     if is_weak_signature(&node.view.signature_algorithm) {
         // It is not verified, since it proves nothing; of a self-issued one the name is believed.
-        return if own { Signer::Own } else { Signer::NotChecked };
+        return match named {
+            [] => Signer::Absent,
+            named if named.contains(&index) => Signer::Own,
+            _ => Signer::NotChecked,
+        };
     }
-    let wanted = node.known.authority_key_id.and_then(|id| id.value.key_id);
-    let is_wanted = |candidate: &usize| {
-        let id = nodes[*candidate].known.subject_key_id.map(|id| id.value);
-        wanted.is_some() && id == wanted
-    };
-    named.sort_by_key(|candidate| (!is_wanted(candidate), *candidate));
     let mut judged = Judged::Nobody;
-    for candidate in named.into_iter().take(MOST_ISSUERS) {
+    for candidate in named.iter().copied() {
+        if *budget == 0 {
+            return Signer::NotChecked;
+        }
+        *budget -= 1;
         match verify(node, &nodes[candidate]) {
             Judged::Signed if candidate == index || same_key(node, &nodes[candidate]) => {
                 return Signer::Own;
@@ -137,6 +175,7 @@ fn same_key(one: &Node<'_>, other: &Node<'_>) -> bool {
     one.view.spki.der == other.view.spki.der
 }
 
+/// What a verification says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Judged {
     Nobody,

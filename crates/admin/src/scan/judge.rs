@@ -1,6 +1,6 @@
 //! What is wrong with each certificate and key of a collection.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rustmq_auth::is_weak_signature;
 use rustmq_pki::der::Reader;
@@ -150,10 +150,10 @@ fn time_fault(node: &Node<'_>, terms: Terms) -> Option<Fault> {
 /// One finding for each key that stands under several names, at the first of them.
 fn shared_keys(nodes: &[Node<'_>], found: &[FoundCertificate]) -> Vec<Finding> {
     let mut holders: HashMap<&[u8], Vec<usize>> = HashMap::new();
+    let mut seen = HashSet::new();
     for (index, node) in nodes.iter().enumerate() {
-        let held = holders.entry(node.view.spki.der).or_default();
-        if !held.iter().any(|other| nodes[*other].view.subject.der == node.view.subject.der) {
-            held.push(index);
+        if seen.insert((node.view.spki.der, node.view.subject.der)) {
+            holders.entry(node.view.spki.der).or_default().push(index);
         }
     }
     let mut shared: Vec<_> = holders.into_values().filter(|held| held.len() > 1).collect();

@@ -77,6 +77,9 @@ pub(crate) struct Surveyed {
     pub(crate) key_files: Vec<String>,
 }
 
+/// The most files of one private key that are named; a key has a few copies at most.
+const MOST_KEY_FILES: usize = 64;
+
 /// The files of private keys, by the octets of their public halves.
 pub(super) type KeyFiles<'k> = HashMap<&'k [u8], Vec<&'k str>>;
 
@@ -86,7 +89,7 @@ pub(super) fn key_files(keys: &[FoundKey]) -> KeyFiles<'_> {
     for key in keys {
         if let Some(public) = &key.key.public {
             let held = files.entry(public.as_slice()).or_default();
-            if held.last() != Some(&key.file.as_str()) {
+            if held.last() != Some(&key.file.as_str()) && held.len() < MOST_KEY_FILES {
                 held.push(&key.file);
             }
         }

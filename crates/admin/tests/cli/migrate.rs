@@ -317,7 +317,17 @@ fn changes_after_the_fact_are_refused() {
     bench.ok(&APPLY);
     edit(&bench, "\"IP:127.0.0.1\"", "\"IP:127.0.0.2\"");
     bench.run(&APPLY).refused(1, &["the plan was changed for broker-01 (broker-01.pem)"]);
+    // Nor where a killed run did not come to record what it was given.
+    let state = fs::read_to_string(bench.path("new/migration.json")).unwrap();
+    bench.write(
+        "new/migration.json",
+        state.replace("\"step\": \"verified\"", "\"step\": \"planned\""),
+    );
+    bench.run(&APPLY).refused(1, &["the plan was changed for broker-01 (broker-01.pem)"]);
     edit(&bench, "\"IP:127.0.0.2\"", "\"IP:127.0.0.1\"");
+    let before = bench.certificates().len();
+    assert_eq!(steps(&bench.json(&APPLY)), ["verified"; 2]);
+    assert_eq!(bench.certificates().len(), before);
     edit(&bench, "root_cn = \"RustMQ Root CA\"", "root_cn = \"Another Root\"");
     bench.run(&APPLY).refused(1, &["another authority"]);
     edit(&bench, "Another Root", "RustMQ Root CA");

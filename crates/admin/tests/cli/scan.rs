@@ -130,6 +130,23 @@ fn a_certificate_that_its_stated_issuer_did_not_sign() {
 }
 
 #[test]
+fn of_many_cas_with_one_name_the_right_one_is_found() {
+    let bench = Workbench::new();
+    let deployment = Deployment::empty(&bench, "old");
+    for nth in 10..50 {
+        let name = format!("ca-{nth}");
+        deployment.key(&name);
+        deployment.self_signed(&name, "/CN=Old Root", CA);
+    }
+    deployment.key("app");
+    deployment.signed("app", "/CN=app", "ca-49", LEAF);
+    let (_, object) = scan(&bench, &["old"]);
+    let found = found(&object);
+    assert_eq!(found.len(), 39, "{found:?}");
+    assert!(found.iter().all(|(code, file)| code == "unconnected_ca" && file != "ca-49.pem"));
+}
+
+#[test]
 fn issuers_that_are_absent_or_no_cas() {
     let bench = Workbench::new();
     let deployment = Deployment::sound(&bench, "old");
