@@ -65,7 +65,8 @@ impl Draft {
         rules: &RoleRules,
         now: UnixTime,
     ) -> Result<Self, MigrationError> {
-        let trusted = |c: &&Surveyed| c.kind != Kind::EndEntity || c.self_signed;
+        // A system's roots are not this deployment's, and not to be retired with it.
+        let trusted = |c: &&Surveyed| (c.kind != Kind::EndEntity || c.self_signed) && !c.in_store;
         let anchors = survey.certificates.iter().filter(trusted);
         let anchors = anchors.map(|certificate| DraftAnchor::of(certificate, now)).collect();
         let mut folders = HashMap::new();

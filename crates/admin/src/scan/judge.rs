@@ -31,9 +31,14 @@ const WEAK_CURVES: [&[u8]; 2] =
 /// Judges a collection.
 pub(super) fn judge(mut collection: Collection, origin: Origin, terms: Terms) -> Survey {
     let nodes = graph::build(&collection.certificates);
-    let roots = nodes.iter().filter(|node| node.is_ca() && node.signer == Signer::Own).count();
+    let stored = stored(&nodes, &collection.certificates);
+    let is_root = |node: &Node<'_>| node.is_ca() && node.signer == Signer::Own;
+    let roots =
+        nodes.iter().zip(&stored).filter(|(node, stored)| is_root(node) && !**stored).count();
     let mut findings = Vec::new();
-    for (node, found) in nodes.iter().zip(&collection.certificates) {
+    for ((node, found), stored) in nodes.iter().zip(&collection.certificates).zip(&stored) {
+        // What lies in a trust store has no reason to have signed anything here.
+        let roots = if *stored { 0 } else { roots };
         let faults = faults(node, roots, terms);
         findings.extend(faults.into_iter().map(|fault| about(node, found, fault)));
     }
@@ -46,7 +51,8 @@ pub(super) fn judge(mut collection: Collection, origin: Origin, terms: Terms) ->
     let certificates: Vec<Surveyed> = nodes
         .iter()
         .zip(&collection.certificates)
-        .map(|(node, found)| Surveyed::of(node, found, &keys))
+        .zip(&stored)
+        .map(|((node, found), stored)| Surveyed::of(node, found, &keys, *stored))
         .collect();
     findings.append(&mut collection.findings);
     findings.sort_by(|a, b| {
@@ -54,6 +60,26 @@ pub(super) fn judge(mut collection: Collection, origin: Origin, terms: Terms) ->
         rank(a).cmp(&rank(b)).then_with(|| a.file.cmp(&b.file))
     });
     Survey { files: collection.files, keys: collection.keys.len(), certificates, findings }
+}
+
+/// How many certificates a file has at most that is a chain or the anchors of one deployment; a system's
+/// store of roots has some 150.
+const LARGEST_CHAIN: usize = 8;
+
+/// Which CAs signed nothing here and lie in nothing but stores of many roots.
+fn stored(nodes: &[Node<'_>], found: &[FoundCertificate]) -> Vec<bool> {
+    let mut sizes: HashMap<&str, usize> = HashMap::new();
+    for place in found.iter().flat_map(|found| &found.places) {
+        *sizes.entry(&place.file).or_default() += 1;
+    }
+    let is_store = |file: &str| sizes.get(file).is_some_and(|size| *size > LARGEST_CHAIN);
+    let in_stores =
+        |found: &FoundCertificate| found.places.iter().all(|place| is_store(&place.file));
+    nodes
+        .iter()
+        .zip(found)
+        .map(|(node, found)| node.is_ca() && node.issued == 0 && in_stores(found))
+        .collect()
 }
 
 pub(super) fn kind(node: &Node<'_>) -> Kind {

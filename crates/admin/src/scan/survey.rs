@@ -55,6 +55,8 @@ pub(crate) struct Surveyed {
     pub(crate) kind: Kind,
     /// Whether its own key signed it.
     pub(crate) self_signed: bool,
+    /// Whether it is a CA that signed nothing here and lies in nothing but stores of many roots.
+    pub(crate) in_store: bool,
     /// RFC 4514.
     pub(crate) subject: String,
     /// RFC 4514.
@@ -98,13 +100,19 @@ pub(super) fn key_files(keys: &[FoundKey]) -> KeyFiles<'_> {
 }
 
 impl Surveyed {
-    pub(super) fn of(node: &Node<'_>, found: &FoundCertificate, keys: &KeyFiles<'_>) -> Self {
+    pub(super) fn of(
+        node: &Node<'_>,
+        found: &FoundCertificate,
+        keys: &KeyFiles<'_>,
+        in_store: bool,
+    ) -> Self {
         let view = &node.view;
         let names = view.subject.values_of(oid::COMMON_NAME);
         let key_files = keys.get(view.spki.key).into_iter().flatten();
         Self {
             kind: judge::kind(node),
             self_signed: node.signer == Signer::Own,
+            in_store,
             subject: words::name_or_empty(&view.subject),
             issuer: words::name_or_empty(&view.issuer),
             serial: words::hex(view.serial.magnitude()),

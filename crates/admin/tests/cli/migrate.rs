@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::deployment::{Deployment, LEAF};
+use crate::deployment::{CA, Deployment, LEAF};
 use crate::workbench::{PASSPHRASE, Run, Workbench, openssl, text};
 
 /// A faulty deployment `old` and a plan for it with every role.
@@ -72,6 +72,16 @@ fn a_plan_says_what_is_there_and_gives_no_role_by_itself() {
     .concat();
     deployment.self_signed("boss", "/OU=admin/CN=admin", &boss);
     fs::write(deployment.path("more.p12"), "0").unwrap();
+    // A system's store of roots is none of the deployment's.
+    let store = Deployment::empty(&bench, "store");
+    let mut roots = Vec::new();
+    for nth in 0..9 {
+        let name = format!("public-{nth}");
+        store.key(&name);
+        store.self_signed(&name, &format!("/CN={name}"), CA);
+        roots.extend(fs::read(store.path(format!("{name}.pem"))).unwrap());
+    }
+    fs::write(deployment.path("ca-certificates.crt"), roots).unwrap();
     let before = snapshot(&deployment.path(""));
     let json = bench.json(&["migrate", "plan", "--from", "old", "--output", "plan.toml"]);
     assert_eq!(json["unassigned"], 3);
@@ -90,6 +100,7 @@ fn a_plan_says_what_is_there_and_gives_no_role_by_itself() {
     ] {
         assert!(plan.contains(line), "{line} is not in\n{plan}");
     }
+    assert!(!plan.contains("public-"), "{plan}");
     assert_eq!(snapshot(&deployment.path("")), before);
     assert!(!bench.data().exists());
     bench

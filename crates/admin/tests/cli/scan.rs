@@ -130,6 +130,24 @@ fn a_certificate_that_its_stated_issuer_did_not_sign() {
 }
 
 #[test]
+fn roots_in_a_store_need_not_have_signed_anything() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let mut roots = Vec::new();
+    for nth in 0..9 {
+        let name = format!("public-{nth}");
+        deployment.key(&name);
+        deployment.self_signed(&name, &format!("/CN={name}"), CA);
+        roots.extend(fs::read(deployment.path(format!("{name}.pem"))).unwrap());
+        for end in ["key", "pem"] {
+            fs::remove_file(deployment.path(format!("{name}.{end}"))).unwrap();
+        }
+    }
+    fs::write(deployment.path("ca-certificates.crt"), roots).unwrap();
+    finds(&bench, &["old"], &[], 0);
+}
+
+#[test]
 fn of_many_cas_with_one_name_the_right_one_is_found() {
     let bench = Workbench::new();
     let deployment = Deployment::empty(&bench, "old");
