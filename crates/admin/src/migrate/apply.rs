@@ -208,7 +208,7 @@ impl<'a> Run<'a> {
                     key
                 }
             };
-            let mut request = self.request(entry, key, Execution::DryRun)?;
+            let mut request = self.request(self.ca()?, entry, key, Execution::DryRun);
             // The key that waits for the certificate is another one.
             request.idempotency = None;
             match manager.issue_certificate(request).await {
@@ -235,12 +235,13 @@ impl<'a> Run<'a> {
 
     fn request(
         &self,
+        ca: &str,
         entry: &Entry,
         public_key: PublicKey,
         execution: Execution,
-    ) -> Result<IssueRequest, CliError> {
-        Ok(IssueRequest {
-            ca: self.ca()?.to_owned(),
+    ) -> IssueRequest {
+        IssueRequest {
+            ca: ca.to_owned(),
             principal: entry.principal.clone(),
             public_key,
             role: Some(entry.role),
@@ -250,7 +251,7 @@ impl<'a> Run<'a> {
             validity: Validity::Default,
             idempotency: Some(self.idempotency(&entry.digest())),
             execution,
-        })
+        }
     }
 
     /// Step 3: a new certificate and key for each entry.
@@ -281,16 +282,9 @@ impl<'a> Run<'a> {
         let entry = &self.plan.entries[nth];
         let mark = mark(&self.state.job, entry);
         let folder = Folder::new(&self.output.folder(&entry.folder), Existing::Keep);
-        // Errors of the plan's text were found before; a request is made anew for each try.
-        let ask = |key, execution| {
-            let request = self.request(entry, key, execution);
-            async move {
-                match request {
-                    Ok(request) => manager.issue_certificate(request).await,
-                    Err(_) => Err(rustmq_ca::Error::NoCa),
-                }
-            }
-        };
+        let ca = self.ca()?;
+        let ask =
+            |key, execution| manager.issue_certificate(self.request(ca, entry, key, execution));
         let delivery = Delivery::new(self.session, manager, folder);
         let delivered = delivery.with_key(entry.key_type, Some(&mark), ask).await?;
         let info = delivered.info();
