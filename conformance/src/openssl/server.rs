@@ -1,6 +1,7 @@
 //! `openssl s_server`, as the other end of a handshake.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::product::Issued;
@@ -19,13 +20,20 @@ impl Server {
     /// # Panics
     /// If `s_server` does not start to listen.
     pub fn start(issued: &Issued) -> Self {
+        Self::start_with(&issued.file("root.crt"), &issued.file("tls.crt"), &issued.file("tls.key"))
+    }
+
+    /// Serves with the chain and key of two files; clients have to come from one of the anchors.
+    ///
+    /// # Panics
+    /// If `s_server` does not start to listen.
+    pub fn start_with(anchors: &Path, chain: &Path, key: &Path) -> Self {
         let mut command = Command::new("openssl");
         command.args(["s_server", "-accept", "127.0.0.1:0", "-rev", "-Verify", "4"]);
         command.args(["-verify_return_error", "-no-CApath", "-no-CAstore"]);
-        command.arg("-CAfile").arg(issued.file("root.crt"));
-        command.arg("-cert").arg(issued.file("tls.crt"));
-        command.arg("-key").arg(issued.file("tls.key"));
-        command.arg("-cert_chain").arg(issued.file("ca.crt"));
+        command.arg("-CAfile").arg(anchors).arg("-cert").arg(chain).arg("-key").arg(key);
+        // The first certificate of the file is the leaf, which a peer passes over in the chain.
+        command.arg("-cert_chain").arg(chain);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("s_server starts");
         let output = child.stdout.take().expect("standard output is piped");

@@ -101,6 +101,9 @@ pub(crate) enum Noun {
     /// Certificates of brokers, controllers, clients and administrators
     #[command(subcommand)]
     Certs(cmd::certs::Certs),
+    /// Replace a deployment from elsewhere, step by step
+    #[command(subcommand)]
+    Migrate(cmd::migrate::Migrate),
     /// Principals: who a certificate makes its owner, here and for other brokers
     #[command(subcommand)]
     Principal(cmd::principal::Principal),
@@ -222,6 +225,7 @@ impl Noun {
         match self {
             Self::Ca(command) => ("this ca command", command.takes_encoding(), true),
             Self::Certs(command) => ("this certs command", command.takes_encoding(), true),
+            Self::Migrate(_) => ("migrate", false, true),
             Self::Principal(_) => ("principal", false, true),
             Self::Profile(_) => ("profile", false, true),
             Self::Audit(_) => ("audit", false, true),
@@ -235,6 +239,7 @@ impl Noun {
         match self {
             Self::Ca(command) => command.signs(),
             Self::Certs(command) => command.signs(),
+            Self::Migrate(command) => command.signs(),
             _ => false,
         }
     }
@@ -244,6 +249,7 @@ impl Noun {
         match self {
             Self::Ca(command) => command.run(session).await,
             Self::Certs(command) => command.run(session).await,
+            Self::Migrate(command) => command.run(session).await,
             Self::Principal(command) => command.run(),
             Self::Profile(command) => command.run(session),
             Self::Audit(command) => command.run(session).await,

@@ -14,6 +14,7 @@ pub(crate) mod completions;
 pub(crate) mod destination;
 pub(crate) mod input;
 pub(crate) mod man;
+pub(crate) mod migrate;
 pub(crate) mod principal;
 pub(crate) mod profile;
 pub(crate) mod show;

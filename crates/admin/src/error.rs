@@ -9,6 +9,7 @@ use rustmq_pki::profile::ProfileError;
 use crate::exit::Exit;
 use crate::files::FileError;
 use crate::files::key_file::KeyFileError;
+use crate::migrate::{MigrationError, PlanError};
 
 mod help;
 
@@ -107,6 +108,17 @@ pub(crate) enum CliError {
         /// What is wrong with it.
         error: ProfileError,
     },
+    /// The plan of a migration is none.
+    #[error("{path} cannot be carried out: {error}")]
+    Plan {
+        /// As the user wrote it.
+        path: String,
+        /// What is wrong with it.
+        error: PlanError,
+    },
+    /// A migration does not go on.
+    #[error(transparent)]
+    Migration(#[from] MigrationError),
     /// The user stopped it.
     #[error("interrupted: {state}")]
     Interrupted {
@@ -175,7 +187,10 @@ impl CliError {
             | Self::NoEffect { .. }
             | Self::Flags { .. }
             | Self::Unusable { .. } => Exit::Usage,
-            Self::Value { .. } | Self::Profile { .. } => Exit::Refused,
+            Self::Migration(MigrationError::NotBegun { .. }) => Exit::NotFound,
+            Self::Value { .. } | Self::Profile { .. } | Self::Plan { .. } | Self::Migration(_) => {
+                Exit::Refused
+            }
             Self::KeyKept { error, .. } => error.exit(),
             Self::NoDataDirectory => Exit::Store,
             Self::Authority(error) => of_authority(error),
@@ -215,6 +230,8 @@ impl CliError {
             Self::Undelivered { .. } => "undelivered",
             Self::KeyKept { error, .. } => error.code(),
             Self::Profile { .. } => "profile",
+            Self::Plan { .. } => "plan",
+            Self::Migration(error) => error.code(),
             Self::Interrupted { .. } => "interrupted",
             Self::Stdout(_) => "stdout",
             Self::Runtime(_) | Self::Lost => "internal",

@@ -6,7 +6,7 @@ mod input;
 mod keys;
 mod objects;
 mod status;
-mod words;
+pub(crate) mod words;
 
 use rustmq_pki::read::ReadError;
 use rustmq_pki::time::UnixTime;

@@ -6,7 +6,7 @@ use crate::error::CliError;
 use crate::output::Report;
 use crate::session::Session;
 
-mod delivery;
+pub(crate) mod delivery;
 mod expiring;
 mod export;
 mod info;
@@ -17,6 +17,7 @@ mod material;
 mod renew;
 pub(crate) mod revoke;
 mod rotate;
+mod scan;
 mod sign;
 mod unrevoke;
 mod validate;
@@ -46,6 +47,8 @@ pub(crate) enum Certs {
     Export(export::Export),
     /// List active certificates that end soon
     Expiring(expiring::Expiring),
+    /// Read a deployment from elsewhere, and say what is wrong with its certificates and keys
+    Scan(scan::Scan),
     /// Validate a certificate against trust anchors, or against this authority
     Validate(Box<validate::Validate>),
 }
@@ -80,6 +83,7 @@ impl Certs {
             Self::Unrevoke(command) => command.run(session).await,
             Self::Export(command) => command.run(session).await,
             Self::Expiring(command) => command.run(session).await,
+            Self::Scan(command) => command.run(session),
             Self::Validate(command) => command.run(session).await,
         }
     }

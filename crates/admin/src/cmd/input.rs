@@ -10,17 +10,25 @@ use crate::error::CliError;
 /// hundred.
 const MAX_INPUT: u64 = 1 << 20;
 
+/// Largest list of things that is read, in bytes: the plan of a migration has some 500 an entry.
+const MAX_LIST: u64 = 128 << 20;
+
 /// The bytes of a file, or of standard input for `-`.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, CliError> {
+    bytes_up_to(path, MAX_INPUT)
+}
+
+fn bytes_up_to(path: &Path, limit: u64) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
     let read = if path == Path::new("-") {
-        io::stdin().lock().take(MAX_INPUT + 1).read_to_end(&mut bytes)
+        io::stdin().lock().take(limit + 1).read_to_end(&mut bytes)
     } else {
-        File::open(path).and_then(|file| file.take(MAX_INPUT + 1).read_to_end(&mut bytes))
+        File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
     };
     let result = match read {
-        Ok(length) if length as u64 > MAX_INPUT => {
-            Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"))
+        Ok(length) if length as u64 > limit => {
+            let why = format!("it is larger than {} MiB", limit >> 20);
+            Err(io::Error::new(io::ErrorKind::FileTooLarge, why))
         }
         Ok(_) => Ok(bytes),
         Err(error) => Err(error),
@@ -30,7 +38,16 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, CliError> {
 
 /// The text of a file.
 pub(crate) fn text(path: &Path) -> Result<String, CliError> {
-    String::from_utf8(bytes(path)?).map_err(|_| CliError::Input {
+    utf8(path, bytes(path)?)
+}
+
+/// The text of a file that lists many things.
+pub(crate) fn large_text(path: &Path) -> Result<String, CliError> {
+    utf8(path, bytes_up_to(path, MAX_LIST)?)
+}
+
+fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, CliError> {
+    String::from_utf8(bytes).map_err(|_| CliError::Input {
         path: path.display().to_string(),
         error: io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"),
     })

@@ -9,7 +9,7 @@ use rustmq_pki::read::{
 use rustmq_pki::time::UnixTime;
 use serde_json::{Value, json};
 
-use super::words::{hex, name};
+use super::words::{hex, name, name_or_empty};
 use super::{Description, Kind, Terms, extensions, keys};
 use crate::output::{Tone, time_left};
 
@@ -49,11 +49,6 @@ fn title(subject: &NameRef<'_>) -> String {
     let names = subject.values_of(oid::COMMON_NAME);
     let last = names.last().and_then(|name| name.text().map(|text| text.into_owned()));
     last.unwrap_or_else(|| name_or_empty(subject))
-}
-
-/// A name as RFC 4514, or that it is empty.
-pub(super) fn name_or_empty(name: &NameRef<'_>) -> String {
-    if name.is_empty() { "(empty)".to_owned() } else { name.to_string() }
 }
 
 fn validity(d: &mut Description, view: &CertificateRef<'_>, now: UnixTime) {

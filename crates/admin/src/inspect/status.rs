@@ -6,8 +6,7 @@ use rustmq_pki::read::{
 use rustmq_pki::time::UnixTime;
 use serde_json::{Value, json};
 
-use super::objects::name_or_empty;
-use super::words::{hex, name};
+use super::words::{hex, name, name_or_empty};
 use super::{Description, Kind, Terms, extensions};
 use crate::output::{Tone, count, time_left};
 

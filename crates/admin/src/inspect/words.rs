@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use rustmq_pki::der::Reader;
 use rustmq_pki::oid::{self, Oid};
-use rustmq_pki::read::{AlgorithmRef, SpkiRef};
+use rustmq_pki::read::{AlgorithmRef, NameRef, SpkiRef};
 
 /// Lower-case hexadecimal without separators.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
@@ -15,8 +15,13 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// A name as RFC 4514, or that it is empty.
+pub(crate) fn name_or_empty(name: &NameRef<'_>) -> String {
+    if name.is_empty() { "(empty)".to_owned() } else { name.to_string() }
+}
+
 /// The name of an algorithm, purpose, extension or policy; its dotted form if it has none here.
-pub(super) fn name(kind: Oid<'_>) -> String {
+pub(crate) fn name(kind: Oid<'_>) -> String {
     known(kind).map_or_else(|| kind.to_string(), str::to_owned)
 }
 
@@ -91,7 +96,7 @@ const NAMES: &[(&[u8], &str)] = &[
 ];
 
 /// Algorithm and size of a key, such as `P-256` or `RSA, 2048 bits`.
-pub(super) fn key(spki: &SpkiRef<'_>) -> String {
+pub(crate) fn key(spki: &SpkiRef<'_>) -> String {
     match spki.rsa_bits() {
         Some(bits) => format!("{}, {bits} bits", name(spki.algorithm.oid)),
         None => key_algorithm(&spki.algorithm),

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use rustmq_ca::{Bundle, CertificateManager, ErrorKind, Execution, Issuance};
+use rustmq_ca::{Bundle, CertificateInfo, CertificateManager, ErrorKind, Execution, Issuance};
 use rustmq_pki::key::{KeyType, PublicKey, Signer};
 use rustmq_pki::profile::Note;
 use serde_json::{Map, Value};
@@ -316,6 +316,11 @@ fn numbered(
 }
 
 impl Delivered {
+    /// The certificate, as it is in the store.
+    pub(crate) fn info(&self) -> &CertificateInfo {
+        &self.bundle.info
+    }
+
     /// The report: what the certificate holds and where its files lie.
     pub(crate) fn report(self) -> Report {
         let info = &self.bundle.info;

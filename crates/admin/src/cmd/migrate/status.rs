@@ -1,0 +1,105 @@
+//! `migrate status`, and the report that `migrate apply` ends with.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::error::CliError;
+use crate::migrate::{BUNDLE, Output, Stage, State};
+use crate::output::{Report, Table, Tone, count};
+
+/// Show how far each principal has come; needs neither data directory nor passphrase.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// The output folder of migrate apply
+    #[arg(long, short, value_name = "DIR")]
+    output: PathBuf,
+}
+
+/// The CSV columns: keys of an entry's JSON object.
+const COLUMNS: &[&str] =
+    &["principal", "role", "step", "path", "fingerprint", "id", "serial", "not_after", "folder"];
+
+impl Status {
+    /// Shows it.
+    pub(crate) fn run(&self) -> Result<Report, CliError> {
+        let output = Output::to_read(&self.output);
+        Ok(report(&output, &output.begun()?))
+    }
+}
+
+/// How far a migration is.
+pub(super) fn report(output: &Output, state: &State) -> Report {
+    let records: Vec<_> = state
+        .entries
+        .iter()
+        .map(|entry| {
+            json!({
+                "principal": entry.principal,
+                "role": entry.role,
+                "step": entry.step.as_str(),
+                "path": entry.path,
+                "fingerprint": entry.fingerprint,
+                "id": entry.id,
+                "serial": entry.serial,
+                "not_after": entry.not_after,
+                "folder": output.folder(&entry.folder),
+            })
+        })
+        .collect();
+    let authority = state.authority.as_ref();
+    let bundle = output.path(BUNDLE);
+    let bundle = bundle.exists().then(|| bundle.display().to_string());
+    let summary = format!("{}: {}", state.stage.as_str(), in_words(state));
+    let report = Report::many("certificates", records, COLUMNS)
+        .with("stage", state.stage.as_str())
+        .with("begun", state.begun.as_str())
+        .with("from", json!(state.from))
+        .with("ca_id", authority.map(|authority| authority.ca.as_str()))
+        .with("made_cas", json!(authority.map(|authority| &authority.made)))
+        .with("trust_bundle", bundle.clone())
+        .table(table(state))
+        .lines(vec![vec![(summary, tone(state.stage))]]);
+    match bundle {
+        Some(bundle) => report
+            .lines(vec![vec![("trust bundle  ".to_owned(), Tone::Faint), (bundle, Tone::Plain)]]),
+        None => report,
+    }
+}
+
+fn in_words(state: &State) -> String {
+    let all = count(state.entries.len() as u64, "new certificate");
+    match state.stage {
+        Stage::Applying => format!("{all} to come; run migrate apply again to go on"),
+        Stage::Verified => format!("the validator accepted {all}; the old ones are in place"),
+        Stage::Retiring => "the old certificates are being moved; run it again to go on".to_owned(),
+        Stage::Retired => format!("{all}; the old ones are moved aside"),
+        Stage::Undoing => "run migrate undo again to go on".to_owned(),
+    }
+}
+
+fn tone(stage: Stage) -> Tone {
+    match stage {
+        Stage::Verified | Stage::Retired => Tone::Good,
+        Stage::Applying | Stage::Retiring | Stage::Undoing => Tone::Warning,
+    }
+}
+
+fn table(state: &State) -> Table {
+    let header = ["principal", "role", "step", "old certificate", "new id", "ends", "folder"];
+    let mut table = Table::new(&header, "no certificates to replace");
+    for entry in &state.entries {
+        let ends = entry.not_after.as_deref().unwrap_or_default();
+        table.push(vec![
+            (entry.principal.clone(), Tone::Strong),
+            (entry.role.to_string(), Tone::Plain),
+            (entry.step.as_str().to_owned(), Tone::Plain),
+            (entry.path.clone(), Tone::Plain),
+            (entry.id.clone().unwrap_or_default(), Tone::Plain),
+            (ends.split('T').next().unwrap_or_default().to_owned(), Tone::Plain),
+            (entry.folder.clone(), Tone::Plain),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,128 @@
+//! The last step: the old certificates and keys are moved aside, and peers trust the new root alone.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustmq_pki::time::UnixTime;
+
+use super::apply::Run;
+use super::error::MigrationError;
+use super::state::{BUNDLE, RETIRED, Stage, Step};
+use crate::error::CliError;
+use crate::files::{self, Existing, FileError, Mode, Staged};
+use crate::scan::{self, Survey, Terms};
+
+/// What retiring did.
+#[derive(Debug, Default)]
+pub(crate) struct Moved {
+    /// The files that were moved aside by this run.
+    pub(crate) files: Vec<String>,
+    /// What stays although it holds something old.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Run<'_> {
+    /// Step 5, after every new certificate was verified once more.
+    pub(crate) async fn retire(&mut self) -> Result<Moved, CliError> {
+        if self.state.stage == Stage::Applying {
+            return Err(MigrationError::NotApplied.into());
+        }
+        let manager = self.authority().await?;
+        if self.state.stage == Stage::Verified {
+            if self.state.entries.iter().any(|entry| entry.step < Step::Verified) {
+                return Err(MigrationError::NotApplied.into());
+            }
+            self.verify(&manager).await?;
+            // From here on there is no way back.
+            self.state.stage = Stage::Retiring;
+            self.output.save(&self.state)?;
+        }
+        let root = self.root(&manager).await?;
+        self.output.write(BUNDLE, root.to_pem().as_bytes())?;
+        let moved = self.move_aside()?;
+        for entry in &mut self.state.entries {
+            entry.step = Step::Retired;
+        }
+        self.state.stage = Stage::Retired;
+        self.output.save(&self.state)?;
+        Ok(moved)
+    }
+
+    /// What lies in the old deployment now decides: a new certificate that was put in the place of
+    /// an old one stays.
+    fn move_aside(&self) -> Result<Moved, CliError> {
+        let replaced = self.plan.entries.iter().map(|entry| entry.fingerprint.as_str());
+        let anchors = self.plan.anchors.iter().map(|anchor| anchor.fingerprint.as_str());
+        let anchors = anchors.filter(|anchor| !self.plan.skipped.contains(*anchor));
+        let old: HashSet<&str> = replaced.chain(anchors).collect();
+        let terms = Terms { at: UnixTime::from_seconds(0), expiring_within: 0 };
+        let survey = scan::scan(&self.plan.from, terms)?;
+        let mut moved = Moved::default();
+        for (file, retired) in files_of(&survey, &old) {
+            if !retired {
+                moved.notes.push(format!("{file} stays: it holds something else, too"));
+                continue;
+            }
+            let place = self.plan.from.join(&file);
+            if !place.exists() {
+                moved.notes.push(format!("{file} stays: its name is not Unicode"));
+                continue;
+            }
+            move_file(&place, &self.output.path(RETIRED).join(&file))?;
+            moved.files.push(file);
+        }
+        Ok(moved)
+    }
+}
+
+/// The files with something old, and whether they hold nothing else.
+fn files_of(survey: &Survey, old: &HashSet<&str>) -> Vec<(String, bool)> {
+    let mut files: HashMap<&str, [bool; 2]> = HashMap::new();
+    for certificate in &survey.certificates {
+        let is_old = old.contains(certificate.fingerprint.as_str());
+        let places = certificate.places.iter().map(|place| place.file.as_str());
+        for file in places.chain(certificate.key_files.iter().map(String::as_str)) {
+            files.entry(file).or_default()[usize::from(!is_old)] = true;
+        }
+    }
+    let mut files: Vec<_> = files
+        .into_iter()
+        .filter(|(_, [old, _])| *old)
+        .map(|(file, [_, others])| (file.to_owned(), !others))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Moves a file to a place on this or another file system; a copy of an interrupted run is replaced.
+fn move_file(from: &Path, to: &Path) -> Result<(), FileError> {
+    make_parents(to)?;
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            let (staged, mut file) = Staged::create(to, Mode::Private)?;
+            let mut source = File::open(from).map_err(FileError::read(from))?;
+            io::copy(&mut source, &mut file).map_err(FileError::write(to))?;
+            staged.put(Existing::Replace)?;
+            fs::remove_file(from).map_err(FileError::write(from))?;
+        }
+        result => result.map_err(FileError::write(to))?,
+    }
+    files::sync_parent(to)?;
+    files::sync_parent(from)
+}
+
+fn make_parents(place: &Path) -> Result<(), FileError> {
+    let missing: Vec<PathBuf> = place
+        .ancestors()
+        .skip(1)
+        .take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists())
+        .map(Path::to_owned)
+        .collect();
+    for dir in missing.into_iter().rev() {
+        fs::create_dir(&dir).map_err(FileError::write(&dir))?;
+        files::sync_parent(&dir)?;
+    }
+    Ok(())
+}

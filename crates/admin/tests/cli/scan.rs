@@ -1,0 +1,445 @@
+//! `certs scan`: each finding with a planted fault, a sound deployment without any, hostile archives.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::symlink;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::Value;
+
+use crate::deployment::{CA, Deployment, LEAF};
+use crate::workbench::{Workbench, openssl, text};
+
+/// Scans, and gives exit code and object.
+fn scan(bench: &Workbench, arguments: &[&str]) -> (i32, Value) {
+    let run = bench.run(&[&["certs", "scan", "--format", "json"][..], arguments].concat());
+    let object =
+        serde_json::from_str(&run.stdout).unwrap_or_else(|e| panic!("{e}: {}", run.stderr));
+    (run.code, object)
+}
+
+/// The codes and files of the findings.
+fn found(object: &Value) -> Vec<(String, String)> {
+    let findings = object["findings"].as_array().unwrap();
+    let pair = |f: &Value| (text(&f["code"]).to_owned(), text(&f["file"]).to_owned());
+    findings.iter().map(pair).collect()
+}
+
+/// Expects exactly these findings, and the exit code that goes with them.
+#[track_caller]
+fn finds(bench: &Workbench, arguments: &[&str], expected: &[(&str, &str)], code: i32) -> Value {
+    let (exit, object) = scan(bench, arguments);
+    let expected: Vec<_> =
+        expected.iter().map(|(code, file)| ((*code).to_owned(), (*file).to_owned())).collect();
+    assert_eq!(found(&object), expected, "{object:#}");
+    assert_eq!(exit, code);
+    object
+}
+
+#[test]
+fn a_sound_deployment_has_no_findings() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let broker = fs::read(deployment.path("broker-01.pem")).unwrap();
+    let root = fs::read(deployment.path("root.pem")).unwrap();
+    fs::write(
+        deployment.path("chain.pem"),
+        [b"text before\n", &broker[..], b"\xff\n", &root].concat(),
+    )
+    .unwrap();
+    openssl(&[
+        "x509",
+        "-in",
+        deployment.path("app.pem").to_str().unwrap(),
+        "-outform",
+        "DER",
+        "-out",
+        deployment.path("app.der").to_str().unwrap(),
+    ]);
+    let object = finds(&bench, &["old"], &[], 0);
+    let counts = &object["counts"];
+    assert_eq!((&counts["certificates"], &counts["keys"]), (&3.into(), &3.into()), "each once");
+    let app = &object["certificates"][0];
+    assert_eq!(app["files"], serde_json::json!(["app.der", "app.pem"]));
+    assert_eq!(app["key_files"], serde_json::json!(["app.key"]));
+    let shown = bench.ok(&["certs", "scan", "old"]).stdout;
+    assert!(shown.contains("nothing to find fault with"), "{shown}");
+    assert!(!bench.data().exists(), "no data directory is made");
+}
+
+#[test]
+fn what_the_authority_delivers_has_no_findings() {
+    let bench = Workbench::with_hierarchy();
+    bench.broker("broker-01");
+    bench.ok(&[
+        "certs",
+        "issue",
+        "--principal",
+        "app",
+        "--role",
+        "client",
+        "--ca-id",
+        "prod_ca_1",
+        "--encoding",
+        "der",
+    ]);
+    finds(&bench, &["."], &[], 0);
+}
+
+#[test]
+fn the_fault_of_the_specification_is_found() {
+    let bench = Workbench::new();
+    Deployment::faulty(&bench, "old");
+    let object = finds(
+        &bench,
+        &["old"],
+        &[
+            ("self_signed_end_entity", "broker-01.pem"),
+            ("self_signed_end_entity", "client.pem"),
+            ("unconnected_ca", "intermediate.pem"),
+            ("unconnected_ca", "root.pem"),
+        ],
+        1,
+    );
+    let first = &object["findings"][0];
+    assert_eq!((text(&first["severity"]), text(&first["subject"])), ("error", "CN=broker-01"));
+    assert!(text(&first["remedy"]).contains("migrate plan"), "{first}");
+    assert_eq!(text(&first["fingerprint"]).len(), 64);
+}
+
+#[test]
+fn a_certificate_that_its_stated_issuer_did_not_sign() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    // Another CA of the same name signs, and is then taken away.
+    deployment.key("other");
+    deployment.self_signed("other", "/CN=Old Root", CA);
+    deployment.signed("app", "/CN=app", "other", LEAF);
+    fs::remove_file(deployment.path("other.pem")).unwrap();
+    fs::remove_file(deployment.path("other.key")).unwrap();
+    let object = finds(&bench, &["old"], &[("not_signed_by_issuer", "app.pem")], 1);
+    assert!(text(&object["findings"][0]["message"]).contains("CN=Old Root"), "{object:#}");
+    // With its real issuer beside it, it is in order.
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    deployment.key("other");
+    deployment.self_signed("other", "/CN=Old Root", CA);
+    deployment.signed("app", "/CN=app", "other", LEAF);
+    finds(&bench, &["old"], &[], 0);
+}
+
+#[test]
+fn roots_in_a_store_need_not_have_signed_anything() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let mut roots = Vec::new();
+    for nth in 0..9 {
+        let name = format!("public-{nth}");
+        deployment.key(&name);
+        deployment.self_signed(&name, &format!("/CN={name}"), CA);
+        roots.extend(fs::read(deployment.path(format!("{name}.pem"))).unwrap());
+        for end in ["key", "pem"] {
+            fs::remove_file(deployment.path(format!("{name}.{end}"))).unwrap();
+        }
+    }
+    fs::write(deployment.path("ca-certificates.crt"), roots).unwrap();
+    finds(&bench, &["old"], &[], 0);
+}
+
+#[test]
+fn of_many_cas_with_one_name_the_right_one_is_found() {
+    let bench = Workbench::new();
+    let deployment = Deployment::empty(&bench, "old");
+    for nth in 10..50 {
+        let name = format!("ca-{nth}");
+        deployment.key(&name);
+        deployment.self_signed(&name, "/CN=Old Root", CA);
+    }
+    deployment.key("app");
+    deployment.signed("app", "/CN=app", "ca-49", LEAF);
+    let (_, object) = scan(&bench, &["old"]);
+    let found = found(&object);
+    assert_eq!(found.len(), 39, "{found:?}");
+    assert!(found.iter().all(|(code, file)| code == "unconnected_ca" && file != "ca-49.pem"));
+}
+
+#[test]
+fn issuers_that_are_absent_or_no_cas() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    fs::remove_file(deployment.path("root.pem")).unwrap();
+    fs::remove_file(deployment.path("root.key")).unwrap();
+    let absent = [("issuer_not_found", "app.pem"), ("issuer_not_found", "broker-01.pem")];
+    finds(&bench, &["old"], &absent, 0);
+
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    deployment.key("child");
+    deployment.signed("child", "/CN=child", "app", LEAF);
+    let object = finds(&bench, &["old"], &[("ca_without_ca_flag", "app.pem")], 1);
+    assert!(text(&object["findings"][0]["message"]).contains("signed 1"), "{object:#}");
+
+    let bench = Workbench::new();
+    let deployment = Deployment::empty(&bench, "old");
+    deployment.key("ca");
+    let no_flag = ["keyUsage=critical,keyCertSign", "subjectKeyIdentifier=hash"];
+    deployment.self_signed("ca", "/CN=Old", &no_flag);
+    finds(&bench, &["old"], &[("ca_without_ca_flag", "ca.pem")], 1);
+}
+
+#[test]
+fn key_identifiers_that_are_missing() {
+    let bench = Workbench::new();
+    let deployment = Deployment::empty(&bench, "old");
+    deployment.key("root");
+    deployment.self_signed(
+        "root",
+        "/CN=Old Root",
+        &["basicConstraints=critical,CA:TRUE", "subjectKeyIdentifier=none"],
+    );
+    deployment.key("app");
+    let bare = ["basicConstraints=critical,CA:FALSE", "authorityKeyIdentifier=none"];
+    deployment.signed("app", "/CN=app", "root", &bare);
+    let expected =
+        [("missing_authority_key_id", "app.pem"), ("missing_subject_key_id", "root.pem")];
+    finds(&bench, &["old"], &expected, 0);
+}
+
+#[test]
+fn weak_keys_and_signatures() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let rsa = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"];
+    deployment.key_of("small", &rsa);
+    deployment.signed("small", "/CN=small", "root", LEAF);
+    deployment.key("sha1");
+    deployment.certificate("sha1", "/CN=sha1", "root", LEAF, &["-sha1"]);
+    deployment.key_of("md5", &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]);
+    deployment.certificate("md5", "/CN=md5", "md5", CA, &["-md5"]);
+    // The root of MD5 signed nothing; the one that issued is not blamed for it.
+    let expected = [
+        ("weak_key", "small.pem"),
+        ("weak_signature", "sha1.pem"),
+        ("unconnected_ca", "md5.pem"),
+        ("weak_signature", "md5.pem"),
+    ];
+    let object = finds(&bench, &["old"], &expected, 1);
+    assert!(text(&object["findings"][0]["message"]).contains("RSA, 1024 bits"), "{object:#}");
+    assert_eq!(
+        object["findings"][3]["severity"], "warning",
+        "a root's own signature is not relied on"
+    );
+}
+
+#[test]
+fn dates_are_judged_at_the_time_that_is_asked_for() {
+    let bench = Workbench::new();
+    Deployment::sound(&bench, "old");
+    let all = |code| [(code, "app.pem"), (code, "broker-01.pem"), (code, "root.pem")];
+    finds(&bench, &["old", "--at", "2090-01-01T00:00:00Z"], &all("expired"), 1);
+    finds(&bench, &["old", "--at", "2001-01-01T00:00:00Z"], &all("not_yet_valid"), 1);
+    finds(&bench, &["old", "--expiring-within", "400"], &all("expires_soon"), 0);
+    finds(&bench, &["old", "--expiring-within", "300"], &[], 0);
+}
+
+#[test]
+fn keys_that_do_not_fit_are_shared_or_open() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    deployment.key("app");
+    finds(&bench, &["old"], &[("key_mismatch", "app.key")], 1);
+
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    fs::copy(deployment.path("app.key"), deployment.path("twin.key")).unwrap();
+    deployment.signed("twin", "/CN=twin", "root", LEAF);
+    let object = finds(&bench, &["old"], &[("shared_key", "app.pem")], 1);
+    assert!(text(&object["findings"][0]["message"]).contains("CN=twin"), "{object:#}");
+
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    deployment.mode("app.key", 0o640);
+    let object = finds(&bench, &["old"], &[("open_key", "app.key")], 1);
+    assert!(text(&object["findings"][0]["message"]).contains("0640"), "{object:#}");
+}
+
+#[test]
+fn keys_of_every_form_are_compared_and_encrypted_ones_are_not() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let at = |name: &str| deployment.path(name).display().to_string();
+    let convert = |arguments: &[&str]| assert!(openssl(arguments).is_some(), "{arguments:?}");
+    deployment.key_of("rsa", &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]);
+    deployment.signed("rsa", "/CN=rsa", "root", LEAF);
+    deployment.key_of("ed", &["-algorithm", "ED25519"]);
+    deployment.signed("ed", "/CN=ed", "root", LEAF);
+    convert(&["rsa", "-traditional", "-in", &at("rsa.key"), "-out", &at("rsa.private.pem")]);
+    convert(&["ec", "-in", &at("app.key"), "-out", &at("app.private.pem")]);
+    convert(&["ec", "-in", &at("app.key"), "-outform", "DER", "-out", &at("app.private.der")]);
+    convert(&["pkcs8", "-topk8", "-in", &at("ed.key"), "-passout", "pass:x", "-out", &at("ed.p8")]);
+    let old = ["rsa", "-traditional", "-aes128", "-passout", "pass:x", "-in", &at("rsa.key")];
+    convert(&[&old[..], &["-out", &at("rsa.old.pem")]].concat());
+    let object = finds(&bench, &["old"], &[], 0);
+    assert_eq!(object["counts"]["keys"], 10);
+    // The same under another's name.
+    for (from, to) in [
+        ("rsa.private.pem", "app.key"),
+        ("app.private.pem", "ed.key"),
+        ("app.private.der", "rsa.key"),
+    ] {
+        fs::copy(deployment.path(from), deployment.path(to)).unwrap();
+    }
+    let wrong = ["app.key", "ed.key", "rsa.key"].map(|file| ("key_mismatch", file));
+    finds(&bench, &["old"], &wrong, 1);
+}
+
+#[test]
+fn what_cannot_be_read_is_said() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    fs::write(
+        deployment.path("a.pem"),
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    )
+    .unwrap();
+    fs::write(deployment.path("b.crt"), "-----BEGIN CERTIFICATE-----\nMIIB").unwrap();
+    fs::write(deployment.path("c.p12"), "0").unwrap();
+    fs::write(deployment.path("d.txt"), "no certificate").unwrap();
+    fs::write(deployment.path("e.pem"), vec![b'0'; 5 << 20]).unwrap();
+    symlink("/etc", deployment.path("f")).unwrap();
+    let expected = [
+        ("unreadable", "a.pem"),
+        ("unreadable", "b.crt"),
+        ("keystore_not_read", "c.p12"),
+        ("link_not_read", "f"),
+        ("too_large", "e.pem"),
+    ];
+    finds(&bench, &["old"], &expected, 0);
+}
+
+#[test]
+fn formats_say_the_same_and_keys_stay_where_they_are() {
+    let bench = Workbench::new();
+    let deployment = Deployment::faulty(&bench, "old");
+    deployment.mode("client.key", 0o644);
+    let json = bench.run(&["certs", "scan", "old", "--format", "json"]);
+    let table = bench.run(&["certs", "scan", "old"]);
+    let csv = bench.run(&["certs", "scan", "old", "--format", "csv"]);
+    assert_eq!([json.code, table.code, csv.code], [1, 1, 1]);
+    assert!(csv.stdout.starts_with("severity,code,file,subject,"), "{}", csv.stdout);
+    assert_eq!(csv.stdout.lines().count(), 6);
+    assert!(
+        table.stdout.contains("4 certificates in 8 files, 4 private keys: 3 errors, 2 warnings"),
+        "{}",
+        table.stdout
+    );
+    let key = fs::read_to_string(deployment.path("client.key")).unwrap();
+    let secret = key.lines().nth(1).unwrap();
+    for run in [json, table, csv] {
+        assert!(!run.stdout.contains(secret) && !run.stderr.contains(secret));
+    }
+}
+
+#[test]
+fn an_archive_is_read_without_unpacking() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    fs::remove_file(deployment.path("root.key")).unwrap();
+    deployment.mode("app.key", 0o644);
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    archive.append_dir_all("x", deployment.path("")).unwrap();
+    bench.write("old.tgz", archive.into_inner().unwrap().finish().unwrap());
+    fs::remove_dir_all(deployment.path("")).unwrap();
+    let before = bench.files("");
+    let expected = [
+        ("key_in_archive", "x/app.key"),
+        ("key_in_archive", "x/broker-01.key"),
+        ("open_key", "x/app.key"),
+    ];
+    finds(&bench, &["old.tgz"], &expected, 1);
+    assert_eq!(bench.files(""), before);
+    // The authority's own export has no keys, and is sound.
+    let bench = Workbench::with_hierarchy();
+    bench.broker("broker-01");
+    bench.ok(&["certs", "export", "--all", "--output", "backup.tar.gz"]);
+    let object = finds(&bench, &["backup.tar.gz"], &[], 0);
+    assert_eq!(object["counts"]["certificates"], 3);
+}
+
+/// A tar with one entry of this name, written as it stands.
+fn tar_of(name: &str, kind: tar::EntryType, content: &[u8]) -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_entry_type(kind);
+    header.set_mode(0o600);
+    header.set_size(content.len() as u64);
+    if kind.is_symlink() || kind.is_hard_link() {
+        header.set_link_name("/etc/passwd").unwrap();
+    }
+    header.set_cksum();
+    let mut archive = tar::Builder::new(Vec::new());
+    archive.append(&header, content).unwrap();
+    archive.into_inner().unwrap()
+}
+
+#[test]
+fn hostile_names_and_links_are_named_and_nothing_is_written() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let root = fs::read(deployment.path("root.pem")).unwrap();
+    for name in ["../root.pem", "/root.pem", "a/../../root.pem"] {
+        bench.write("x.tar", tar_of(name, tar::EntryType::Regular, &root));
+        let object = finds(&bench, &["x.tar"], &[("escaping_name", name)], 1);
+        assert_eq!(object["counts"]["certificates"], 1, "it is read all the same");
+    }
+    assert!(!bench.data().parent().unwrap().join("root.pem").exists());
+    for kind in [tar::EntryType::Symlink, tar::EntryType::Link] {
+        bench.write("x.tar", tar_of("root.pem", kind, b""));
+        finds(&bench, &["x.tar"], &[("link_not_read", "root.pem")], 0);
+    }
+}
+
+#[test]
+fn bombs_and_damaged_archives_are_refused() {
+    let bench = Workbench::new();
+    let mut zip =
+        GzEncoder::new(File::create(bench.path("bomb.tar.gz")).unwrap(), Compression::best());
+    let mut header = tar::Header::new_gnu();
+    header.set_path("zeros.pem").unwrap();
+    header.set_mode(0o600);
+    header.set_size(4 << 30);
+    header.set_cksum();
+    zip.write_all(header.as_bytes()).unwrap();
+    let zeros = vec![0; 1 << 20];
+    for _ in 0..520 {
+        zip.write_all(&zeros).unwrap();
+    }
+    zip.finish().unwrap();
+    bench.run(&["certs", "scan", "bomb.tar.gz"]).refused(2, &["unpacks to more than 512 MiB"]);
+
+    let deployment = Deployment::sound(&bench, "old");
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    archive.append_dir_all("x", deployment.path("")).unwrap();
+    let whole = archive.into_inner().unwrap().finish().unwrap();
+    for length in [20, whole.len() / 2, whole.len() - 4] {
+        bench.write("cut.tar.gz", &whole[..length]);
+        bench.run(&["certs", "scan", "cut.tar.gz"]).refused(2, &["cut.tar.gz", "cut off"]);
+    }
+    let mut damaged = whole;
+    let last = damaged.len() - 6;
+    damaged[last] ^= 1;
+    bench.write("damaged.tar.gz", &damaged);
+    bench.run(&["certs", "scan", "damaged.tar.gz"]).refused(2, &["the archive is damaged"]);
+    bench.write("cut.tar", &tar_of("a.pem", tar::EntryType::Regular, &[b'x'; 600])[..800]);
+    bench.run(&["certs", "scan", "cut.tar"]).refused(2, &["cut off"]);
+    bench.run(&["certs", "scan", "absent"]).refused(2, &["absent cannot be used"]);
+}
+
+#[test]
+fn a_place_without_certificates_is_noticed() {
+    let bench = Workbench::new();
+    fs::create_dir(bench.path("empty")).unwrap();
+    let run = bench.ok(&["certs", "scan", "empty"]);
+    assert!(run.stderr.contains("no certificate and no private key"), "{}", run.stderr);
+}
