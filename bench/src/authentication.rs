@@ -14,7 +14,7 @@ use rustmq_auth::{
 };
 use rustmq_pki::read::{CertificateRef, RevocationReason};
 
-use crate::measure::{Table, Target, cpu_time, in_turns};
+use crate::measure::{Table, Target, cpu_of_script, cpu_time, in_turns};
 
 mod handshake;
 #[path = "../../crates/auth/tests/engine/issue.rs"]
@@ -159,17 +159,10 @@ fn openssl(world: &World) -> Option<f64> {
     }
     let cpu_of = |leaves: &str, expected: u32| {
         let script = format!(
-            "TIMEFORMAT='%U %S'; time openssl verify -purpose sslserver -no_check_time \
-             -CAfile root.pem -untrusted ca.pem {leaves}"
+            "test \"$(openssl verify -purpose sslserver -no_check_time -CAfile root.pem \
+             -untrusted ca.pem {leaves} | grep -c ': OK$')\" = {expected}"
         );
-        let mut bash = std::process::Command::new("bash");
-        let output = bash.args(["-c", &script]).current_dir(folder.path()).output().ok()?;
-        let verified = String::from_utf8_lossy(&output.stdout).matches(": OK").count();
-        if verified != expected as usize {
-            return None;
-        }
-        let times = String::from_utf8_lossy(&output.stderr);
-        times.split_whitespace().map(|time| time.parse::<f64>().ok()).sum::<Option<f64>>()
+        cpu_of_script(&script, folder.path())
     };
     let start = cpu_of("leaf-0.pem", 1)?;
     Some((cpu_of("leaf-*.pem", LEAVES)? - start) * 1e6 / f64::from(LEAVES))

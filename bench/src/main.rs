@@ -12,6 +12,7 @@ mod authentication;
 mod authority;
 mod in_memory;
 mod measure;
+mod peers;
 
 use measure::Table;
 
@@ -26,6 +27,7 @@ fn main() {
         let raw = in_memory::run(&mut table);
         if wanted("authority") {
             authority::run(&mut table, raw);
+            peers::run(&mut table, raw);
         }
     }
     println!("{table}");

@@ -1,6 +1,8 @@
 //! CPU time, and the table of figures.
 
 use std::fmt;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -9,6 +11,16 @@ use rustix::time::{ClockId, clock_gettime};
 pub(crate) fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// User and system time, in seconds, of a bash script and all that it starts in `folder`; `None` where
+/// it fails, because a program is not here.
+pub(crate) fn cpu_of_script(script: &str, folder: &Path) -> Option<f64> {
+    let script = format!("TIMEFORMAT='%U %S'\ntime (\n{script}\n)");
+    let output = Command::new("bash").args(["-c", &script]).current_dir(folder).output().ok()?;
+    let times = String::from_utf8_lossy(&output.stderr);
+    let times = times.lines().next_back().filter(|_| output.status.success())?;
+    times.split(' ').map(|time| time.parse::<f64>().ok()).sum()
 }
 
 /// Measures several pieces of work in turns, so that a change of the machine's speed meets all of
@@ -54,12 +66,19 @@ struct Row {
 #[derive(Default)]
 pub(crate) struct Table {
     rows: Vec<Row>,
+    /// Ways of issuing, with the CPU microseconds of a certificate.
+    plotted: Vec<(&'static str, f64)>,
 }
 
 impl Table {
     /// Adds a figure; `detail` says what was divided by what.
     pub(crate) fn add(&mut self, name: &'static str, ratio: f64, detail: String, target: Target) {
         self.rows.push(Row { name, ratio, detail, target });
+    }
+
+    /// Adds a bar to the plot: a way of issuing, and the CPU microseconds of a certificate.
+    pub(crate) fn plot(&mut self, name: &'static str, microseconds: f64) {
+        self.plotted.push((name, microseconds));
     }
 
     /// Whether a figure missed its target.
