@@ -31,6 +31,7 @@ use crate::store::{
 };
 use crate::{Actor, Clock, Error, describe, gate, names};
 
+mod attesting;
 mod founding;
 mod hierarchy;
 mod housekeeping;

@@ -54,7 +54,9 @@
 //! ```
 
 mod actor;
+mod attestation;
 mod authority;
+mod checkpoint;
 mod clock;
 mod describe;
 mod error;
@@ -76,6 +78,8 @@ mod store;
 mod transfer;
 
 pub use actor::Actor;
+pub use attestation::Attestation;
+pub use checkpoint::{AnchoredVerdict, AuditCheckpoint, CheckpointError};
 pub use clock::Clock;
 pub use error::{CaName, Error, ErrorKind};
 pub use info::{

@@ -8,6 +8,7 @@ use rustmq_pki::profile::Profile;
 
 use crate::Error;
 use crate::authority::Authority;
+use crate::checkpoint::{AnchoredVerdict, AuditCheckpoint};
 use crate::info::{AbandonedSerial, AuditRecord, AuditVerdict, CaInfo, CaTree, CertificateInfo};
 use crate::outcome::{Bundle, CaCreation, CrlPublication, ExportSummary, Issuance, Revocation};
 use crate::request::{
@@ -180,6 +181,26 @@ impl CertificateManager {
     /// Follows the audit chain from the first record to the last.
     pub async fn audit_verify(&self) -> Result<AuditVerdict, Error> {
         self.authority.store.read(audit::verify).await
+    }
+
+    /// Follows the audit chain and looks for the record that a checkpoint of this store names: none up
+    /// to that one can be missing unnoticed. A chain that does not hold it has a fault.
+    ///
+    /// # Errors
+    ///
+    /// A checkpoint that was signed by no CA of this store.
+    pub async fn audit_verify_anchored(
+        &self,
+        anchor: AuditCheckpoint,
+    ) -> Result<AnchoredVerdict, Error> {
+        self.authority.audit_verify_anchored(anchor).await
+    }
+
+    /// Signs how many audit records there are and the newest one's hash, to be kept outside. `ca`
+    /// names the signer: none takes the newest CA that issues, a root only where there is no other.
+    /// The record that announces the signature is the last that the checkpoint covers.
+    pub async fn audit_checkpoint(&self, ca: Option<String>) -> Result<AuditCheckpoint, Error> {
+        self.authority.audit_checkpoint(ca).await
     }
 
     /// Writes every audit record as one JSON object a line. Returns how many.

@@ -1,6 +1,7 @@
 //! The program as its users run it: arguments in; exit code, streams and files out.
 #![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
 
+mod anchors;
 mod authorities;
 mod certificates;
 mod command_line;
