@@ -59,6 +59,11 @@ impl Attestation {
         &self.chain[0]
     }
 
+    /// The signer's certificate and those above it, its root's last.
+    pub(crate) fn chain(&self) -> &[Certificate] {
+        &self.chain
+    }
+
     /// The public key of the CA that signed.
     pub(crate) fn key(&self) -> &PublicKey {
         &self.key

@@ -56,6 +56,7 @@
 mod actor;
 mod attestation;
 mod authority;
+mod backup;
 mod checkpoint;
 mod clock;
 mod describe;
@@ -79,6 +80,10 @@ mod transfer;
 
 pub use actor::Actor;
 pub use attestation::Attestation;
+pub use backup::{
+    BackupError, BackupRequest, BackupSummary, GivenCrl, MergedCrl, Origin, RestoreRequest,
+    Restored, RestoredRoot,
+};
 pub use checkpoint::{AnchoredVerdict, AuditCheckpoint, CheckpointError};
 pub use clock::Clock;
 pub use error::{CaName, Error, ErrorKind};

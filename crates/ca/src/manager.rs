@@ -7,7 +7,8 @@ use rustmq_pki::certificate::Certificate;
 use rustmq_pki::profile::Profile;
 
 use crate::Error;
-use crate::authority::Authority;
+use crate::authority::{Authority, restoring};
+use crate::backup::{BackupRequest, BackupSummary, RestoreRequest, Restored};
 use crate::checkpoint::{AnchoredVerdict, AuditCheckpoint};
 use crate::info::{AbandonedSerial, AuditRecord, AuditVerdict, CaInfo, CaTree, CertificateInfo};
 use crate::outcome::{Bundle, CaCreation, CrlPublication, ExportSummary, Issuance, Revocation};
@@ -171,6 +172,24 @@ impl CertificateManager {
     /// and without private keys.
     pub async fn export_all(&self, output: Box<dyn Write + Send>) -> Result<ExportSummary, Error> {
         self.authority.export_all(output).await
+    }
+
+    /// Writes a backup: the store as it is at one moment, while others write, with the CA keys encrypted
+    /// as they are, and the user's profiles; signed by one of its CAs. It needs as much room in the data
+    /// directory as the store itself. A store that a restore would refuse is not backed up.
+    pub async fn backup(
+        &self,
+        request: BackupRequest,
+        output: Box<dyn Write + Send>,
+    ) -> Result<BackupSummary, Error> {
+        self.authority.backup(request, output).await
+    }
+
+    /// Restores a backup into the data directory of `options`, which has to be empty or absent. Ids
+    /// and passphrase are those of the backup; no passphrase is asked for. All is verified before
+    /// anything is put in place: after an error the directory is as it was.
+    pub async fn restore(options: &Options, request: RestoreRequest) -> Result<Restored, Error> {
+        restoring::restore(options, request).await
     }
 
     /// The newest audit records, the oldest of them first.
