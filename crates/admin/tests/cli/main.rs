@@ -3,6 +3,8 @@
 
 mod anchors;
 mod authorities;
+mod backup_crashes;
+mod backups;
 mod certificates;
 mod command_line;
 mod crashes;
