@@ -1,5 +1,5 @@
-//! `backup` and `restore` killed at every sync, write and rename: no half archive under its name, no
-//! half authority in its directory, and the same command again succeeds.
+//! `backup` and `restore` killed at every sync, write and rename, and on a disk that fails: no half
+//! archive under its name, no half authority in its directory, and the same command again succeeds.
 //!
 //! A killed process leaves the system's caches as they are, so what differs from one kill to the next
 //! is which calls were made. strace counts the calls of each thread apart; where several threads make
@@ -14,18 +14,22 @@ use crate::workbench::{PASSPHRASE, Run, Workbench};
 /// The most calls of a kind that one thread makes; far above what is counted.
 const MOST: u32 = 400;
 
-/// Kills the command as it enters the `nth` such call of one of its threads, on `path` if one is named.
-/// Whether it was killed.
-fn killed_at(
-    bench: &Workbench,
-    call: &str,
-    path: Option<&Path>,
-    nth: u32,
-    arguments: &[&str],
-) -> bool {
+/// What strace does to the `nth` such call of a thread, on `path` if one is named.
+#[derive(Clone, Copy)]
+struct Harm<'a> {
+    call: &'a str,
+    path: Option<&'a Path>,
+    /// `signal=KILL` or `error=ENOSPC`.
+    what: &'a str,
+}
+
+/// Runs the command and harms it. Its exit code (-1 for a kill), if it met the harm.
+fn harmed(bench: &Workbench, harm: Harm<'_>, nth: u32, arguments: &[&str]) -> Option<i32> {
+    let Harm { call, path, what } = harm;
+    let trace = bench.path("../trace");
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-o", "/dev/null", "-e", &format!("trace={call}")]);
-    strace.args(["-e", &format!("inject={call}:signal=KILL:when={nth}")]);
+    strace.args(["-f", "-o", trace.to_str().unwrap(), "-e", &format!("trace={call}")]);
+    strace.args(["-e", &format!("inject={call}:{what}:when={nth}")]);
     if let Some(path) = path {
         strace.arg("-P").arg(path);
     }
@@ -40,23 +44,27 @@ fn killed_at(
         .stderr(Stdio::null())
         .status()
         .expect("strace is installed (apt-get install strace)");
-    !status.success()
+    let trace = fs::read_to_string(&trace).unwrap();
+    let met = trace.contains("(INJECTED)") || trace.contains("killed by SIGKILL");
+    met.then(|| status.code().unwrap_or(-1))
 }
 
-/// Calls `judge` after each kill, until the command ends unharmed. How many there were.
+/// Calls `judge` with the exit code after each harm, until the command ends without having met it. How
+/// many there were.
 fn sweep(
     bench: &Workbench,
-    (call, path): (&str, Option<&Path>),
+    harm: Harm<'_>,
     arguments: &[&str],
-    mut judge: impl FnMut(&str),
+    mut judge: impl FnMut(&str, i32),
 ) -> u32 {
     for nth in 1..MOST {
-        if !killed_at(bench, call, path, nth, arguments) {
-            return nth - 1;
+        let at = format!("{} at {} {nth}", harm.what, harm.call);
+        match harmed(bench, harm, nth, arguments) {
+            None => return nth - 1,
+            Some(code) => judge(&at, code),
         }
-        judge(&format!("{call} {nth}"));
     }
-    panic!("{call}: more than {MOST} calls");
+    panic!("{}: more than {MOST} calls", harm.call);
 }
 
 fn restore(bench: &Workbench, data: &str) -> Run {
@@ -84,7 +92,8 @@ fn a_killed_backup_leaves_no_half_archive_and_is_simply_repeated() {
         ("unlink", None, 1),
     ] {
         let archive = bench.path("b.tar");
-        let kills = sweep(&bench, (call, path), &["backup", "--output", "b.tar"], |at| {
+        let harm = Harm { call, path, what: "signal=KILL" };
+        let kills = sweep(&bench, harm, &["backup", "--output", "b.tar"], |at, _| {
             if archive.exists() {
                 check_archive(&bench, at);
                 fs::remove_file(&archive).unwrap();
@@ -95,7 +104,8 @@ fn a_killed_backup_leaves_no_half_archive_and_is_simply_repeated() {
         fs::remove_file(&archive).unwrap();
     }
     bench.ok(&["backup", "--output", "b.tar"]);
-    assert!(!bench.data().join("snapshots").exists(), "copies of killed processes are removed");
+    let left = fs::read_dir(bench.data().join("instances")).unwrap();
+    assert_eq!(left.count(), 0, "copies of killed processes are removed");
     assert_eq!(bench.json(&["audit", "verify"])["valid"], true);
     bench.broker("broker-01");
 }
@@ -113,7 +123,8 @@ fn a_killed_restore_leaves_no_half_authority_and_is_simply_repeated() {
     {
         let arguments = ["--data-dir", "new", "restore", "--input", "b.tar"];
         let target = bench.path("new");
-        let kills = sweep(&bench, (call, None), &arguments, |at| {
+        let harm = Harm { call, path: None, what: "signal=KILL" };
+        let kills = sweep(&bench, harm, &arguments, |at, _| {
             if target.exists() {
                 let run = bench.json(&["--data-dir", "new", "audit", "list", "--last", "1"]);
                 assert_eq!(run["records"][0]["action"], "store.restore", "{at}");
@@ -132,4 +143,65 @@ fn a_killed_restore_leaves_no_half_authority_and_is_simply_repeated() {
         fs::remove_dir_all(bench.path(call)).unwrap();
     }
     assert_eq!(bench.files(""), ["b.tar"], "what killed processes left is removed");
+}
+
+/// A full disk and one that fails: the command says so, or what it made is whole.
+#[test]
+fn a_disk_that_fails_leaves_nothing_half_done() {
+    let bench = Workbench::with_hierarchy();
+    let (archive, target) = (bench.path("b.tar"), bench.path("new"));
+    for (call, what) in
+        [("pwrite64", "error=ENOSPC"), ("pwrite64", "error=EIO"), ("fsync", "error=EIO")]
+    {
+        let harm = Harm { call, path: None, what };
+        sweep(&bench, harm, &["backup", "--output", "b.tar"], |at, code| {
+            assert!(matches!(code, 0 | 5 | 6), "{at}: exit code {code}");
+            assert!(archive.exists() || code != 0, "{at}: nothing was written");
+            if archive.exists() {
+                check_archive(&bench, at);
+                fs::remove_file(&archive).unwrap();
+            }
+        });
+        assert_eq!(bench.files(""), ["b.tar"], "{call}: the run that met no harm");
+        let arguments = ["--data-dir", "new", "restore", "--input", "b.tar"];
+        sweep(&bench, harm, &arguments, |at, code| {
+            assert!(matches!(code, 0 | 5 | 6), "{at}: exit code {code}");
+            assert!(target.exists() || code != 0, "{at}: nothing was restored");
+            if target.exists() {
+                let verdict = bench.json(&["--data-dir", "new", "audit", "verify"]);
+                assert_eq!(verdict["valid"], true, "{at}");
+                fs::remove_dir_all(&target).unwrap();
+            }
+            assert_eq!(bench.files(""), ["b.tar"], "{at}: nothing is left beside it");
+        });
+        fs::remove_dir_all(&target).unwrap();
+        fs::remove_file(&archive).unwrap();
+    }
+    assert_eq!(bench.json(&["audit", "verify"])["valid"], true);
+}
+
+/// No file may grow past a limit, as when the disk is full: writes that SQLite does not make fail, too.
+#[test]
+fn a_file_that_cannot_grow_leaves_nothing_half_done() {
+    let bench = Workbench::with_hierarchy();
+    bench.ok(&["backup", "--output", "b.tar"]);
+    let limited = |kib: u32, arguments: &str| {
+        let program = assert_cmd::cargo::cargo_bin("rustmq-admin");
+        let script =
+            format!("trap '' XFSZ; ulimit -f {kib}; exec {} {arguments}", program.display());
+        let mut command = assert_cmd::Command::new("bash");
+        command.args(["-c", &script]).current_dir(bench.path("")).env_clear();
+        command.env("RUSTMQ_DATA_DIR", bench.data()).env("RUSTMQ_CA_PASSPHRASE", PASSPHRASE);
+        Run::of(&mut command)
+    };
+    for kib in [1, 2, 16, 100, 200] {
+        let run = limited(kib, "--data-dir new restore --input b.tar");
+        assert_eq!(run.code, 5, "{kib} KiB: {}", run.stderr);
+        assert_eq!(bench.files(""), ["b.tar"], "{kib} KiB");
+    }
+    // The copy of the store has room, and the archive is larger than that.
+    let size = fs::metadata(bench.path("b.tar")).unwrap().len();
+    let run = limited(u32::try_from(size / 1024).unwrap() - 2, "backup --output c.tar");
+    assert_eq!(run.code, 6, "{}", run.stderr);
+    assert_eq!(bench.files(""), ["b.tar"]);
 }

@@ -30,15 +30,21 @@ pub(crate) async fn restore(options: &Options, request: RestoreRequest) -> Resul
         Restoring::open(unpacked, &options)
     })
     .await?;
-    let (survey, origin) = restoring.survey(expected_roots).await?;
-    let (crls, survey) = blocking(move || Ok((read_all(&crls, &survey)?, survey))).await?;
-    let abandoned = restoring.abandon().await?;
-    let mut merged = Vec::with_capacity(crls.len());
-    for (name, later) in crls {
-        merged.push(restoring.merge(name, later).await?);
+    match restoring.complete(expected_roots, crls).await {
+        Ok(restored) => {
+            restoring.put().await?;
+            Ok(restored)
+        }
+        Err(error) => {
+            // Closing a store and removing a directory take their time.
+            blocking(move || {
+                drop(restoring);
+                Ok(())
+            })
+            .await?;
+            Err(error)
+        }
     }
-    restoring.record(&survey).await?;
-    restoring.finish(survey, origin, abandoned, merged).await
 }
 
 fn read_all(crls: &[GivenCrl], survey: &Survey) -> Result<Vec<(String, LaterCrl)>, Error> {
@@ -60,6 +66,24 @@ impl Restoring {
             synchronous: synchronous(options),
         })?;
         Ok(Self { store, unpacked, now, actor: options.actor.clone() })
+    }
+
+    /// Verifies what only an open store shows, and adds what became true since.
+    async fn complete(
+        &self,
+        expected_roots: Vec<Fingerprint>,
+        crls: Vec<GivenCrl>,
+    ) -> Result<Restored, Error> {
+        let (survey, origin) = self.survey(expected_roots).await?;
+        let (crls, survey) = blocking(move || Ok((read_all(&crls, &survey)?, survey))).await?;
+        let abandoned = self.abandon().await?;
+        let mut merged = Vec::with_capacity(crls.len());
+        for (name, later) in crls {
+            merged.push(self.merge(name, later).await?);
+        }
+        self.record(&survey).await?;
+        self.store.truncate_wal().await?;
+        self.describe(survey, origin, abandoned, merged).await
     }
 
     async fn survey(&self, expected: Vec<Fingerprint>) -> Result<(Survey, Origin), Error> {
@@ -106,15 +130,15 @@ impl Restoring {
         self.store.write(move |connection| audit::append(connection, &entry)).await
     }
 
-    async fn finish(
-        self,
+    async fn describe(
+        &self,
         survey: Survey,
         origin: Origin,
         abandoned: u64,
         crls: Vec<MergedCrl>,
     ) -> Result<Restored, Error> {
         let due = self.store.read(crls::outdated).await?;
-        let restored = Restored {
+        Ok(Restored {
             taken_at: self.unpacked.taken_at,
             signed_by: self.unpacked.signed_by().to_owned(),
             manifest: self.unpacked.digest,
@@ -128,16 +152,17 @@ impl Restoring {
             abandoned,
             crls,
             crls_due: due.into_iter().map(|ca| ca.id).collect(),
-        };
-        self.store.truncate_wal().await?;
+        })
+    }
+
+    /// Closes the store, which leaves its file alone, and gives the data directory its name.
+    async fn put(self) -> Result<(), Error> {
         let Self { store, unpacked, .. } = self;
         blocking(move || {
-            // Closed, its WAL is gone: the file alone is the store.
             drop(store);
             unpacked.put()
         })
-        .await?;
-        Ok(restored)
+        .await
     }
 }
 

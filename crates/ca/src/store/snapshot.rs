@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rusqlite::Connection;
 
 use super::fault::{Fault, database_error};
-use super::filesystem::{create_inner_directory, io_error, open_private};
+use super::filesystem::{io_error, open_private};
 use super::{Store, instances, migrations, open};
 use crate::Error;
 
-/// Where snapshots stand in the data directory until they are archived.
-const DIRECTORY: &str = "snapshots";
+/// Ends the names of snapshots. They stand beside the locks of the processes that make them.
+const SUFFIX: &str = ".snapshot";
 
 /// Tells the snapshots of one open store apart.
 static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -20,7 +20,6 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 /// A copy of the store. Dropped, it is removed.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    directory: PathBuf,
     path: PathBuf,
 }
 
@@ -43,9 +42,11 @@ impl Snapshot {
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        // What cannot be removed now is removed by the next snapshot. The directory goes with the last.
+        // What cannot be removed now is removed by the next snapshot of another process.
         drop(fs::remove_file(&self.path));
-        drop(fs::remove_dir(&self.directory));
+        let mut journal = self.path.as_os_str().to_owned();
+        journal.push("-journal");
+        drop(fs::remove_file(journal));
     }
 }
 
@@ -54,14 +55,12 @@ impl Store {
     /// What is deleted or empty is not copied. Blocks.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, Error> {
         let (store, instance) = (self.path(), self.instance()?);
-        let directory = store.with_file_name(DIRECTORY);
-        sweep(&directory, instance.directory())?;
-        create_inner_directory(&directory)?;
+        sweep(instance.directory())?;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = directory.join(format!("{}-{count}.db", instance.id()));
+        let path = instance.directory().join(format!("{}-{count}{SUFFIX}", instance.id()));
         // Made here, so that nobody else can read it; the database fills a file that is empty.
         drop(open_private(&path)?);
-        let snapshot = Snapshot { directory, path };
+        let snapshot = Snapshot { path };
         copy(store, &snapshot.path)?;
         Ok(snapshot)
     }
@@ -80,18 +79,16 @@ fn copy(store: &Path, into: &Path) -> Result<(), Error> {
 }
 
 /// Removes what processes that were killed left behind.
-fn sweep(directory: &Path, instances: &Path) -> Result<(), Error> {
-    let entries = match directory.read_dir() {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(io_error(directory, error)),
-    };
+fn sweep(directory: &Path) -> Result<(), Error> {
+    let entries = directory.read_dir().map_err(|error| io_error(directory, error))?;
     for entry in entries {
         let entry = entry.map_err(|error| io_error(directory, error))?;
         let name = entry.file_name();
-        let id = name.to_str().and_then(|name| name.split_once('-')).map(|(id, _)| id);
-        if let Some(id) = id
-            && instances::is_dead(instances, id)?
+        let name = name.to_str().and_then(|name| name.split_once('-'));
+        // A journal of the copy ends in more than the suffix.
+        if let Some((id, rest)) = name
+            && rest.contains(SUFFIX)
+            && instances::is_dead(directory, id)?
         {
             drop(fs::remove_file(entry.path()));
         }

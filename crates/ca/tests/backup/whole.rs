@@ -14,6 +14,12 @@ fn fingerprint(hex: &str) -> Fingerprint {
     Fingerprint(std::array::from_fn(octet))
 }
 
+/// How many copies of the store lie about.
+fn snapshots(ca: &TestCa) -> usize {
+    let names = names(&ca.data_dir().join("instances"));
+    names.iter().filter(|name| name.ends_with(".snapshot")).count()
+}
+
 #[tokio::test]
 async fn what_is_restored_goes_on_with_its_ids_its_profiles_and_its_passphrase() {
     let ca = TestCa::with_hierarchy().await;
@@ -55,7 +61,7 @@ async fn a_backup_is_announced_and_recorded_with_its_manifest() {
     let said: Vec<_> = records.iter().map(|r| (&*r.action, &*r.outcome)).collect();
     assert_eq!(said, [("store.backup", "reserved"), ("store.backup", "done")]);
     assert!(records[1].detail.contains(&made.manifest.to_string()), "{}", records[1].detail);
-    assert!(!ca.data_dir().join("snapshots").exists(), "no copy stays");
+    assert_eq!(snapshots(&ca), 0, "no copy stays");
 }
 
 #[tokio::test]
@@ -143,11 +149,11 @@ async fn a_store_in_use_is_backed_up_as_of_one_moment() {
 #[tokio::test]
 async fn what_a_killed_backup_left_is_removed() {
     let ca = TestCa::with_hierarchy().await;
-    let left = ca.data_dir().join("snapshots/0123456789abcdef0123456789abcdef-0.db");
-    std::fs::create_dir(left.parent().expect("a folder")).expect("a folder");
-    std::fs::write(&left, "half a store").expect("a file");
+    let name = "instances/0123456789abcdef0123456789abcdef-0.snapshot";
+    std::fs::write(ca.data_dir().join(name), "half a store").expect("a file");
+    assert_eq!(snapshots(&ca), 1);
     backup(&ca.manager).await;
-    assert!(!left.exists());
+    assert_eq!(snapshots(&ca), 0);
 }
 
 #[tokio::test]
