@@ -28,6 +28,9 @@
 //! - `store/`: one writing thread with group commit, read-only connections beside it, one file a
 //!   table or rule; `store/audit.rs` is the hash chain.
 //! - `query.rs`, `names.rs`, `describe.rs`: what is read. `transfer.rs`: what is exported.
+//! - `checkpoint.rs`, `attestation.rs`: how far the audit record had come, signed, to be kept outside.
+//! - `backup/`: the whole authority as one signed file, and back; `store/merge.rs` takes over CRLs that
+//!   are later than a backup.
 //!
 //! # Example
 //!
