@@ -1,8 +1,8 @@
 //! A data directory in the making: whole before it has its name, gone when it is dropped before.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
@@ -96,6 +96,9 @@ impl Staging {
                 sync_directory(parent(&self.target))?;
             }
             Place::Inside => {
+                // As for every data directory. One that is not ours keeps its mode; what is in it is
+                // the owner's alone all the same.
+                drop(fs::set_permissions(&self.target, Permissions::from_mode(0o700)));
                 for name in OTHERS.into_iter().chain([STORE]) {
                     self.move_up(name)?;
                 }
