@@ -113,6 +113,10 @@ pub(crate) enum Noun {
     /// The record of everything the authority did or refused
     #[command(subcommand)]
     Audit(cmd::audit::Audit),
+    /// Write the whole authority to one signed file, while it is in use
+    Backup(cmd::backup::Backup),
+    /// Restore a backup into an empty or absent data directory
+    Restore(cmd::restore::Restore),
     /// Print the completions of a shell
     Completions(cmd::completions::Completions),
     /// Write the manual pages
@@ -229,6 +233,8 @@ impl Noun {
             Self::Principal(_) => ("principal", false, true),
             Self::Profile(_) => ("profile", false, true),
             Self::Audit(_) => ("audit", false, true),
+            Self::Backup(_) => ("backup", false, true),
+            Self::Restore(_) => ("restore", false, true),
             Self::Completions(_) => ("completions", false, false),
             Self::Man(_) => ("man", false, false),
         }
@@ -253,6 +259,8 @@ impl Noun {
             Self::Principal(command) => command.run(),
             Self::Profile(command) => command.run(session),
             Self::Audit(command) => command.run(session).await,
+            Self::Backup(command) => command.run(session).await,
+            Self::Restore(command) => command.run(session).await,
             Self::Completions(command) => command.run(session),
             Self::Man(command) => command.run(session),
         }

@@ -8,6 +8,7 @@ use crate::error::CliError;
 use crate::output::{Card, Report};
 
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod ca;
 pub(crate) mod certs;
 pub(crate) mod completions;
@@ -17,6 +18,7 @@ pub(crate) mod man;
 pub(crate) mod migrate;
 pub(crate) mod principal;
 pub(crate) mod profile;
+pub(crate) mod restore;
 pub(crate) mod show;
 pub(crate) mod subject;
 

@@ -248,6 +248,10 @@ fn of_authority(error: &rustmq_ca::Error) -> Exit {
     if let rustmq_ca::Error::Passphrase(error) = error {
         return of_passphrase(error);
     }
+    // What the library was writing is the file that the command line names.
+    if let rustmq_ca::Error::Archive(_) = error {
+        return Exit::Output;
+    }
     match error.kind() {
         ErrorKind::Usage => Exit::Usage,
         ErrorKind::Refused | ErrorKind::Conflict => Exit::Refused,

@@ -147,9 +147,21 @@ impl Session {
         mode: OpenMode,
         passphrase: impl PassphraseSource + 'static,
     ) -> Result<CertificateManager, CliError> {
+        Ok(CertificateManager::open(&self.options_with(passphrase)?.mode(mode))?)
+    }
+
+    /// With what an authority is opened, or restored.
+    pub(crate) fn options(&self) -> Result<Options, CliError> {
+        self.options_with(self.passphrases()?)
+    }
+
+    fn options_with(
+        &self,
+        passphrase: impl PassphraseSource + 'static,
+    ) -> Result<Options, CliError> {
         let (clock, actor) = (self.clock.clone(), self.actor.clone());
         let mut options = Options::new(self.data_dir()?, clock, Arc::new(passphrase), actor);
         options.backdate_seconds = self.backdate_seconds;
-        Ok(CertificateManager::open(&options.mode(mode))?)
+        Ok(options)
     }
 }

@@ -31,11 +31,14 @@ use crate::store::{
 };
 use crate::{Actor, Clock, Error, describe, gate, names};
 
+mod attesting;
+mod backing_up;
 mod founding;
 mod hierarchy;
 mod housekeeping;
 mod issuing;
 mod passphrase;
+pub(crate) mod restoring;
 mod revoking;
 
 /// One opened data directory.

@@ -11,6 +11,8 @@ use rustmq_pki::request::RequestError;
 use rustmq_pki::serial::SerialError;
 use rustmq_pki::time::UnixTime;
 
+use crate::backup::BackupError;
+use crate::checkpoint::CheckpointError;
 use crate::passphrase::PassphraseError;
 
 /// Why an operation was not carried out. Nothing was written but the audit record of the refusal.
@@ -445,6 +447,12 @@ pub enum Error {
     /// The archive could not be written.
     #[error("the archive cannot be written: {0}")]
     Archive(std::io::Error),
+    /// A backup that is not made or not restored.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// A checkpoint that proves nothing about this store's audit record.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// A blocking task ended without an answer.
     #[error("the runtime ended the operation before it was done")]
     Cancelled,
@@ -565,6 +573,12 @@ impl Error {
             Self::ReservationLost { .. } => ("reservation_lost", Conflict),
             Self::NoRandomness => ("no_randomness", Store),
             Self::Archive(_) => ("archive", Store),
+            Self::Backup(error) => (error.code(), error.kind()),
+            Self::Checkpoint(error) => match error {
+                CheckpointError::Malformed { .. } => ("not_a_checkpoint", Usage),
+                CheckpointError::Signature { .. } => ("checkpoint_altered", Refused),
+                CheckpointError::ForeignSigner { .. } => ("checkpoint_foreign", Refused),
+            },
             Self::Cancelled => ("cancelled", Conflict),
         }
     }

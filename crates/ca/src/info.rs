@@ -368,4 +368,24 @@ pub enum AuditFault {
         /// Where it was written.
         written_as: u64,
     },
+    /// The chain is whole and ends before the record that a checkpoint names.
+    #[error(
+        "the end of the audit record was lost: the checkpoint covers {anchored} records, and the \
+         store has {records}"
+    )]
+    TailLost {
+        /// How many records there were when the checkpoint was made.
+        anchored: u64,
+        /// How many there are.
+        records: u64,
+    },
+    /// The chain is whole and has another record where a checkpoint names one.
+    #[error(
+        "record {number} is not the one that the checkpoint names: the records before it were \
+         rewritten, or the store was restored from before it and went on differently"
+    )]
+    Diverged {
+        /// The number of the record that the checkpoint names.
+        number: u64,
+    },
 }

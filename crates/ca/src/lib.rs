@@ -28,6 +28,9 @@
 //! - `store/`: one writing thread with group commit, read-only connections beside it, one file a
 //!   table or rule; `store/audit.rs` is the hash chain.
 //! - `query.rs`, `names.rs`, `describe.rs`: what is read. `transfer.rs`: what is exported.
+//! - `checkpoint.rs`, `attestation.rs`: how far the audit record had come, signed, to be kept outside.
+//! - `backup/`: the whole authority as one signed file, and back; `store/merge.rs` takes over CRLs that
+//!   are later than a backup.
 //!
 //! # Example
 //!
@@ -54,7 +57,10 @@
 //! ```
 
 mod actor;
+mod attestation;
 mod authority;
+mod backup;
+mod checkpoint;
 mod clock;
 mod describe;
 mod error;
@@ -76,6 +82,12 @@ mod store;
 mod transfer;
 
 pub use actor::Actor;
+pub use attestation::Attestation;
+pub use backup::{
+    BackupError, BackupRequest, BackupSummary, GivenCrl, MergedCrl, Origin, RestoreRequest,
+    Restored, RestoredRoot,
+};
+pub use checkpoint::{AnchoredVerdict, AuditCheckpoint, CheckpointError};
 pub use clock::Clock;
 pub use error::{CaName, Error, ErrorKind};
 pub use info::{

@@ -7,7 +7,9 @@ use rustmq_pki::certificate::Certificate;
 use rustmq_pki::profile::Profile;
 
 use crate::Error;
-use crate::authority::Authority;
+use crate::authority::{Authority, restoring};
+use crate::backup::{BackupRequest, BackupSummary, RestoreRequest, Restored};
+use crate::checkpoint::{AnchoredVerdict, AuditCheckpoint};
 use crate::info::{AbandonedSerial, AuditRecord, AuditVerdict, CaInfo, CaTree, CertificateInfo};
 use crate::outcome::{Bundle, CaCreation, CrlPublication, ExportSummary, Issuance, Revocation};
 use crate::request::{
@@ -172,6 +174,24 @@ impl CertificateManager {
         self.authority.export_all(output).await
     }
 
+    /// Writes a backup: the store as it is at one moment, while others write, with the CA keys encrypted
+    /// as they are, and the user's profiles; signed by one of its CAs. It needs as much room in the data
+    /// directory as the store itself. A store that a restore would refuse is not backed up.
+    pub async fn backup(
+        &self,
+        request: BackupRequest,
+        output: Box<dyn Write + Send>,
+    ) -> Result<BackupSummary, Error> {
+        self.authority.backup(request, output).await
+    }
+
+    /// Restores a backup into the data directory of `options`, which has to be empty or absent. Ids
+    /// and passphrase are those of the backup; no passphrase is asked for. All is verified before
+    /// anything is put in place: after an error the directory is as it was.
+    pub async fn restore(options: &Options, request: RestoreRequest) -> Result<Restored, Error> {
+        restoring::restore(options, request).await
+    }
+
     /// The newest audit records, the oldest of them first.
     pub async fn audit_list(&self, limit: u32) -> Result<Vec<AuditRecord>, Error> {
         self.authority.store.read(move |connection| audit::newest(connection, limit)).await
@@ -180,6 +200,26 @@ impl CertificateManager {
     /// Follows the audit chain from the first record to the last.
     pub async fn audit_verify(&self) -> Result<AuditVerdict, Error> {
         self.authority.store.read(audit::verify).await
+    }
+
+    /// Follows the audit chain and looks for the record that a checkpoint of this store names: none up
+    /// to that one can be missing unnoticed. A chain that does not hold it has a fault.
+    ///
+    /// # Errors
+    ///
+    /// A checkpoint that was signed by no CA of this store.
+    pub async fn audit_verify_anchored(
+        &self,
+        anchor: AuditCheckpoint,
+    ) -> Result<AnchoredVerdict, Error> {
+        self.authority.audit_verify_anchored(anchor).await
+    }
+
+    /// Signs how many audit records there are and the newest one's hash, to be kept outside. `ca`
+    /// names the signer: none takes the newest CA that issues, a root only where there is no other.
+    /// The record that announces the signature is the last that the checkpoint covers.
+    pub async fn audit_checkpoint(&self, ca: Option<String>) -> Result<AuditCheckpoint, Error> {
+        self.authority.audit_checkpoint(ca).await
     }
 
     /// Writes every audit record as one JSON object a line. Returns how many.

@@ -38,6 +38,25 @@ impl Profiles {
         Err(Error::UnknownProfile { name: name.to_owned(), known: self.names()? })
     }
 
+    /// The user's files, by the path under which they are archived.
+    pub(crate) fn files(&self) -> Result<Vec<(String, PathBuf)>, Error> {
+        let entries = match self.directory.read_dir() {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(io_error(&self.directory, error)),
+        };
+        let mut files = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|error| io_error(&self.directory, error))?;
+            let path = format!("{DIRECTORY}/{}", entry.file_name().to_string_lossy());
+            if archived_name(&path).is_some() {
+                files.push((path, entry.path()));
+            }
+        }
+        files.sort();
+        Ok(files)
+    }
+
     /// The names of all profiles: built-in ones first.
     pub(crate) fn names(&self) -> Result<Vec<String>, Error> {
         let mut names: Vec<String> = Profile::BUILTIN.iter().map(|n| (*n).to_owned()).collect();
@@ -57,6 +76,12 @@ impl Profiles {
         names.append(&mut own);
         Ok(names)
     }
+}
+
+/// The name of the profile whose file is archived under this path: `profiles/NAME.toml`.
+pub(crate) fn archived_name(path: &str) -> Option<&str> {
+    let name = path.strip_prefix(DIRECTORY)?.strip_prefix('/')?.strip_suffix(".toml")?;
+    is_name(name).then_some(name)
 }
 
 fn parse(name: &str, text: &str, path: PathBuf) -> Result<Profile, Error> {

@@ -6,6 +6,7 @@ use rustmq_pki::certificate::Certificate;
 use rustmq_pki::crl::{CertificateRevocationList, CrlContents};
 use rustmq_pki::issuer::{IssueError, Issuer, ToBeSigned, sign_root};
 use rustmq_pki::key::{KeyType, Signer};
+use rustmq_pki::statement::Statement;
 
 use crate::Error;
 use crate::store::{Reserved, Ticket, blocking};
@@ -57,4 +58,12 @@ pub(crate) async fn sign_crl(
     contents: CrlContents,
 ) -> Result<CertificateRevocationList, Error> {
     blocking(move || Ok(issuer.sign_crl(&contents)?)).await
+}
+
+/// Signs a statement that the audit record has announced.
+pub(crate) async fn sign_statement(
+    signer: Arc<dyn Signer>,
+    statement: Statement,
+) -> Result<Vec<u8>, Error> {
+    blocking(move || Ok(statement.sign(&*signer).map_err(IssueError::from)?)).await
 }

@@ -25,11 +25,13 @@ pub(crate) mod idempotency;
 mod instances;
 pub(crate) mod key_holders;
 pub(crate) mod keys;
+pub(crate) mod merge;
 mod migrations;
 mod open;
 mod readers;
 mod reserve;
 pub(crate) mod revocations;
+mod snapshot;
 mod writer;
 
 pub(crate) use audit::{Entry, Outcome};
@@ -37,12 +39,13 @@ pub(crate) use authorities::{CaRow, CaState, NewCaRow, NewId};
 pub(crate) use certificates::{CertificateRow, Selection};
 pub(crate) use crls::CrlTask;
 pub(crate) use fault::Fault;
-pub(crate) use filesystem::io_error;
+pub(crate) use filesystem::{check_file_system, io_error, sync_directory};
 pub(crate) use idempotency::{Earlier, Repeatable};
 pub(crate) use reserve::{
     Completed, Completion, IssuerVersion, Reservation, ReserveOutcome, Reserved, Subject, Ticket,
 };
 pub(crate) use revocations::Revoked;
+pub(crate) use snapshot::{Snapshot, check_file};
 
 use instances::Instance;
 use readers::Readers;

@@ -19,6 +19,7 @@ pub mod read;
 pub mod request;
 pub mod role;
 pub mod serial;
+pub mod statement;
 pub mod time;
 
 pub use fields::Purpose;

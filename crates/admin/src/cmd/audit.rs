@@ -12,6 +12,9 @@ use crate::files::{Existing, Mode, Staged};
 use crate::output::{Card, Report, Table, Tone, count};
 use crate::session::Session;
 
+mod checkpoint;
+mod verify;
+
 /// The CSV columns of an audit record: keys of its JSON object.
 const COLUMNS: &[&str] = &[
     "number",
@@ -32,7 +35,9 @@ pub(crate) enum Audit {
     /// List audit records
     List(List),
     /// Check that no record was edited, dropped or moved; exit 1 names the first that was
-    Verify(Verify),
+    Verify(verify::Verify),
+    /// Sign how far the record has come, to show later that its end was not cut off
+    Checkpoint(checkpoint::Checkpoint),
     /// Write all records as newline-delimited JSON
     Export(Export),
 }
@@ -43,6 +48,7 @@ impl Audit {
         match self {
             Self::List(command) => command.run(session).await,
             Self::Verify(command) => command.run(session).await,
+            Self::Checkpoint(command) => command.run(session).await,
             Self::Export(command) => command.run(session).await,
         }
     }
@@ -64,10 +70,6 @@ pub(crate) struct List {
     #[arg(long, value_name = "NAME")]
     principal: Option<String>,
 }
-
-/// Check that no record was edited, dropped or moved.
-#[derive(Debug, Args)]
-pub(crate) struct Verify {}
 
 /// Write all records as newline-delimited JSON.
 #[derive(Debug, Args)]
@@ -122,24 +124,6 @@ fn table(records: &[AuditRecord]) -> Table {
         ]);
     }
     table
-}
-
-impl Verify {
-    async fn run(&self, session: &Session) -> Result<Report, CliError> {
-        let verdict = session.reader()?.audit_verify().await?;
-        let records = count(verdict.records, "record");
-        let whole = verdict.fault.is_none();
-        let (word, tone) = if whole { ("whole", Tone::Good) } else { ("broken", Tone::Bad) };
-        let card = Card::new(["audit"])
-            .toned("chain", word, tone)
-            .maybe("fault", verdict.fault.as_ref().map(ToString::to_string))
-            .line("records", records)
-            .maybe("head", verdict.head.as_ref());
-        Ok(Report::one(to_json(&verdict), &["records", "head", "fault"])
-            .with("valid", whole)
-            .card(card)
-            .refused(!whole))
-    }
 }
 
 impl Export {

@@ -1,6 +1,6 @@
 //! The ways out: what would be right in place of what was asked.
 
-use rustmq_ca::{CaName, Error, PassphraseError};
+use rustmq_ca::{BackupError, CaName, Error, PassphraseError};
 
 use super::CliError;
 use crate::files::FileError;
@@ -85,6 +85,18 @@ fn of_state(error: &Error) -> Vec<String> {
             "give another --idempotency-key for another certificate".to_owned()
         }
         Error::ClockBehind { .. } => "set the clock right".to_owned(),
+        Error::Backup(BackupError::NotEmpty { .. }) => {
+            "name another directory with --data-dir; nothing is ever restored over an authority"
+                .to_owned()
+        }
+        Error::Backup(BackupError::OtherRoot { .. }) => {
+            "nothing was restored: find the backup of your authority, or the fingerprint of this one"
+                .to_owned()
+        }
+        Error::Checkpoint(_) => {
+            "name the checkpoint of this data directory, or the data directory with --data-dir"
+                .to_owned()
+        }
         Error::StoreBusy { .. } | Error::CaChanged { .. } | Error::IdempotencyInProgress { .. } => {
             "run the same command again".to_owned()
         }

@@ -1,7 +1,10 @@
 //! The program as its users run it: arguments in; exit code, streams and files out.
 #![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
 
+mod anchors;
 mod authorities;
+mod backup_crashes;
+mod backups;
 mod certificates;
 mod command_line;
 mod crashes;

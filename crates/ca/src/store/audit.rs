@@ -179,9 +179,25 @@ pub(crate) fn append(connection: &Connection, entry: &Entry) -> Result<(), Fault
     Ok(())
 }
 
+/// How many records there are, and the hash of the newest, hexadecimal: 64 zeros before the first.
+pub(crate) fn head_of(connection: &Connection) -> Result<(u64, String), Fault> {
+    let head = head(connection)?;
+    Ok((u64::try_from(head.number).unwrap_or(0), hex(&head.hash)))
+}
+
+/// The hash of the record with this number, hexadecimal.
+pub(crate) fn hash_of(connection: &Connection, number: u64) -> Result<Option<String>, Fault> {
+    let Ok(number) = i64::try_from(number) else { return Ok(None) };
+    let hash: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT hash FROM audit WHERE number = ?1")?
+        .query_row([number], |row| row.get(0))
+        .optional()?;
+    Ok(hash.map(|hash| hex(&hash)))
+}
+
 /// Refuses to sign by a clock that was set back: it would issue into the past and take what has
 /// ended for good.
-pub(super) fn check_clock(connection: &Connection, now: UnixTime) -> Result<(), Fault> {
+pub(crate) fn check_clock(connection: &Connection, now: UnixTime) -> Result<(), Fault> {
     let newest = UnixTime::from_seconds(head(connection)?.latest);
     if now.plus_seconds(CLOCK_TOLERANCE) < newest {
         return Err(Error::ClockBehind { now, newest }.into());

@@ -113,7 +113,7 @@ pub(crate) fn all(connection: &Connection) -> Result<Vec<CaRow>, Fault> {
 }
 
 /// The CA whose key this is.
-pub(super) fn id_of_key(
+pub(crate) fn id_of_key(
     connection: &Connection,
     key_hash: &[u8; 32],
 ) -> Result<Option<String>, Fault> {

@@ -225,6 +225,14 @@ pub(super) fn has_serial(connection: &Connection, serial: &[u8]) -> rusqlite::Re
     connection.prepare_cached("SELECT 1 FROM certificate WHERE serial = ?1")?.exists([serial])
 }
 
+/// How many certificates there are, and the number of the newest.
+pub(crate) fn extent(connection: &Connection) -> Result<(u64, Option<i64>), Fault> {
+    let sql = "SELECT count(*), max(number) FROM certificate";
+    let (count, newest) = connection
+        .query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)))?;
+    Ok((u64::try_from(count).unwrap_or(0), newest))
+}
+
 /// The abandoned serial numbers, oldest first; all, or the one given.
 pub(crate) fn abandoned(
     connection: &Connection,

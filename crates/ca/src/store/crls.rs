@@ -138,6 +138,38 @@ pub(crate) fn complete(
     audit::append(connection, &entry(&task.ca_id, Outcome::Done, now, actor, detail))
 }
 
+/// Makes a CRL that was signed before this store was restored the newest, with its number as the last
+/// given out. What it lists, the store lists too.
+pub(super) fn adopt(
+    connection: &Connection,
+    authority: i64,
+    crl: &CertificateRevocationList,
+    entries: usize,
+) -> Result<(), Fault> {
+    let number = i64::try_from(crl.number()).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(
+            "INSERT INTO crl (authority, number, revision, this_update, next_update, entries, der) \
+             SELECT number, ?2, revision, ?3, ?4, ?5, ?6 FROM authority WHERE number = ?1 \
+             ON CONFLICT (authority) DO UPDATE SET \
+             number = excluded.number, revision = excluded.revision, \
+             this_update = excluded.this_update, next_update = excluded.next_update, \
+             entries = excluded.entries, der = excluded.der WHERE excluded.number > crl.number",
+        )?
+        .execute(params![
+            authority,
+            number,
+            crl.this_update().seconds(),
+            crl.next_update().seconds(),
+            i64::try_from(entries).unwrap_or(i64::MAX),
+            crl.der(),
+        ])?;
+    connection
+        .prepare_cached("UPDATE authority SET crl_number = max(crl_number, ?2) WHERE number = ?1")?
+        .execute([authority, number])?;
+    Ok(())
+}
+
 /// The newest CRL of a CA.
 pub(crate) fn stored(connection: &Connection, authority: i64) -> Result<Option<StoredCrl>, Fault> {
     let row = connection

@@ -22,7 +22,7 @@ fn refused_file_system(magic: u64) -> Option<&'static str> {
 }
 
 /// Refuses a data directory on a network file system, whether it exists already or will be made.
-pub(super) fn check_file_system(data_dir: &Path) -> Result<(), Error> {
+pub(crate) fn check_file_system(data_dir: &Path) -> Result<(), Error> {
     let existing = data_dir.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
     let existing = if existing.as_os_str().is_empty() { Path::new(".") } else { existing };
     let stat = rustix::fs::statfs(existing).map_err(|errno| io_error(existing, errno.into()))?;
@@ -55,7 +55,7 @@ pub(super) fn create_directory(data_dir: &Path) -> Result<(), Error> {
 }
 
 /// Makes the names in a directory durable: a new data directory's own is in the one above it.
-fn sync_directory(directory: &Path) -> Result<(), Error> {
+pub(crate) fn sync_directory(directory: &Path) -> Result<(), Error> {
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     match File::open(directory).and_then(|directory| directory.sync_all()) {
         // One that may be written and not read: its names cannot be waited for.

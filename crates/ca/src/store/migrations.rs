@@ -78,6 +78,14 @@ pub(super) fn migrate(
     Ok(())
 }
 
+/// The schema version of a store that this program can bring up to its own.
+pub(super) fn known_version(connection: &Connection, store: &Path) -> Result<i64, Fault> {
+    match identify(connection, store)? {
+        Found::Version(version) => Ok(version),
+        Found::Nothing => Err(Error::ForeignStore { path: store.to_owned() }.into()),
+    }
+}
+
 /// For a store that is only read: it has to have this program's version.
 pub(super) fn check(connection: &Connection, store: &Path) -> Result<(), Error> {
     match identify(connection, store) {

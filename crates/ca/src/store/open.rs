@@ -12,7 +12,7 @@ use crate::Error;
 use crate::request::OpenMode;
 
 /// The store's file in the data directory.
-pub(super) const FILE: &str = "authority.db";
+pub(crate) const FILE: &str = "authority.db";
 
 fn missing(data_dir: &Path) -> Error {
     Error::MissingDataDirectory { path: data_dir.to_owned() }
@@ -70,7 +70,8 @@ fn open_read_only(store: &Path) -> rusqlite::Result<Connection> {
     prepare_reader(Connection::open_with_flags(store, flags)?)
 }
 
-fn open_immutable(store: &Path) -> rusqlite::Result<Connection> {
+/// A file that nobody else has open, without locks and without a WAL.
+pub(super) fn open_immutable(store: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_URI;

@@ -1,0 +1,161 @@
+//! What a CA's key signs beside certificates and CRLs: checkpoints of the audit record, manifests of
+//! backups.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use rustmq_pki::certificate::Certificate;
+use rustmq_pki::key::Signer;
+use rustmq_pki::statement::{Statement, StatementKind};
+use rustmq_pki::time::UnixTime;
+
+use super::{Attempt, Authority, Prepared, prepare};
+use crate::attestation::Attestation;
+use crate::checkpoint::{AnchoredVerdict, AuditCheckpoint};
+use crate::info::{AuditFault, CaStatus};
+use crate::query::describe_ca;
+use crate::request::Execution;
+use crate::signing;
+use crate::store::{CaRow, Entry, Fault, Outcome, audit, authorities};
+use crate::{Error, names};
+
+/// A CA with its key at hand, for statements.
+pub(super) struct Attestor {
+    pub(super) prepared: Prepared,
+    signer: Arc<dyn Signer>,
+}
+
+impl Attestor {
+    pub(super) fn ca_id(&self) -> &str {
+        &self.prepared.row.id
+    }
+
+    pub(super) fn certificate(&self) -> &Certificate {
+        self.prepared.ca.certificate()
+    }
+
+    /// A statement of this kind, begun with this signer.
+    pub(super) fn begin(&self, kind: StatementKind) -> Statement {
+        Attestation::statement(kind, self.ca_id(), self.certificate())
+    }
+
+    pub(super) async fn attest(&self, statement: Statement) -> Result<Attestation, Error> {
+        let signature = signing::sign_statement(self.signer.clone(), statement).await?;
+        let chain = self.prepared.chain.to_vec();
+        // The chain begins with the certificate that the CA issues by.
+        Attestation::new(self.ca_id().to_owned(), chain, signature)
+            .map_err(|_| Error::KeyMissing { ca: self.ca_id().to_owned() })
+    }
+}
+
+impl Authority {
+    /// The CA that signs a statement, its key opened: the one that is named, or the fittest.
+    pub(super) async fn attestor(&self, ca: Option<String>) -> Result<Attestor, Error> {
+        let now = self.now();
+        let prepared = self
+            .store
+            .read(move |connection| {
+                let row = match ca {
+                    Some(name) => names::find_ca(connection, &name)?,
+                    None => fittest(connection, now)?,
+                };
+                prepare(connection, row)
+            })
+            .await?;
+        let signer = self.keys.signer(&prepared.row).await?;
+        // The same check as before any other use of the key.
+        self.issuer_of(&prepared).await?;
+        Ok(Attestor { prepared, signer })
+    }
+
+    /// `audit checkpoint`: what announces the signature is the last record that it covers.
+    pub(crate) async fn audit_checkpoint(
+        &self,
+        ca: Option<String>,
+    ) -> Result<AuditCheckpoint, Error> {
+        let attempt = Attempt { action: "audit.checkpoint", ca: ca.clone(), ..Attempt::default() };
+        self.audited(attempt, Execution::Commit, async {
+            let attestor = self.attestor(ca).await?;
+            let now = self.now();
+            let entry = self.announcement(&attestor, "audit.checkpoint", now);
+            let (records, head) = self
+                .store
+                .write(move |connection| {
+                    audit::check_clock(connection, now)?;
+                    audit::append(connection, &entry)?;
+                    audit::head_of(connection)
+                })
+                .await?;
+            let begun = attestor.begin(StatementKind::AuditCheckpoint);
+            let statement = AuditCheckpoint::unsigned(begun, records, &head, now);
+            let attestation = attestor.attest(statement).await?;
+            Ok(AuditCheckpoint::signed(records, head, now, attestation))
+        })
+        .await
+    }
+
+    /// The record that is durable before a statement is signed.
+    pub(super) fn announcement(
+        &self,
+        attestor: &Attestor,
+        action: &'static str,
+        now: UnixTime,
+    ) -> Entry {
+        Entry {
+            at: now,
+            actor: self.actor.clone(),
+            action,
+            outcome: Outcome::Reserved,
+            ca: Some(attestor.ca_id().to_owned()),
+            serial: None,
+            principal: None,
+            detail: format!("signed by sha256 {}", attestor.certificate().fingerprint()),
+        }
+    }
+
+    /// `audit verify --anchor`.
+    pub(crate) async fn audit_verify_anchored(
+        &self,
+        anchor: AuditCheckpoint,
+    ) -> Result<AnchoredVerdict, Error> {
+        self.store.read(move |connection| verify_anchored(connection, &anchor)).await
+    }
+}
+
+fn verify_anchored(
+    connection: &Connection,
+    anchor: &AuditCheckpoint,
+) -> Result<AnchoredVerdict, Fault> {
+    let key = anchor.attestation().key().fingerprint();
+    if authorities::id_of_key(connection, key.as_bytes())?.is_none() {
+        return Err(Error::from(anchor.foreign()).into());
+    }
+    let mut verdict = audit::verify(connection)?;
+    let number = anchor.records();
+    if verdict.fault.is_none() {
+        verdict.fault = match audit::hash_of(connection, number)? {
+            None => Some(AuditFault::TailLost { anchored: number, records: verdict.records }),
+            Some(hash) if hash != anchor.head() => Some(AuditFault::Diverged { number }),
+            Some(_) => None,
+        };
+    }
+    Ok(AnchoredVerdict { verdict, anchored: number })
+}
+
+/// The newest CA that issues; a root only where there is no other, and one that issues no more only
+/// where none does. An intermediate's key is the one at hand; a root's is better left alone.
+fn fittest(connection: &Connection, now: UnixTime) -> Result<CaRow, Fault> {
+    let mut ranked = Vec::new();
+    for row in authorities::all(connection)? {
+        let rank = match (describe_ca(connection, &row, now)?.status, row.is_root()) {
+            (CaStatus::Active, false) => 4,
+            (CaStatus::Active, true) => 3,
+            (CaStatus::Retired, _) => 2,
+            (CaStatus::Expired, _) => 1,
+            (CaStatus::OnHold | CaStatus::Revoked, _) => 0,
+        };
+        ranked.push((rank, row.number, row));
+    }
+    let best = ranked.into_iter().max_by_key(|(rank, number, _)| (*rank, *number));
+    Ok(best.map(|(_, _, row)| row).ok_or(Error::NoCa)?)
+}

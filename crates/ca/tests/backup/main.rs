@@ -1,0 +1,7 @@
+//! Backup and restore: what comes back goes on, and what was touched does not come back at all.
+
+mod altered;
+mod fixture;
+mod forged;
+mod later_crls;
+mod whole;
