@@ -57,6 +57,7 @@ fn durable(table: &mut Table, raw: f64, runtime: &Runtime, store: &mut Store) {
         let one = time / CONCURRENCY as f64;
         let detail = format!("raw keygen + sign {raw:.1} us / {one:.1} us of CPU");
         table.add(name, raw / one, detail, Target::Peer);
+        table.plot(name, one);
     };
     row("durable, audited issuing, one at a time", times[0]);
     row("durable, audited issuing, 64 at once", times[1]);

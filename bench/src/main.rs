@@ -1,6 +1,7 @@
 //! `make bench`: each figure as a ratio of CPU time to a reference measured in the same run.
 //!
 //! With arguments, only the areas that they name: `authentication`, `in-memory`, `authority`.
+//! `--write DIR` writes the table and a plot there as well.
 //!
 //! The machine's speed cancels out of a ratio, and CPU time does not count the neighbours' work. Every
 //! measured closure asserts that its work succeeded: a fast failure is no result.
@@ -13,11 +14,16 @@ mod authority;
 mod in_memory;
 mod measure;
 mod peers;
+mod report;
 
 use measure::Table;
 
 fn main() {
-    let areas: Vec<String> = std::env::args().skip(1).collect();
+    let mut areas: Vec<String> = std::env::args().skip(1).collect();
+    let written = areas.iter().position(|area| area == "--write").map(|at| {
+        areas.remove(at);
+        std::path::PathBuf::from(areas.remove(at))
+    });
     let wanted = |area: &str| areas.is_empty() || areas.iter().any(|named| named == area);
     let mut table = Table::default();
     if wanted("authentication") {
@@ -31,6 +37,9 @@ fn main() {
         }
     }
     println!("{table}");
+    if let Some(folder) = written {
+        report::write(&table, &folder).unwrap();
+    }
     if table.has_failed() {
         std::process::exit(1);
     }

@@ -55,7 +55,7 @@ pub(crate) enum Target {
 }
 
 /// One figure.
-struct Row {
+pub(crate) struct Row {
     name: &'static str,
     ratio: f64,
     detail: String,
@@ -81,6 +81,16 @@ impl Table {
         self.plotted.push((name, microseconds));
     }
 
+    /// The figures, in the order in which they were measured.
+    pub(crate) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Ways of issuing, with the CPU microseconds of a certificate.
+    pub(crate) fn plotted(&self) -> &[(&'static str, f64)] {
+        &self.plotted
+    }
+
     /// Whether a figure missed its target.
     pub(crate) fn has_failed(&self) -> bool {
         self.rows.iter().any(|row| !row.holds())
@@ -88,6 +98,30 @@ impl Table {
 }
 
 impl Row {
+    /// What was measured.
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The ratio to the reference.
+    pub(crate) const fn ratio(&self) -> f64 {
+        self.ratio
+    }
+
+    /// What the ratio has to be.
+    pub(crate) fn target(&self) -> String {
+        match self.target {
+            Target::AtLeast(limit) => format!(">= {limit:.2}"),
+            Target::AtMost(limit) => format!("<= {limit:.2}"),
+            Target::Peer => "peer".to_owned(),
+        }
+    }
+
+    /// What was divided by what, and whether the target was missed.
+    pub(crate) fn note(&self) -> String {
+        format!("{}{}", self.detail, if self.holds() { "" } else { "  MISSED" })
+    }
+
     fn holds(&self) -> bool {
         match self.target {
             Target::AtLeast(limit) => self.ratio >= limit,
@@ -101,13 +135,7 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:<44} {:>7}  {:<9} reference", "figure", "ratio", "target")?;
         for row in &self.rows {
-            let target = match row.target {
-                Target::AtLeast(limit) => format!(">= {limit:.2}"),
-                Target::AtMost(limit) => format!("<= {limit:.2}"),
-                Target::Peer => "peer".to_owned(),
-            };
-            let missed = if row.holds() { "" } else { "  MISSED" };
-            writeln!(f, "{:<44} {:>7.3}  {target:<9} {}{missed}", row.name, row.ratio, row.detail)?;
+            writeln!(f, "{:<44} {:>7.3}  {:<9} {}", row.name, row.ratio, row.target(), row.note())?;
         }
         Ok(())
     }
