@@ -1,6 +1,7 @@
 #!/bin/bash
-# Searches for inputs that break a parser: every target of fuzz/ for FUZZ_SECONDS (60) each. The corpus
-# that is kept is where the search starts; what it finds goes below target/, and a crash is shown.
+# Searches for inputs that break a parser: every target of fuzz/, or those named, for FUZZ_SECONDS (60)
+# each. The corpus that is kept is where the search starts; what it finds goes below target/, and a crash
+# is shown.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,8 +10,13 @@ if ! cargo fuzz --version >/dev/null 2>&1; then
     cargo install --locked cargo-fuzz
 fi
 
-for source in fuzz/fuzz_targets/*.rs; do
-    name=$(basename "$source" .rs)
+targets=("$@")
+if [ ${#targets[@]} = 0 ]; then
+    for source in fuzz/fuzz_targets/*.rs; do
+        targets+=("$(basename "$source" .rs)")
+    done
+fi
+for name in "${targets[@]}"; do
     found=target/fuzz/corpus/$name
     mkdir -p "$found"
     echo "== $name"
