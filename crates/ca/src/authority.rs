@@ -31,12 +31,14 @@ use crate::store::{
 };
 use crate::{Actor, Clock, Error, describe, gate, names};
 
+pub(crate) mod batch;
 mod founding;
 mod hierarchy;
 mod housekeeping;
 mod issuing;
 mod passphrase;
 mod revoking;
+mod revoking_many;
 
 /// One opened data directory.
 pub(crate) struct Authority {

@@ -55,6 +55,7 @@
 
 mod actor;
 mod authority;
+pub mod batch;
 mod clock;
 mod describe;
 mod error;
@@ -66,6 +67,7 @@ mod keys;
 mod manager;
 mod names;
 mod outcome;
+mod parallel;
 mod passphrase;
 mod permit;
 mod profiles;

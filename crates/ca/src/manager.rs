@@ -8,6 +8,7 @@ use rustmq_pki::profile::Profile;
 
 use crate::Error;
 use crate::authority::Authority;
+use crate::batch::{Batch, BatchRequest, BatchRevocation, BatchRevokeRequest};
 use crate::info::{AbandonedSerial, AuditRecord, AuditVerdict, CaInfo, CaTree, CertificateInfo};
 use crate::outcome::{Bundle, CaCreation, CrlPublication, ExportSummary, Issuance, Revocation};
 use crate::request::{
@@ -91,9 +92,24 @@ impl CertificateManager {
         self.authority.rotate(request).await
     }
 
+    /// Opens a batch: finds its CA with the chain and its profile. Opens no key yet.
+    pub async fn batch(&self, request: BatchRequest) -> Result<Batch, Error> {
+        Batch::open(self.authority.clone(), request).await
+    }
+
     /// Revokes a certificate or puts it on hold, and signs the CRL that says so.
     pub async fn revoke_certificate(&self, request: RevokeRequest) -> Result<Revocation, Error> {
         self.authority.revoke(request).await
+    }
+
+    /// Revokes many certificates, in slices of one transaction and one audit record each, and signs
+    /// one CRL of each CA at the end. Those revoked before are counted, so that a batch that was
+    /// killed is repeated as it was.
+    pub async fn revoke_batch(
+        &self,
+        request: BatchRevokeRequest,
+    ) -> Result<BatchRevocation, Error> {
+        self.authority.revoke_batch(request).await
     }
 
     /// Releases a certificate from hold, and signs the CRL that no longer lists it.

@@ -72,11 +72,12 @@ impl Authority {
     }
 }
 
-fn list(
+/// The rows that a filter lets through, and the status that they have to have besides.
+pub(crate) fn selection(
     connection: &Connection,
     filter: ListFilter,
     now: UnixTime,
-) -> Result<Vec<CertificateInfo>, Fault> {
+) -> Result<(Selection, Option<CertificateStatus>), Fault> {
     let mut selection = Selection {
         principal: filter.principal,
         role: filter.role,
@@ -98,6 +99,15 @@ fn list(
         selection.ends_within = Some((now, now.plus_days(days)));
         status = status.or(Some(CertificateStatus::Active));
     }
+    Ok((selection, status))
+}
+
+fn list(
+    connection: &Connection,
+    filter: ListFilter,
+    now: UnixTime,
+) -> Result<Vec<CertificateInfo>, Fault> {
+    let (selection, status) = selection(connection, filter, now)?;
     let mut found = Vec::new();
     certificates::visit(connection, &selection, |row| {
         if status.is_none_or(|status| row.status(now) == status) {
