@@ -6,6 +6,7 @@ use crate::error::CliError;
 use crate::output::Report;
 use crate::session::Session;
 
+mod batch_issue;
 mod delivery;
 mod expiring;
 mod export;
@@ -28,6 +29,8 @@ pub(crate) enum Certs {
     Issue(issue::Issue),
     /// Issue a certificate for a PKCS#10 request
     Sign(sign::Sign),
+    /// Issue a certificate for each row of a file
+    BatchIssue(batch_issue::BatchIssue),
     /// List certificates
     List(list::List),
     /// Show one certificate
@@ -62,8 +65,10 @@ impl Certs {
 
     /// Whether it may sign a certificate or a CRL.
     pub(crate) fn signs(&self) -> bool {
-        use Certs::{Issue, Renew, Revoke, Rotate, Sign, Unrevoke};
-        matches!(self, Issue(_) | Sign(_) | Renew(_) | Rotate(_) | Revoke(_) | Unrevoke(_))
+        use Certs::{BatchIssue, Issue, Renew, Revoke, Rotate, Sign, Unrevoke};
+        let one =
+            matches!(self, Issue(_) | Sign(_) | Renew(_) | Rotate(_) | Revoke(_) | Unrevoke(_));
+        one || matches!(self, BatchIssue(_))
     }
 
     /// Carries the command out.
@@ -71,6 +76,7 @@ impl Certs {
         match self {
             Self::Issue(command) => command.run(session).await,
             Self::Sign(command) => command.run(session).await,
+            Self::BatchIssue(command) => command.run(session).await,
             Self::List(command) => command.run(session).await,
             Self::Info(command) => command.run(session).await,
             Self::Inspect(command) => command.run(session),

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "what a test cannot go on without fails it")]
 
 mod authorities;
+mod batch_rows;
+mod batches;
 mod certificates;
 mod command_line;
 mod crashes;
