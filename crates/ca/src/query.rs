@@ -56,6 +56,24 @@ impl Authority {
         self.store.read(move |connection| list(connection, filter, now)).await
     }
 
+    pub(crate) async fn end_entities(&self, filter: ListFilter) -> Result<Vec<i64>, Error> {
+        let now = self.now();
+        self.store
+            .read(move |connection| {
+                let (selection, status) = selection(connection, filter, now)?;
+                let mut found = Vec::new();
+                certificates::visit(connection, &selection, |row| {
+                    let is_meant = status.is_none_or(|status| row.status(now) == status);
+                    if is_meant && row.subject_authority.is_none() {
+                        found.push(row.number);
+                    }
+                    Ok(())
+                })?;
+                Ok(found)
+            })
+            .await
+    }
+
     pub(crate) async fn info(&self, name: &str) -> Result<CertificateInfo, Error> {
         let (name, now) = (name.to_owned(), self.now());
         self.store

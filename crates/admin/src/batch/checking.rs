@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
-use rustmq_ca::batch::BatchRow;
+use rustmq_ca::batch::{BatchRow, RowKey};
 use rustmq_pki::key::PublicKey;
 use rustmq_pki::role::Role;
+use tokio::runtime::Handle;
 
 use super::csr;
 use super::issuer::{self, Defaults, SharedBatch};
@@ -122,11 +123,40 @@ impl Checker {
             Parsed::Row(place, row) => issuer::check(&self.batch, *place, row),
             Parsed::Wrong(_) => Ok(None),
         });
+        let mut requests = Vec::new();
         for (parsed, verdict) in chunk.into_iter().zip(verdicts) {
-            errors.extend(verdict?);
-            if let Parsed::Wrong(wrong) = parsed {
-                errors.extend(wrong);
+            match (parsed, verdict?) {
+                (Parsed::Wrong(wrong), _) => errors.extend(wrong),
+                (Parsed::Row(..), Some(error)) => errors.extend([error]),
+                (Parsed::Row(place, row), None) if matches!(row.subject, RowKey::Csr(_)) => {
+                    requests.push((place, row));
+                }
+                (Parsed::Row(..), None) => {}
             }
+        }
+        self.judge_keys(requests, errors)
+    }
+
+    /// Asks the store whether the keys that were brought may be certified: one that is another
+    /// principal's, or was compromised, is told here and not in the middle of the job.
+    fn judge_keys(
+        &self,
+        mut requests: Vec<(Place, BatchRow)>,
+        errors: &mut RowErrors,
+    ) -> Result<(), CheckError> {
+        while !requests.is_empty() {
+            let rows = requests.iter().map(|(_, row)| row.clone()).collect();
+            // The batch of this pass is a dry run: the slice's number means nothing.
+            let judged = Handle::current().block_on(self.batch.issue_slice(0, rows));
+            let (number, error) = match judged {
+                Ok(_) => return Ok(()),
+                Err(rustmq_ca::Error::BatchRow { row, error }) => (row, error),
+                Err(error) => return Err(error.into()),
+            };
+            let at = requests.iter().position(|(place, _)| place.row == number);
+            let Some(at) = at else { return Err((*error).into()) };
+            let (place, _) = requests.swap_remove(at);
+            errors.extend([place.error(Column::Csr, &error)]);
         }
         Ok(())
     }

@@ -36,7 +36,16 @@ pub(crate) enum Output {
     /// A file of lines.
     Lines(PathBuf),
     /// A folder a principal.
-    Folders(PathBuf),
+    Folders(PathBuf, Naming),
+}
+
+/// What the folder of a principal is called that has one already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// A principal has one folder.
+    Once,
+    /// `NAME~2`, `NAME~3`, ...
+    Numbered,
 }
 
 /// What every certificate of the batch has in common.
@@ -63,13 +72,22 @@ impl Output {
         let extension = path.extension().and_then(|extension| extension.to_str());
         let is_file = matches!(extension, Some("ndjson" | "jsonl"));
         let path = path.to_owned();
-        Ok(if is_file { Self::Lines(path) } else { Self::Folders(path) })
+        Ok(if is_file { Self::Lines(path) } else { Self::Folders(path, Naming::Once) })
+    }
+
+    /// The same with another rule for principals that have a folder already.
+    #[must_use]
+    pub(crate) fn naming(self, naming: Naming) -> Self {
+        match self {
+            Self::Folders(path, _) => Self::Folders(path, naming),
+            lines @ Self::Lines(_) => lines,
+        }
     }
 
     /// Where it lies.
     pub(crate) fn path(&self) -> &Path {
         match self {
-            Self::Lines(path) | Self::Folders(path) => path,
+            Self::Lines(path) | Self::Folders(path, _) => path,
         }
     }
 
@@ -77,7 +95,7 @@ impl Output {
     pub(crate) fn check_free(&self) -> Result<(), CliError> {
         let taken = match self {
             Self::Lines(path) => fs::symlink_metadata(path).is_ok(),
-            Self::Folders(path) => match fs::read_dir(path) {
+            Self::Folders(path, _) => match fs::read_dir(path) {
                 Ok(mut entries) => entries.next().is_some(),
                 Err(_) => fs::symlink_metadata(path).is_ok(),
             },
@@ -92,8 +110,8 @@ impl Output {
     pub(crate) fn verify(&self, delivered: Delivered) -> Result<(), CliError> {
         match self {
             Self::Lines(path) => lines_file::verify(path, delivered),
-            Self::Folders(path) if path.is_dir() => Ok(()),
-            Self::Folders(path) => Err(BatchError::OutputChanged {
+            Self::Folders(path, _) if path.is_dir() => Ok(()),
+            Self::Folders(path, _) => Err(BatchError::OutputChanged {
                 path: path.clone(),
                 what: "is gone, and with it the private keys that stood there",
             }
@@ -109,7 +127,7 @@ impl Output {
                 fs::remove_file(path)
             }
             Self::Lines(_) => Ok(()),
-            Self::Folders(path) => fs::remove_dir(path),
+            Self::Folders(path, _) => fs::remove_dir(path),
         };
     }
 
@@ -130,11 +148,11 @@ impl Output {
                     Some(delivered) => LinesFile::resume(path, writer, delivered)?,
                 }))
             }
-            Self::Folders(path) => {
+            Self::Folders(path, naming) => {
                 let shared = Shared::new(common.chain, common.crls);
                 Delivery::Folders(Box::new(match before {
-                    None => Folders::create(path, shared)?,
-                    Some(delivered) => Folders::resume(path, shared, delivered)?,
+                    None => Folders::create(path, shared, *naming)?,
+                    Some(delivered) => Folders::resume(path, (shared, *naming), delivered)?,
                 }))
             }
         })

@@ -22,6 +22,17 @@ pub(crate) enum BatchError {
         /// As the user wrote it.
         input: String,
     },
+    /// A filter that lets nothing through.
+    #[error("no certificate is chosen: none passes the filter")]
+    NoneChosen,
+    /// Lines that name no certificates.
+    #[error("{wrong} of {} {} wrong, and nothing was revoked", count(*rows, "line"), if *wrong == 1 { "is" } else { "are" })]
+    WrongList {
+        /// How many.
+        wrong: u64,
+        /// Of how many.
+        rows: u64,
+    },
     /// Rows that cannot be issued.
     #[error("{wrong} of {} {} wrong, and nothing was issued", count(*rows, "row"), if *wrong == 1 { "is" } else { "are" })]
     WrongRows {
@@ -107,6 +118,8 @@ impl BatchError {
         match self {
             Self::Header { .. }
             | Self::NoRows { .. }
+            | Self::NoneChosen
+            | Self::WrongList { .. }
             | Self::WrongRows { .. }
             | Self::InputChanged { .. }
             | Self::IssuedBefore { .. } => Exit::Refused,
@@ -126,7 +139,8 @@ impl BatchError {
         match self {
             Self::Header { .. } => "batch_header",
             Self::NoRows { .. } => "batch_without_rows",
-            Self::WrongRows { .. } => "batch_rows",
+            Self::NoneChosen => "batch_without_rows",
+            Self::WrongList { .. } | Self::WrongRows { .. } => "batch_rows",
             Self::NoFile { .. } => "batch_output_kind",
             Self::ForeignOutput { .. } => "file_exists",
             Self::OtherJob { .. } => "batch_of_another_job",
@@ -168,6 +182,8 @@ impl BatchError {
                  were issued"
             }
             Self::Stopped { .. } => "run the same command again to go on where it stopped",
+            Self::NoneChosen => "certs list  shows which there are",
+            Self::WrongList { .. } => "a line holds one id, such as cert-17, or one serial number",
             Self::Header { .. } | Self::NoRows { .. } | Self::Lost => return Vec::new(),
         };
         vec![line.to_owned()]

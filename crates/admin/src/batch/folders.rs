@@ -14,7 +14,7 @@ use rustmq_pki::crl::CertificateRevocationList;
 use rustmq_pki::name::Principal;
 use zeroize::Zeroizing;
 
-use super::delivery::Certified;
+use super::delivery::{Certified, Naming};
 use super::error::BatchError;
 use super::job_file::Delivered;
 use super::keys::{SliceKeys, on_all_cores};
@@ -56,12 +56,13 @@ impl Shared {
 pub(crate) struct Folders {
     dir: PathBuf,
     shared: Shared,
+    naming: Naming,
     delivered: Delivered,
 }
 
 impl Folders {
     /// Makes the folder, or takes one that is empty.
-    pub(crate) fn create(dir: &Path, shared: Shared) -> Result<Self, CliError> {
+    pub(crate) fn create(dir: &Path, shared: Shared, naming: Naming) -> Result<Self, CliError> {
         match fs::create_dir(dir) {
             Ok(()) => sync_parent(dir)?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_empty(dir) => {}
@@ -70,19 +71,19 @@ impl Folders {
             }
             Err(error) => return Err(FileError::write(dir)(error).into()),
         }
-        Ok(Self { dir: dir.to_owned(), shared, delivered: Delivered::default() })
+        Ok(Self { dir: dir.to_owned(), shared, naming, delivered: Delivered::default() })
     }
 
     /// Goes on with it.
     pub(crate) fn resume(
         dir: &Path,
-        shared: Shared,
+        (shared, naming): (Shared, Naming),
         delivered: Delivered,
     ) -> Result<Self, CliError> {
         if !dir.is_dir() {
             return Err(changed(dir, "is gone, and with it the private keys that stood there"));
         }
-        Ok(Self { dir: dir.to_owned(), shared, delivered })
+        Ok(Self { dir: dir.to_owned(), shared, naming, delivered })
     }
 
     /// Writes the folders of a slice and makes them durable.
@@ -97,8 +98,8 @@ impl Folders {
         let written = written.into_iter().collect::<Result<Vec<_>, _>>()?;
         let sync = || syncfs(File::open(&self.dir)?).map_err(io::Error::from);
         sync().map_err(FileError::write(&self.dir))?;
-        for (unfinished, place) in written.into_iter().flatten() {
-            put(&unfinished, &place)?;
+        for (unfinished, name) in written.into_iter().flatten() {
+            self.put(&unfinished, &name)?;
         }
         sync().map_err(FileError::write(&self.dir))?;
         self.delivered.slices += 1;
@@ -111,18 +112,19 @@ impl Folders {
         &self,
         certified: &Certified,
         key: Option<&[u8]>,
-    ) -> Result<Option<(PathBuf, PathBuf)>, CliError> {
+    ) -> Result<Option<(PathBuf, String)>, CliError> {
         let name = folder_name(&certified.principal);
-        let place = self.dir.join(&name);
         let mut leaf = certified.certificate.to_pem().into_bytes();
         leaf.extend_from_slice(&self.shared.issuers);
-        if fs::symlink_metadata(&place).is_ok() {
-            return match fs::read(place.join(LEAF)).is_ok_and(|there| there == leaf) {
-                true => Ok(None),
-                false => Err(changed(&place, "is there, and this batch did not write it")),
-            };
+        for place in self.places(&name).take_while(|place| fs::symlink_metadata(place).is_ok()) {
+            if fs::read(place.join(LEAF)).is_ok_and(|there| there == leaf) {
+                return Ok(None);
+            }
+            if self.naming == Naming::Once {
+                return Err(changed(&place, "is there, and this batch did not write it"));
+            }
         }
-        let unfinished = self.dir.join(format!(".{name}.new"));
+        let unfinished = self.dir.join(format!(".row-{}.new", certified.row));
         let write = || {
             // What a killed run left of it is written anew.
             match fs::remove_dir_all(&unfinished) {
@@ -139,8 +141,28 @@ impl Folders {
             let mut shared = self.shared.files.iter();
             shared.try_for_each(|(name, bytes)| write_file(&unfinished.join(name), bytes, 0o666))
         };
-        write().map_err(FileError::write(&place))?;
-        Ok(Some((unfinished, place)))
+        write().map_err(FileError::write(&unfinished))?;
+        Ok(Some((unfinished, name)))
+    }
+
+    /// Where a folder of this name may lie.
+    fn places(&self, name: &str) -> impl Iterator<Item = PathBuf> {
+        let last = if self.naming == Naming::Once { 1 } else { u32::MAX };
+        let numbered = (2..=last).map(move |nth| format!("~{nth}"));
+        let dir = self.dir.clone();
+        let name = name.to_owned();
+        std::iter::once(String::new()).chain(numbered).map(move |end| dir.join(name.clone() + &end))
+    }
+
+    /// Gives a folder the first of its names that is free.
+    fn put(&self, unfinished: &Path, name: &str) -> Result<(), CliError> {
+        for place in self.places(name) {
+            match put(unfinished, &place) {
+                Err(error) if is_taken(&error) && self.naming == Naming::Numbered => {}
+                result => return result.map_err(|error| FileError::write(&place)(error).into()),
+            }
+        }
+        Err(BatchError::Lost.into())
     }
 }
 
@@ -156,13 +178,16 @@ fn write_file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     options.open(path)?.write_all(bytes)
 }
 
-fn put(unfinished: &Path, place: &Path) -> Result<(), CliError> {
+fn put(unfinished: &Path, place: &Path) -> io::Result<()> {
     match renameat_with(CWD, unfinished, CWD, place, RenameFlags::NOREPLACE) {
         // A file system without that flag: a rename replaces no folder that holds something.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => fs::rename(unfinished, place),
-        result => result.map_err(io::Error::from),
+        result => Ok(result?),
     }
-    .map_err(|error| FileError::write(place)(error).into())
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty)
 }
 
 fn is_empty(dir: &Path) -> bool {
@@ -189,14 +214,14 @@ mod tests {
         let (slice, keys) = fixture::slice(0, 3);
         let chain = fixture::chain().1;
         let shared = || Shared::new(&chain, &[]);
-        let mut folders = Folders::create(&dir, shared()).unwrap();
+        let mut folders = Folders::create(&dir, shared(), Naming::Once).unwrap();
         let before = folders.delivered;
         folders.deliver(&slice, &keys).unwrap();
         let names = ["app-0", "app-1", "app-2"];
         // As if the run had been killed between two renames.
-        fs::rename(dir.join(names[1]), dir.join(".app-1.new")).unwrap();
-        fs::remove_file(dir.join(".app-1.new/tls.key")).unwrap();
-        let mut folders = Folders::resume(&dir, shared(), before).unwrap();
+        fs::rename(dir.join(names[1]), dir.join(".row-2.new")).unwrap();
+        fs::remove_file(dir.join(".row-2.new/tls.key")).unwrap();
+        let mut folders = Folders::resume(&dir, (shared(), Naming::Once), before).unwrap();
         folders.deliver(&slice, &keys).unwrap();
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 3);
         for (nth, name) in names.into_iter().enumerate() {
@@ -217,9 +242,9 @@ mod tests {
         let chain = fixture::chain().1;
         let shared = || Shared::new(&chain, &[]);
         fs::create_dir(&dir).unwrap();
-        let mut folders = Folders::create(&dir, shared()).unwrap();
+        let mut folders = Folders::create(&dir, shared(), Naming::Once).unwrap();
         fs::create_dir(dir.join("app-1")).unwrap();
-        assert!(Folders::create(&dir, shared()).is_err(), "it holds something");
+        assert!(Folders::create(&dir, shared(), Naming::Once).is_err(), "it holds something");
         let (slice, keys) = fixture::slice(0, 3);
         assert!(folders.deliver(&slice, &keys).is_err());
         assert!(!dir.join("app-0").exists(), "nothing of the slice is named");

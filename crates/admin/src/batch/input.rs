@@ -56,6 +56,15 @@ impl Input {
         Ok(Self { file, path, name })
     }
 
+    /// A text that stands in no file of its own.
+    pub(crate) fn of_text(text: &str, beside: &Path) -> Result<Self, CliError> {
+        let name = "the list of certificates".to_owned();
+        match spool(text.as_bytes(), beside) {
+            Ok(file) => Ok(Self { file, path: PathBuf::new(), name }),
+            Err(error) => Err(CliError::Input { path: name, error }),
+        }
+    }
+
     /// As the user wrote it.
     pub(crate) fn name(&self) -> &str {
         &self.name

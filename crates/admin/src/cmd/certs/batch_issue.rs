@@ -83,7 +83,7 @@ impl BatchIssue {
         let input = Input::open(&self.input, &job_file::place(output.path()))?;
         let format = self.input_format.map_or_else(|| input.format(), Ok)?;
         let unique = match output {
-            Output::Folders(_) => Unique::Principal,
+            Output::Folders(..) => Unique::Principal,
             Output::Lines(_) => Unique::PrincipalAndRole(self.role),
         };
         let job = Job {
