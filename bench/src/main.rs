@@ -8,6 +8,7 @@
 
 mod authentication;
 mod authority;
+mod batch_command;
 mod in_memory;
 mod measure;
 
@@ -18,6 +19,7 @@ fn main() {
     authentication::run(&mut table);
     let raw = in_memory::run(&mut table);
     authority::run(&mut table, raw);
+    batch_command::run(&mut table);
     println!("{table}");
     if table.has_failed() {
         std::process::exit(1);
