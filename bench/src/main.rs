@@ -8,8 +8,10 @@
 
 mod authentication;
 mod authority;
+mod batch;
 mod in_memory;
 mod measure;
+mod store;
 
 use measure::Table;
 
