@@ -7,6 +7,8 @@
 //! between the two transactions is abandoned like a single certificate: its serial numbers are listed,
 //! audited and on the next CRL, and its rows may be issued again, with the same keys.
 
+mod stream;
+
 use std::sync::Arc;
 
 use rustmq_pki::certificate::Certificate;
@@ -22,6 +24,8 @@ use crate::authority::Authority;
 use crate::authority::batch::Job;
 use crate::outcome::CrlPublication;
 use crate::request::{Execution, ListFilter, RenewalKey};
+
+pub use stream::BatchStream;
 
 /// How many rows a slice has where nobody says: two commits cost little then, and a slice that has to
 /// be issued again is a tenth of a second's work.

@@ -3,12 +3,15 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use futures_core::Stream;
 use rustmq_pki::certificate::Certificate;
 use rustmq_pki::profile::Profile;
 
 use crate::Error;
 use crate::authority::Authority;
-use crate::batch::{Batch, BatchRequest, BatchRevocation, BatchRevokeRequest};
+use crate::batch::{
+    Batch, BatchRequest, BatchRevocation, BatchRevokeRequest, BatchRow, BatchStream, SLICE_ROWS,
+};
 use crate::info::{AbandonedSerial, AuditRecord, AuditVerdict, CaInfo, CaTree, CertificateInfo};
 use crate::outcome::{Bundle, CaCreation, CrlPublication, ExportSummary, Issuance, Revocation};
 use crate::request::{
@@ -100,6 +103,27 @@ impl CertificateManager {
     /// Revokes a certificate or puts it on hold, and signs the CRL that says so.
     pub async fn revoke_certificate(&self, request: RevokeRequest) -> Result<Revocation, Error> {
         self.authority.revoke(request).await
+    }
+
+    /// Issues rows as they come and gives their certificates as they are durable, in slices of
+    /// [`SLICE_ROWS`]. A job that was cut off is taken up again by the same rows in the same order:
+    /// what was issued before comes again. Call it on a tokio runtime.
+    pub fn issue_batch(
+        &self,
+        request: BatchRequest,
+        rows: impl Stream<Item = BatchRow> + Send + 'static,
+    ) -> BatchStream {
+        self.issue_batch_in_slices(request, SLICE_ROWS, rows)
+    }
+
+    /// [`Self::issue_batch`] with slices of another size, which has to stay the same for a job.
+    pub fn issue_batch_in_slices(
+        &self,
+        request: BatchRequest,
+        slice: usize,
+        rows: impl Stream<Item = BatchRow> + Send + 'static,
+    ) -> BatchStream {
+        BatchStream::start(self.clone(), request, slice, rows)
     }
 
     /// Revokes many certificates, in slices of one transaction and one audit record each, and signs

@@ -177,6 +177,13 @@ fn freeing<T>(
     result
 }
 
+/// Runs work to its end even where nobody waits for it any more; what it gives is dropped then.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(work).await.map_err(|_| Error::Cancelled)?
+}
+
 /// A time as the store writes it.
 pub(crate) fn time_at(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<UnixTime> {
     row.get(column).map(UnixTime::from_seconds)

@@ -1,7 +1,11 @@
 //! Batches: slices, their repetition, what refuses them, and how the record shows them.
 
 use std::collections::HashSet;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
+use futures_core::Stream;
 use rustmq_ca::batch::{
     Batch, BatchIssued, BatchRequest, BatchRevokeRequest, BatchRow, RowKey, Selection,
 };
@@ -31,7 +35,7 @@ fn request(job: &str) -> BatchRequest {
 fn row(number: u64, principal: &str, key: &PublicKey) -> BatchRow {
     BatchRow {
         row: number,
-        principal: Some(Principal::parse(principal).unwrap()),
+        principal: Some(Principal::parse(principal).expect("a principal")),
         role: None,
         profile: None,
         sans: Vec::new(),
@@ -46,11 +50,11 @@ fn rows(first: u64) -> Vec<BatchRow> {
 }
 
 async fn batch(manager: &CertificateManager, job: &str) -> Batch {
-    manager.batch(request(job)).await.unwrap()
+    manager.batch(request(job)).await.expect("a batch")
 }
 
 fn code<T>(result: Result<T, Error>) -> &'static str {
-    result.map(drop).unwrap_err().code()
+    result.map(drop).expect_err("a refusal").code()
 }
 
 #[tokio::test]
@@ -276,4 +280,129 @@ async fn a_batch_is_revoked_in_one_record_a_slice_and_one_crl() {
     assert_eq!(code(refused), "key_compromised");
     let crl = ca.manager.generate_crl("prod_ca_1", CrlRefresh::Stored).await.unwrap();
     assert_eq!(crl.entries, 16);
+}
+
+/// Rows that are there from the start.
+struct Rows(std::vec::IntoIter<BatchRow>);
+
+impl Stream for Rows {
+    type Item = BatchRow;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<BatchRow>> {
+        Poll::Ready(self.0.next())
+    }
+}
+
+fn stream(slices: u64) -> Rows {
+    Rows((0..slices).flat_map(|slice| rows(slice * 16)).collect::<Vec<_>>().into_iter())
+}
+
+#[tokio::test]
+async fn a_stream_of_rows_becomes_a_stream_of_certificates() {
+    let ca = TestCa::with_hierarchy().await;
+    let all: Vec<_> = stream(5).0.take(75).collect();
+    for replayed in [false, true] {
+        let rows = Rows(all.clone().into_iter());
+        let mut issued = ca.manager.issue_batch_in_slices(request("job"), SIZE, rows);
+        for row in 0..75 {
+            let certificate = issued.next().await.unwrap().unwrap();
+            assert_eq!((certificate.row, certificate.replayed), (row, replayed));
+        }
+        assert!(issued.next().await.is_none());
+    }
+    assert_eq!(ca.manager.find_ca("prod_ca_1").await.unwrap().counts[0].active, 75);
+    let mut broken = all;
+    broken[40].validity = Validity::Days(0);
+    let rows = Rows(broken.into_iter());
+    let mut issued = ca.manager.issue_batch_in_slices(request("broken"), SIZE, rows);
+    let mut last = None;
+    while let Some(next) = issued.next().await {
+        last = Some(next);
+    }
+    assert!(matches!(last, Some(Err(Error::BatchRow { row: 40, .. }))));
+}
+
+#[tokio::test]
+async fn a_dropped_stream_takes_no_more_rows_and_leaves_whole_slices() {
+    let ca = TestCa::with_hierarchy().await;
+    let mut issued = ca.manager.issue_batch_in_slices(request("job"), SIZE, stream(40));
+    assert!(issued.next().await.unwrap().is_ok());
+    drop(issued);
+    // Another write of this process comes behind all that the stream had queued, or beside it.
+    let manager = ca.manager.clone();
+    drop(ca.issue("next", Role::Client).await);
+    let count = || async {
+        let all = manager.list(ListFilter { role: None, ..ListFilter::default() }).await.unwrap();
+        all.len() - 3
+    };
+    let (mut before, mut after) = (0, count().await);
+    while before != after {
+        ca.issue("next", Role::Client).await;
+        before = after + 1;
+        after = count().await;
+    }
+    let issued = manager.list(ListFilter::default()).await.unwrap();
+    let of_batch = issued.iter().filter(|info| info.principal.starts_with("client-")).count();
+    assert!(of_batch.is_multiple_of(SIZE) && of_batch < 40 * SIZE, "{of_batch}");
+    let abandoned = manager.abandoned().await.unwrap().len();
+    assert!(abandoned.is_multiple_of(SIZE));
+    assert_eq!(manager.audit_verify().await.unwrap().fault, None);
+}
+
+#[tokio::test]
+async fn a_slice_that_was_given_up_is_abandoned_whole_and_may_be_issued_again() {
+    let ca = TestCa::with_hierarchy().await;
+    let batch = batch(&ca.manager, "job").await;
+    let slice = rows(0);
+    let mut given_up = 0;
+    // Polled a little further each time, the future is dropped at each point where it waits.
+    for polls in 1..200 {
+        let mut issuing = pin!(batch.issue_slice(polls, slice.clone()));
+        let mut left = polls;
+        let done = std::future::poll_fn(|context| {
+            left -= 1;
+            match issuing.as_mut().poll(context) {
+                Poll::Ready(result) => Poll::Ready(Some(result)),
+                Poll::Pending if left == 0 => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await;
+        match done {
+            Some(result) => {
+                assert_eq!(result.unwrap().len(), SIZE);
+                break;
+            }
+            None => given_up += 1,
+        }
+    }
+    assert!(given_up >= 3, "{given_up}");
+    for index in 1..=given_up + 1 {
+        assert_eq!(batch.issue_slice(index, slice.clone()).await.unwrap().len(), SIZE);
+    }
+    let crl = ca.manager.generate_crl("prod_ca_1", CrlRefresh::Always).await.unwrap();
+    let abandoned = ca.manager.abandoned().await.unwrap();
+    assert_eq!(crl.entries, abandoned.len());
+    assert!(!abandoned.is_empty() && abandoned.len().is_multiple_of(SIZE), "{}", abandoned.len());
+    let told = ca.manager.info(&abandoned[3].serial).await;
+    assert!(
+        matches!(told, Err(Error::AbandonedSerial { principal, .. }) if principal == "client-3")
+    );
+    assert_eq!(ca.manager.audit_verify().await.unwrap().fault, None);
+}
+
+#[tokio::test]
+async fn nothing_is_issued_by_a_clock_that_was_set_back() {
+    let ca = TestCa::with_hierarchy().await;
+    let batch = batch(&ca.manager, "job").await;
+    let first = rows(0);
+    // Within the CA's validity still, when it is set back.
+    ca.clock.advance_days(1);
+    batch.issue_slice(0, first.clone()).await.unwrap();
+    ca.clock.advance_seconds(-3600);
+    assert_eq!(code(batch.issue_slice(1, rows(16)).await), "clock_behind");
+    assert!(batch.issue_slice(0, first).await.unwrap()[0].replayed, "what is durable is given");
+    ca.clock.advance_days(1);
+    assert_eq!(batch.issue_slice(1, rows(16)).await.unwrap().len(), SIZE);
+    assert!(ca.manager.abandoned().await.unwrap().is_empty());
 }

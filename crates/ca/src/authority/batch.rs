@@ -29,6 +29,10 @@ use crate::store::{
 };
 use crate::{Error, gate, names};
 
+/// How often a slice that is under way is looked at, each time behind what this process has queued:
+/// one that was given up a moment ago is told to the store within one or two.
+const LOOKS: usize = 10;
+
 /// A batch as the authority carries it out.
 pub(crate) struct Job {
     authority: Arc<Authority>,
@@ -330,13 +334,13 @@ impl Job {
             return Ok(found);
         }
         authority.sweep(authority.now()).await?;
-        match authority.store.write(self.look_up(ordinal)).await? {
-            EarlierSlice::UnderWay => {
-                let key = slices::name(&self.request.job, ordinal);
-                Err(Error::IdempotencyInProgress { key })
+        for _ in 0..LOOKS {
+            let found = authority.store.write(self.look_up(ordinal)).await?;
+            if found != EarlierSlice::UnderWay {
+                return Ok(found);
             }
-            found => Ok(found),
         }
+        Err(Error::IdempotencyInProgress { key: slices::name(&self.request.job, ordinal) })
     }
 
     fn look_up(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Attempt, Authority, Prepared};
-use crate::batch::{BatchRevocation, BatchRevokeRequest, SLICE_ROWS, Selection};
+use crate::batch::{BatchRevocation, BatchRevokeRequest, Selection};
 use crate::outcome::CrlPublication;
 use crate::request::{Execution, ListFilter, RevokeRequest};
 use crate::store::{CertificateRow, Fault, Revoked, certificates, crls, revocations};
@@ -73,7 +73,7 @@ impl Authority {
         }
         let mut outcome = selected.counts;
         for numbers in selected.by_ca.into_values() {
-            for slice in numbers.chunks(SLICE_ROWS) {
+            for slice in numbers.chunks(self.revocation_slice) {
                 let (slice, by) = (slice.to_vec(), by.clone());
                 let done =
                     self.store.write(move |c| revocations::revoke_many(c, &slice, &by)).await?;

@@ -276,3 +276,131 @@ fn scan(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A database with the tables of look-ups and nothing else.
+    fn database() -> Connection {
+        let connection = Connection::open_in_memory().expect("memory");
+        let schema = include_str!("schema_2.sql");
+        for statement in schema.split_inclusive(';').filter(|text| text.contains(" lookup_")) {
+            connection.execute_batch(statement).expect("a table");
+        }
+        connection
+    }
+
+    /// What the tables should say.
+    #[derive(Default)]
+    struct Model {
+        numbers: BTreeMap<(usize, u64), Vec<i64>>,
+        newest: i64,
+    }
+
+    impl Model {
+        /// Adds certificates whose hashes come round every `round` numbers.
+        fn add(&mut self, connection: &Connection, count: i64, round: i64) {
+            let mut entries = Entries::default();
+            for number in self.newest + 1..=self.newest + count {
+                let spread = |round: i64| {
+                    (number % round).cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                };
+                let (key, principal) = (spread(i64::MAX), spread(round));
+                entries.keys.push(Entry { hash: key, number });
+                entries.principals.push(Entry { hash: principal, number });
+                self.numbers.entry((0, key)).or_default().push(number);
+                self.numbers.entry((1, principal)).or_default().push(number);
+            }
+            self.newest += count;
+            add(connection, entries).expect("added");
+        }
+
+        fn check(&self, connection: &Connection, step: usize) {
+            for kind in Kind::ALL {
+                let of_kind = self.numbers.iter().filter(|((of, _), _)| *of == kind as usize);
+                let hashes: Vec<u64> = of_kind.clone().map(|((_, hash), _)| *hash).collect();
+                let mut many = vec![Vec::new(); hashes.len()];
+                let after = self.newest / 3;
+                find_many(connection, kind, &hashes, after, |at, number| {
+                    many[at].push(number);
+                    Ok(())
+                })
+                .expect("found");
+                for (at, ((_, hash), numbers)) in of_kind.enumerate() {
+                    let late: Vec<_> = numbers.iter().copied().filter(|n| *n > after).collect();
+                    many[at].sort_unstable();
+                    assert_eq!(many[at], late);
+                    if at % step == 0 {
+                        assert_eq!(found(connection, kind, *hash, 0), *numbers);
+                        assert!(found(connection, kind, hash ^ 1, 0).is_empty());
+                    }
+                }
+            }
+        }
+    }
+
+    fn found(connection: &Connection, kind: Kind, hash: u64, after: i64) -> Vec<i64> {
+        let mut numbers = Vec::new();
+        find(connection, kind, hash, after, |number| {
+            numbers.push(number);
+            Ok(ControlFlow::Continue(()))
+        })
+        .expect("found");
+        numbers.sort_unstable();
+        numbers
+    }
+
+    fn levels(connection: &Connection) -> Vec<i64> {
+        let sql = "SELECT level FROM lookup_run ORDER BY run";
+        let mut statement = connection.prepare(sql).expect("a statement");
+        statement.query_map([], |row| row.get(0)).expect("rows").map(|l| l.expect("one")).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+        #[test]
+        fn look_ups_agree_with_a_map(
+            steps in prop::collection::vec((1_i64..1500, 1_i64..700), 1..24),
+        ) {
+            let (connection, mut model) = (database(), Model::default());
+            for (count, round) in steps {
+                model.add(&connection, count, round);
+            }
+            model.check(&connection, 97);
+        }
+    }
+
+    #[test]
+    fn runs_are_merged_into_the_main_one_and_stay_few() {
+        let (connection, mut model) = (database(), Model::default());
+        let mut seen = std::collections::BTreeSet::new();
+        for at in 0..60 {
+            // A hash of 5000 certificates fills many chunks.
+            model.add(&connection, if at % 3 == 0 { 100 } else { 2500 }, 20);
+            let levels = levels(&connection);
+            assert!(levels.len() <= 10, "{levels:?}");
+            seen.extend(levels);
+        }
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 1, 2]);
+        model.check(&connection, 9973);
+        assert!(found(&connection, Kind::Principal, 0, 0).len() > 5000);
+    }
+
+    #[test]
+    fn single_certificates_become_a_run_in_the_end() {
+        let (connection, mut model) = (database(), Model::default());
+        for _ in 0..RECENT {
+            model.add(&connection, 1, 50);
+        }
+        let recent = "SELECT count(*) FROM lookup_recent";
+        let recent: i64 = connection.query_row(recent, [], |row| row.get(0)).expect("a count");
+        assert_eq!((recent, levels(&connection)), (0, vec![0]));
+        model.check(&connection, 97);
+    }
+}

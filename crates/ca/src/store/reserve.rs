@@ -18,7 +18,7 @@ use super::certificates::{self, CertificateRow, role_code};
 use super::complete::complete;
 use super::fault::Fault;
 use super::idempotency::{self, Earlier, Repeatable};
-use super::{Store, instances, key_holders, keys, slices};
+use super::{Store, instances, key_holders, keys, slices, to_its_end};
 use crate::info::CertificateRole;
 use crate::{Actor, Error};
 
@@ -128,8 +128,13 @@ pub(crate) struct Completed {
 }
 
 impl Store {
-    /// Makes a reservation durable.
+    /// Makes a reservation durable. Dropping the future abandons it.
     pub(crate) async fn reserve(&self, reservation: Reservation) -> Result<ReserveOutcome, Error> {
+        let store = self.clone();
+        to_its_end(async move { store.reserve_to_its_end(reservation).await }).await
+    }
+
+    async fn reserve_to_its_end(&self, reservation: Reservation) -> Result<ReserveOutcome, Error> {
         let instance = self.instance()?.id().to_owned();
         let store = self.clone();
         let (outcome, reservation) = self

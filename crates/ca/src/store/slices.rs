@@ -21,7 +21,7 @@ use super::key_holders::{self, Claim};
 use super::lookup::{self, Entries};
 use super::reserve::{IssuerVersion, action, present_issuer};
 use super::slice_rows::{self, Commits, ReservedRow};
-use super::{CaRow, Store, authorities, counts, crls};
+use super::{CaRow, Store, authorities, counts, crls, to_its_end};
 use crate::info::CertificateRole;
 use crate::{Actor, Error};
 
@@ -170,8 +170,16 @@ pub(crate) enum EarlierSlice {
 }
 
 impl Store {
-    /// Makes the reservation of a slice durable.
+    /// Makes the reservation of a slice durable. Dropping the future abandons it.
     pub(crate) async fn reserve_slice(
+        &self,
+        reservation: SliceReservation,
+    ) -> Result<SliceOutcome, Error> {
+        let store = self.clone();
+        to_its_end(async move { store.reserve_slice_to_its_end(reservation).await }).await
+    }
+
+    async fn reserve_slice_to_its_end(
         &self,
         reservation: SliceReservation,
     ) -> Result<SliceOutcome, Error> {
