@@ -1,6 +1,7 @@
 //! `make bench`: each figure as a ratio of CPU time to a reference measured in the same run.
 //!
-//! With arguments, only the areas that they name: `authentication`, `in-memory`, `authority`.
+//! With arguments, only the areas that they name: `authentication`, `in-memory`, `authority`,
+//! `batch-command`.
 //! `--write DIR` writes the table and a plot there as well.
 //!
 //! The machine's speed cancels out of a ratio, and CPU time does not count the neighbours' work. Every
@@ -11,10 +12,13 @@
 
 mod authentication;
 mod authority;
+mod batch;
+mod batch_command;
 mod in_memory;
 mod measure;
 mod peers;
 mod report;
+mod store;
 
 use measure::Table;
 
@@ -35,6 +39,9 @@ fn main() {
             authority::run(&mut table, raw);
             peers::run(&mut table, raw);
         }
+    }
+    if wanted("batch-command") {
+        batch_command::run(&mut table);
     }
     println!("{table}");
     if let Some(folder) = written {

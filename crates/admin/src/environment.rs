@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use rustmq_ca::Actor;
 use secrecy::SecretSlice;
 
+use crate::output::rate::Stopwatch;
+
 /// Environment variables, terminals and the operating-system user, read once at the start.
 #[derive(Debug)]
 pub(crate) struct Environment {
@@ -31,6 +33,8 @@ pub(crate) struct Environment {
     pub(crate) columns: Option<u16>,
     /// The operating-system user, for the audit.
     pub(crate) actor: Actor,
+    /// The time since the process began, to measure rates with.
+    pub(crate) stopwatch: Stopwatch,
 }
 
 impl Environment {

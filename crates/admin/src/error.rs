@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rustmq_ca::{ErrorKind, PassphraseError};
 use rustmq_pki::profile::ProfileError;
 
+use crate::batch::BatchError;
 use crate::exit::Exit;
 use crate::files::FileError;
 use crate::files::key_file::KeyFileError;
@@ -125,6 +126,9 @@ pub(crate) enum CliError {
         /// What was done so far.
         state: &'static str,
     },
+    /// A batch.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
     /// Standard output failed.
     #[error("standard output cannot be written: {0}")]
     Stdout(io::Error),
@@ -205,6 +209,7 @@ impl CliError {
             Self::Input { .. } => Exit::NotFound,
             Self::Undelivered { .. } | Self::Stdout(_) => Exit::Output,
             Self::Interrupted { .. } => Exit::Interrupted,
+            Self::Batch(error) => error.exit(),
         }
     }
 
@@ -233,6 +238,7 @@ impl CliError {
             Self::Plan { .. } => "plan",
             Self::Migration(error) => error.code(),
             Self::Interrupted { .. } => "interrupted",
+            Self::Batch(error) => error.code(),
             Self::Stdout(_) => "stdout",
             Self::Runtime(_) | Self::Lost => "internal",
         }

@@ -8,6 +8,8 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use clap::{CommandFactory, FromArgMatches};
 use rustmq_ca::{Actor, Clock};
@@ -22,6 +24,7 @@ use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::session::Session;
 
+mod batch;
 mod cli;
 mod cmd;
 mod environment;
@@ -153,7 +156,15 @@ fn environment() -> Environment {
         stderr_is_terminal,
         columns: columns.filter(|columns| *columns > 0),
         actor: actor(),
+        stopwatch,
     }
+}
+
+/// The time since it was first asked for.
+#[expect(clippy::disallowed_methods, reason = "rates are measured, and no result depends on them")]
+fn stopwatch() -> Duration {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    BEGAN.get_or_init(Instant::now).elapsed()
 }
 
 /// The operating-system user by number, with the name that the system's user list has for it. The

@@ -14,6 +14,7 @@ use crate::error::CliError;
 mod csv;
 mod layout;
 pub(crate) mod progress;
+pub(crate) mod rate;
 mod style;
 mod words;
 
@@ -250,6 +251,14 @@ impl Output {
         }
         let label = self.stderr.paint(Tone::Warning, "note:");
         self.say(&format!("{label} {}", style::visible(text)));
+    }
+
+    /// Says what is wrong with a part of the input; the error that ends the command comes later.
+    pub(crate) fn finding(self, text: &str, record: &Value) {
+        if self.format == Format::Json {
+            return self.say(&json!({ "finding": record }).to_string());
+        }
+        self.say(&format!("{} {}", self.stderr.paint(Tone::Bad, "wrong:"), style::visible(text)));
     }
 
     /// Says why nothing was done, and what would be right.

@@ -14,6 +14,7 @@ use crate::environment::Environment;
 use crate::error::CliError;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
+use crate::output::rate::Stopwatch;
 use crate::passphrase::{Passphrases, Source};
 
 /// What a command may use.
@@ -30,6 +31,8 @@ pub(crate) struct Session {
     pub(crate) output: Output,
     /// Whether the user asked to stop.
     pub(crate) interrupt: Interrupt,
+    /// The time since the process began.
+    pub(crate) stopwatch: Stopwatch,
 }
 
 impl Session {
@@ -58,6 +61,7 @@ impl Session {
             clock: Arc::new(clock),
             output,
             interrupt,
+            stopwatch: environment.stopwatch,
         })
     }
 

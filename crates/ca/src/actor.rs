@@ -1,17 +1,18 @@
 //! Who asks.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Who is accountable for an operation: it stands in the audit record of all that they do.
 ///
 /// Embedded, that is the operating-system user; idempotency keys are scoped by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Actor(String);
+pub struct Actor(Arc<str>);
 
 impl Actor {
     /// The local operator: the user's name and number, as the operating system tells them.
     pub fn local(user: &str, uid: u32) -> Self {
-        Self(format!("local:{user}({uid})"))
+        Self(format!("local:{user}({uid})").into())
     }
 
     /// As the audit record shows it.

@@ -16,6 +16,7 @@ use rustmq_pki::request::CertificateRequest;
 use rustmq_pki::serial::SerialNumber;
 use rustmq_pki::time::UnixTime;
 
+use crate::batch::SLICE_ROWS;
 use crate::error::ErrorKind;
 use crate::gate::Passed;
 use crate::info::CertificateRole;
@@ -33,6 +34,7 @@ use crate::{Actor, Clock, Error, describe, gate, names};
 
 mod attesting;
 mod backing_up;
+pub(crate) mod batch;
 mod founding;
 mod hierarchy;
 mod housekeeping;
@@ -40,6 +42,7 @@ mod issuing;
 mod passphrase;
 pub(crate) mod restoring;
 mod revoking;
+mod revoking_many;
 
 /// One opened data directory.
 pub(crate) struct Authority {
@@ -48,6 +51,8 @@ pub(crate) struct Authority {
     pub(crate) profiles: Profiles,
     pub(crate) actor: Actor,
     pub(crate) backdate_seconds: i64,
+    /// Certificates revoked in one transaction.
+    revocation_slice: usize,
     clock: Arc<dyn Clock>,
     /// CAs ready to issue, by id. What they allow is checked again in the reservation.
     prepared: Mutex<HashMap<String, Prepared>>,
@@ -146,6 +151,7 @@ impl Authority {
             profiles: Profiles::new(&options.data_dir),
             actor: options.actor.clone(),
             backdate_seconds: options.backdate_seconds,
+            revocation_slice: revocation_slice(options),
             clock: options.clock.clone(),
             prepared: Mutex::new(HashMap::new()),
             kept_house_at: AtomicI64::new(i64::MIN),
@@ -341,6 +347,16 @@ pub(crate) fn prepare(connection: &Connection, row: CaRow) -> Result<Prepared, F
         .with_status(status)
         .with_trust_domain(row.trust_domain.clone());
     Ok(Prepared { row, ca: Arc::new(ca), chain: chain.into() })
+}
+
+#[cfg(feature = "fault-injection")]
+fn revocation_slice(options: &Options) -> usize {
+    options.faults.slice_rows.unwrap_or(SLICE_ROWS)
+}
+
+#[cfg(not(feature = "fault-injection"))]
+fn revocation_slice(_options: &Options) -> usize {
+    SLICE_ROWS
 }
 
 #[cfg(feature = "fault-injection")]

@@ -383,6 +383,40 @@ pub enum Error {
         days: i64,
     },
 
+    // Batches.
+    /// One row of a batch cannot be issued.
+    #[error("row {row}: {error}")]
+    BatchRow {
+        /// The caller's number of the row.
+        row: u64,
+        /// Why.
+        error: Box<Error>,
+    },
+    /// A row with a public key alone names nobody.
+    #[error("a row needs a principal, or a certificate request that has one")]
+    NoPrincipal,
+    /// A renewal whose old certificate another CA issued.
+    #[error("the certificate {serial} was issued by {issued_by}, and this batch is for {ca}")]
+    IssuedByAnother {
+        /// The old certificate's serial number.
+        serial: String,
+        /// The CA that issued it.
+        issued_by: String,
+        /// The batch's CA.
+        ca: String,
+    },
+    /// A slice of no rows or of too many.
+    #[error("a slice of a batch has 1 to {most} rows, and {rows} are not")]
+    SliceSize {
+        /// The rows given.
+        rows: usize,
+        /// The most that there may be.
+        most: usize,
+    },
+    /// A job's name of no or too many characters.
+    #[error("a job's name has 1 to 255 characters")]
+    InvalidJob,
+
     // Idempotency.
     /// The key was used for another request.
     #[error("the idempotency key {key:?} was used for another request")]
@@ -495,16 +529,16 @@ pub enum ErrorKind {
 
 impl Error {
     /// A name for machines that stays as it is: snake case, one a variant.
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         self.classification().0
     }
 
     /// Whose matter it is.
-    pub const fn kind(&self) -> ErrorKind {
+    pub fn kind(&self) -> ErrorKind {
         self.classification().1
     }
 
-    const fn classification(&self) -> (&'static str, ErrorKind) {
+    fn classification(&self) -> (&'static str, ErrorKind) {
         use ErrorKind::{Conflict, NotFound, Passphrase, Refused, Store, Usage};
         match self {
             Self::MissingDataDirectory { .. } => ("missing_data_directory", Store),
@@ -568,6 +602,11 @@ impl Error {
             Self::IdempotencyMismatch { .. } => ("idempotency_mismatch", Refused),
             Self::IdempotencyInProgress { .. } => ("idempotency_in_progress", Conflict),
             Self::IdempotencyStale { .. } => ("idempotency_stale", Refused),
+            Self::BatchRow { error, .. } => error.classification(),
+            Self::NoPrincipal => ("no_principal", Usage),
+            Self::IssuedByAnother { .. } => ("issued_by_another", Refused),
+            Self::SliceSize { .. } => ("slice_size", Usage),
+            Self::InvalidJob => ("invalid_job", Usage),
             Self::InvalidIdempotencyKey => ("invalid_idempotency_key", Usage),
             Self::ClockBehind { .. } => ("clock_behind", Refused),
             Self::ReservationLost { .. } => ("reservation_lost", Conflict),

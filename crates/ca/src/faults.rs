@@ -18,6 +18,8 @@ pub trait SignerWatch: Send + Sync {
 pub struct Faults {
     /// Commits without fsync: a crash of the machine loses acknowledged work.
     pub without_fsync: bool,
+    /// Rows of a slice of revocations, instead of [`crate::batch::SLICE_ROWS`].
+    pub slice_rows: Option<usize>,
     /// Stands in front of every signer.
     pub watch: Option<Arc<dyn SignerWatch>>,
 }

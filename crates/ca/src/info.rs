@@ -312,6 +312,10 @@ pub struct CaTree {
 pub struct AuditRecord {
     /// 1 for the first; no number is left out.
     pub number: u64,
+    /// Which row of a record that covers a slice of a batch, from 0; such a record is shown as one a
+    /// row, all with its number and hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row: Option<u64>,
     /// When.
     #[serde(serialize_with = "rfc3339")]
     pub at: UnixTime,
@@ -386,6 +390,12 @@ pub enum AuditFault {
     )]
     Diverged {
         /// The number of the record that the checkpoint names.
+        number: u64,
+    },
+    /// The certificates of a slice are not those that the record commits to.
+    #[error("record {number} commits to other certificates than are stored")]
+    Rows {
+        /// The record's number.
         number: u64,
     },
 }

@@ -56,6 +56,24 @@ impl Authority {
         self.store.read(move |connection| list(connection, filter, now)).await
     }
 
+    pub(crate) async fn end_entities(&self, filter: ListFilter) -> Result<Vec<i64>, Error> {
+        let now = self.now();
+        self.store
+            .read(move |connection| {
+                let (selection, status) = selection(connection, filter, now)?;
+                let mut found = Vec::new();
+                certificates::visit(connection, &selection, |row| {
+                    let is_meant = status.is_none_or(|status| row.status(now) == status);
+                    if is_meant && row.subject_authority.is_none() {
+                        found.push(row.number);
+                    }
+                    Ok(())
+                })?;
+                Ok(found)
+            })
+            .await
+    }
+
     pub(crate) async fn info(&self, name: &str) -> Result<CertificateInfo, Error> {
         let (name, now) = (name.to_owned(), self.now());
         self.store
@@ -72,11 +90,12 @@ impl Authority {
     }
 }
 
-fn list(
+/// The rows that a filter lets through, and the status that they have to have besides.
+pub(crate) fn selection(
     connection: &Connection,
     filter: ListFilter,
     now: UnixTime,
-) -> Result<Vec<CertificateInfo>, Fault> {
+) -> Result<(Selection, Option<CertificateStatus>), Fault> {
     let mut selection = Selection {
         principal: filter.principal,
         role: filter.role,
@@ -98,6 +117,15 @@ fn list(
         selection.ends_within = Some((now, now.plus_days(days)));
         status = status.or(Some(CertificateStatus::Active));
     }
+    Ok((selection, status))
+}
+
+fn list(
+    connection: &Connection,
+    filter: ListFilter,
+    now: UnixTime,
+) -> Result<Vec<CertificateInfo>, Fault> {
+    let (selection, status) = selection(connection, filter, now)?;
     let mut found = Vec::new();
     certificates::visit(connection, &selection, |row| {
         if status.is_none_or(|status| row.status(now) == status) {

@@ -9,7 +9,8 @@ use rustmq_pki::key::{KeyType, Signer};
 use rustmq_pki::statement::Statement;
 
 use crate::Error;
-use crate::store::{Reserved, Ticket, blocking};
+use crate::parallel::in_parallel;
+use crate::store::{Reserved, ReservedSlice, SignedRow, SignedSlice, Ticket, blocking};
 
 /// Who signs.
 #[derive(Clone)]
@@ -50,6 +51,30 @@ pub(crate) async fn sign(
     let key = key.clone();
     let certificate = blocking(move || Ok(key.sign(to_be_signed)?)).await?;
     Ok((certificate, ticket))
+}
+
+/// Signs every row of a slice, on all cores.
+pub(crate) async fn sign_slice(
+    reserved: ReservedSlice,
+    key: &SigningKey,
+) -> Result<SignedSlice, Error> {
+    let (rows, ticket) = reserved.redeem();
+    let key = key.clone();
+    let rows = in_parallel(rows, move |row| {
+        let certificate = key.sign(row.to_be_signed)?;
+        Ok(SignedRow {
+            fingerprint: certificate.fingerprint(),
+            certificate,
+            key_hash: row.key_hash,
+            role: row.role,
+            principal: row.principal,
+            profile: row.profile,
+            renews: row.renews,
+            row: row.row,
+        })
+    })
+    .await?;
+    Ok(SignedSlice { rows, ticket })
 }
 
 /// Signs a CRL whose number is durable.

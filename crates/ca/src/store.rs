@@ -25,12 +25,15 @@ pub(crate) mod idempotency;
 mod instances;
 pub(crate) mod key_holders;
 pub(crate) mod keys;
+mod lookup;
 pub(crate) mod merge;
 mod migrations;
 mod open;
 mod readers;
 mod reserve;
 pub(crate) mod revocations;
+mod slice_rows;
+pub(crate) mod slices;
 mod snapshot;
 mod writer;
 
@@ -45,6 +48,10 @@ pub(crate) use reserve::{
     Completed, Completion, IssuerVersion, Reservation, ReserveOutcome, Reserved, Subject, Ticket,
 };
 pub(crate) use revocations::Revoked;
+pub(crate) use slices::{
+    EarlierSlice, ReservedSlice, SignedRow, SignedSlice, SliceOutcome, SliceRequest,
+    SliceReservation, SliceRow, StoredSlice,
+};
 pub(crate) use snapshot::{Snapshot, check_file};
 
 use instances::Instance;
@@ -111,6 +118,14 @@ impl Store {
         blocking(move || store.shared.readers.read(query)).await
     }
 
+    /// The same on this thread, which has to be one that may block.
+    pub(crate) fn read_now<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, Error> {
+        self.shared.readers.read(query)
+    }
+
     /// Writes in a savepoint of a transaction that other writes may share; returns once it is
     /// durable. Dropping the future does not undo a write that is queued.
     pub(crate) async fn write<T: Send + 'static>(
@@ -149,6 +164,27 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Error::Cancelled)?
+}
+
+/// Runs deletions of what is no secret: freed pages are not overwritten, which would double the
+/// writing.
+fn freeing<T>(
+    connection: &Connection,
+    work: impl FnOnce() -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let set =
+        |value: &str| connection.pragma_update_and_check(None, "secure_delete", value, |_| Ok(()));
+    set("FAST")?;
+    let result = work();
+    set("ON")?;
+    result
+}
+
+/// Runs work to its end even where nobody waits for it any more; what it gives is dropped then.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(work).await.map_err(|_| Error::Cancelled)?
 }
 
 /// A time as the store writes it.

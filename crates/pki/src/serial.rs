@@ -39,13 +39,28 @@ impl SerialNumber {
     /// A serial number from the CSPRNG: 16 octets, the top bit clear so that it needs no padding.
     pub fn generate() -> Result<Self, SerialError> {
         loop {
-            let mut octets = random_octets()?;
+            let mut octets: [u8; Self::GENERATED] = random_octets()?;
             octets[0] &= 0x7f;
             // All serials of ours have the same length; a leading zero octet is drawn again.
             if octets[0] != 0 {
                 return Self::from_bytes(&octets);
             }
         }
+    }
+
+    /// A serial number that starts with `prefix` and ends in 16 octets from the CSPRNG. Numbers made
+    /// here have 20 octets, so that none is ever one of [`SerialNumber::generate`].
+    pub fn generate_in(prefix: SerialPrefix) -> Result<Self, SerialError> {
+        let mut octets = [0; Self::MAX_OCTETS];
+        octets[..SerialPrefix::OCTETS].copy_from_slice(&prefix.octets);
+        octets[SerialPrefix::OCTETS..].copy_from_slice(&random_octets::<{ Self::GENERATED }>()?);
+        Self::from_bytes(&octets)
+    }
+
+    /// The prefix of a number of 20 octets; none of a shorter one.
+    pub fn prefix(&self) -> Option<SerialPrefix> {
+        let (octets, rest) = self.as_bytes().split_first_chunk()?;
+        (rest.len() == Self::GENERATED).then_some(SerialPrefix { octets: *octets })
     }
 
     /// A serial number from the big-endian octets of its value; leading zeros are dropped.
@@ -70,15 +85,43 @@ impl SerialNumber {
     }
 }
 
+/// The first four octets of serial numbers that are given out together, from the CSPRNG: they lie
+/// side by side in an index of serial numbers, and are as hard to foresee as others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SerialPrefix {
+    octets: [u8; SerialPrefix::OCTETS],
+}
+
+impl SerialPrefix {
+    /// Its octets.
+    pub const OCTETS: usize = 4;
+
+    /// A new one: positive, and without a leading zero octet.
+    pub fn generate() -> Result<Self, SerialError> {
+        loop {
+            let mut octets: [u8; Self::OCTETS] = random_octets()?;
+            octets[0] &= 0x7f;
+            if octets[0] != 0 {
+                return Ok(Self { octets });
+            }
+        }
+    }
+
+    /// The octets.
+    pub fn as_bytes(&self) -> &[u8; SerialPrefix::OCTETS] {
+        &self.octets
+    }
+}
+
 /// Draws from a 4 KiB pool of the thread's own: the CSPRNG costs 0.3 us a call.
-fn random_octets() -> Result<[u8; SerialNumber::GENERATED], SerialError> {
+fn random_octets<const LENGTH: usize>() -> Result<[u8; LENGTH], SerialError> {
     const POOL: usize = 4096;
     thread_local! {
         static RANDOM: RefCell<(Vec<u8>, u32)> = const { RefCell::new((Vec::new(), 0)) };
     }
     RANDOM.with_borrow_mut(|(pool, process)| {
         // A forked child must not draw its parent's numbers.
-        if pool.len() < SerialNumber::GENERATED || *process != std::process::id() {
+        if pool.len() < LENGTH || *process != std::process::id() {
             pool.resize(POOL, 0);
             aws_lc_rs::rand::fill(pool).map_err(|_| {
                 pool.clear();
@@ -86,8 +129,8 @@ fn random_octets() -> Result<[u8; SerialNumber::GENERATED], SerialError> {
             })?;
             *process = std::process::id();
         }
-        let rest = pool.len() - SerialNumber::GENERATED;
-        let mut octets = [0; SerialNumber::GENERATED];
+        let rest = pool.len() - LENGTH;
+        let mut octets = [0; LENGTH];
         octets.copy_from_slice(&pool[rest..]);
         pool.truncate(rest);
         Ok(octets)
@@ -139,6 +182,22 @@ mod tests {
         let serials: HashSet<_> = (0..2000).map(|_| SerialNumber::generate().unwrap()).collect();
         assert_eq!(serials.len(), 2000);
         assert!(serials.iter().all(|s| s.as_bytes().len() == 16 && s.as_bytes()[0] < 0x80));
+    }
+
+    #[test]
+    fn numbers_of_one_prefix_lie_side_by_side_and_differ_from_single_ones() {
+        let prefix = SerialPrefix::generate().unwrap();
+        let serials: HashSet<_> =
+            (0..2000).map(|_| SerialNumber::generate_in(prefix).unwrap()).collect();
+        assert_eq!(serials.len(), 2000);
+        for serial in &serials {
+            assert_eq!(serial.as_bytes().len(), SerialNumber::MAX_OCTETS);
+            assert!((1..0x80).contains(&serial.as_bytes()[0]));
+            assert_eq!(serial.prefix(), Some(prefix));
+        }
+        let ends: HashSet<_> = serials.iter().map(|s| s.as_bytes()[4]).collect();
+        assert!(ends.len() > 200, "the octet behind the prefix takes every value");
+        assert_eq!(SerialNumber::generate().unwrap().prefix(), None);
     }
 
     #[test]

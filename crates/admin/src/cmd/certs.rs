@@ -6,6 +6,10 @@ use crate::error::CliError;
 use crate::output::Report;
 use crate::session::Session;
 
+mod batch_issue;
+mod batch_renew;
+mod batch_revoke;
+mod chosen;
 pub(crate) mod delivery;
 mod expiring;
 mod export;
@@ -29,6 +33,12 @@ pub(crate) enum Certs {
     Issue(issue::Issue),
     /// Issue a certificate for a PKCS#10 request
     Sign(sign::Sign),
+    /// Issue a certificate for each row of a file
+    BatchIssue(batch_issue::BatchIssue),
+    /// Issue new certificates for many old ones, which stay valid
+    BatchRenew(batch_renew::BatchRenew),
+    /// Revoke many certificates, or put them on hold, and sign the new revocation lists
+    BatchRevoke(batch_revoke::BatchRevoke),
     /// List certificates
     List(list::List),
     /// Show one certificate
@@ -66,7 +76,9 @@ impl Certs {
     /// Whether it may sign a certificate or a CRL.
     pub(crate) fn signs(&self) -> bool {
         use Certs::{Issue, Renew, Revoke, Rotate, Sign, Unrevoke};
-        matches!(self, Issue(_) | Sign(_) | Renew(_) | Rotate(_) | Revoke(_) | Unrevoke(_))
+        let one =
+            matches!(self, Issue(_) | Sign(_) | Renew(_) | Rotate(_) | Revoke(_) | Unrevoke(_));
+        one || matches!(self, Self::BatchIssue(_) | Self::BatchRenew(_) | Self::BatchRevoke(_))
     }
 
     /// Carries the command out.
@@ -74,6 +86,9 @@ impl Certs {
         match self {
             Self::Issue(command) => command.run(session).await,
             Self::Sign(command) => command.run(session).await,
+            Self::BatchIssue(command) => command.run(session).await,
+            Self::BatchRenew(command) => command.run(session).await,
+            Self::BatchRevoke(command) => command.run(session).await,
             Self::List(command) => command.run(session).await,
             Self::Info(command) => command.run(session).await,
             Self::Inspect(command) => command.run(session),

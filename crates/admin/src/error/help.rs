@@ -11,6 +11,7 @@ pub(super) fn of(error: &CliError) -> Vec<String> {
     let line = match error {
         CliError::Parser { help, .. } => return help.clone(),
         CliError::Authority(error) => return of_authority(error),
+        CliError::Batch(error) => return error.help(),
         CliError::Passphrase(error) => return of_passphrase(error),
         CliError::Flags { instead, .. } => *instead,
         CliError::NoEffect { .. } => "leave it out",

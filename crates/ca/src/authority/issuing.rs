@@ -303,7 +303,11 @@ impl Authority {
     }
 
     /// The profile by role, by name, or by both where they agree.
-    fn leaf_profile(&self, role: Option<Role>, name: Option<&str>) -> Result<Profile, Error> {
+    pub(super) fn leaf_profile(
+        &self,
+        role: Option<Role>,
+        name: Option<&str>,
+    ) -> Result<Profile, Error> {
         let wanted = name.map(str::to_owned).or_else(|| role.map(|role| role.to_string()));
         let profile = self.profiles.find(&wanted.ok_or(Error::NoProfile)?)?;
         if profile.is_ca() {
@@ -332,7 +336,7 @@ fn renewal_attempt(asked: &RenewRequest) -> Attempt {
     }
 }
 
-fn leaf_role(profile: &Profile) -> CertificateRole {
+pub(super) fn leaf_role(profile: &Profile) -> CertificateRole {
     match profile.kind() {
         ProfileKind::RootCa { .. } => CertificateRole::RootCa,
         ProfileKind::IntermediateCa { .. } => CertificateRole::IntermediateCa,

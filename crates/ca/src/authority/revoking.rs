@@ -115,6 +115,11 @@ impl Authority {
     }
 
     fn revocation(&self, asked: &RevokeRequest) -> Result<Change, Error> {
+        self.revoked_by(asked).map(Change::Revoke)
+    }
+
+    /// Refuses reasons and dates that no revocation has.
+    pub(super) fn revoked_by(&self, asked: &RevokeRequest) -> Result<Revoked, Error> {
         let now = self.now();
         if asked.reason == RevocationReason::RemoveFromCrl {
             return Err(Error::ReasonNotAllowed { reason: asked.reason.name().to_owned() });
@@ -122,12 +127,12 @@ impl Authority {
         if let Some(date) = asked.invalidity_date.filter(|date| *date > now) {
             return Err(Error::InvalidityDateAhead { date });
         }
-        Ok(Change::Revoke(Revoked {
+        Ok(Revoked {
             reason: asked.reason,
             invalidity_date: asked.invalidity_date,
             now,
             actor: self.actor.clone(),
-        }))
+        })
     }
 
     /// Changes the status of certificates of one issuer and signs its CRL.

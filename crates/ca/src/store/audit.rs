@@ -1,4 +1,9 @@
 //! The audit record: append-only, each record bound to the one before it by its hash.
+//!
+//! A record may speak of a slice: then it has a digest that commits to each row, and is shown as one
+//! record a row.
+
+mod rows;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -15,6 +20,12 @@ const CLOCK_TOLERANCE: i64 = 300;
 
 /// Separates these hashes from any other use of SHA-256, and names the form of the record.
 const DOMAIN: &[u8] = b"RustMQ PKI audit record 1";
+
+/// The same for records of a slice, which have one field more.
+const SLICE_DOMAIN: &[u8] = b"RustMQ PKI audit record 2";
+
+/// What a record says of an abandoned row.
+const ABANDONED: &str = "its process ended before the certificate was complete";
 
 /// How an attempt ended, or how far it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +68,7 @@ pub(crate) struct Entry {
 struct StoredRecord {
     record: AuditRecord,
     latest: i64,
+    slice: Option<i64>,
     previous: Vec<u8>,
     hash: Vec<u8>,
 }
@@ -73,6 +85,7 @@ struct Fields<'a> {
     serial: Option<&'a str>,
     principal: Option<&'a str>,
     detail: &'a str,
+    slice: Option<i64>,
 }
 
 impl Fields<'_> {
@@ -85,7 +98,7 @@ impl Fields<'_> {
             context.update(&length.to_be_bytes());
             context.update(field.unwrap_or_default());
         };
-        framed(Some(DOMAIN));
+        framed(Some(if self.slice.is_some() { SLICE_DOMAIN } else { DOMAIN }));
         framed(Some(previous));
         for integer in [self.number, self.at, self.latest] {
             framed(Some(&integer.to_be_bytes()));
@@ -97,6 +110,9 @@ impl Fields<'_> {
             framed(text.map(str::as_bytes));
         }
         framed(Some(self.detail.as_bytes()));
+        if let Some(slice) = self.slice {
+            framed(Some(&slice.to_be_bytes()));
+        }
         let mut hash = [0; 32];
         hash.copy_from_slice(context.finish().as_ref());
         hash
@@ -118,6 +134,7 @@ impl StoredRecord {
             serial: record.serial.as_deref(),
             principal: record.principal.as_deref(),
             detail: &record.detail,
+            slice: self.slice,
         }
         .hash(&self.previous)
             == self.hash[..]
@@ -143,6 +160,19 @@ fn head(connection: &Connection) -> rusqlite::Result<Head> {
 
 /// Appends a record in the transaction of what it records.
 pub(crate) fn append(connection: &Connection, entry: &Entry) -> Result<(), Fault> {
+    insert(connection, entry, None)
+}
+
+/// Appends a record of a slice, whose detail ends in the digest of its rows.
+pub(super) fn append_slice(
+    connection: &Connection,
+    entry: &Entry,
+    slice: i64,
+) -> Result<(), Fault> {
+    insert(connection, entry, Some(slice))
+}
+
+fn insert(connection: &Connection, entry: &Entry, slice: Option<i64>) -> Result<(), Fault> {
     let head = head(connection)?;
     let fields = Fields {
         number: head.number + 1,
@@ -155,12 +185,13 @@ pub(crate) fn append(connection: &Connection, entry: &Entry) -> Result<(), Fault
         serial: entry.serial.as_deref(),
         principal: entry.principal.as_deref(),
         detail: &entry.detail,
+        slice,
     };
     connection
         .prepare_cached(
             "INSERT INTO audit (number, at, latest, actor, action, outcome, ca, serial, \
-             principal, detail, previous, hash) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             principal, detail, previous, hash, slice) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )?
         .execute(params![
             fields.number,
@@ -175,6 +206,7 @@ pub(crate) fn append(connection: &Connection, entry: &Entry) -> Result<(), Fault
             fields.detail,
             head.hash,
             fields.hash(&head.hash),
+            slice,
         ])?;
     Ok(())
 }
@@ -205,14 +237,15 @@ pub(crate) fn check_clock(connection: &Connection, now: UnixTime) -> Result<(), 
     Ok(())
 }
 
-const COLUMNS: &str =
-    "number, at, latest, actor, action, outcome, ca, serial, principal, detail, hash, previous";
+const COLUMNS: &str = "number, at, latest, actor, action, outcome, ca, serial, principal, detail, \
+                       hash, previous, slice";
 
 fn stored_record(row: &Row<'_>) -> rusqlite::Result<StoredRecord> {
     let hash: Vec<u8> = row.get(10)?;
     Ok(StoredRecord {
         record: AuditRecord {
             number: u64::try_from(row.get::<_, i64>(0)?).unwrap_or(0),
+            row: None,
             at: time_at(row, 1)?,
             actor: row.get(3)?,
             action: row.get(4)?,
@@ -225,11 +258,12 @@ fn stored_record(row: &Row<'_>) -> rusqlite::Result<StoredRecord> {
         },
         latest: row.get(2)?,
         previous: row.get(11)?,
+        slice: row.get(12)?,
         hash,
     })
 }
 
-fn hex(octets: &[u8]) -> String {
+pub(super) fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
@@ -246,6 +280,12 @@ pub(crate) fn verify(connection: &Connection) -> Result<AuditVerdict, Fault> {
         let follows = stored.record.number == expected && stored.previous == previous;
         if !follows || !stored.was_written_as(expected) {
             verdict.fault = Some(name_fault(connection, &stored, expected)?);
+            return Ok(verdict);
+        }
+        if let Some(slice) = stored.slice
+            && !rows::agree(connection, &stored.record, slice)?
+        {
+            verdict.fault = Some(AuditFault::Rows { number: expected });
             return Ok(verdict);
         }
         verdict.records = expected;
@@ -295,19 +335,34 @@ pub(crate) fn visit(
         .prepare(&format!("SELECT {COLUMNS} FROM audit WHERE number > ?1 ORDER BY number"))?;
     let mut rows = statement.query([i64::try_from(after).unwrap_or(i64::MAX)])?;
     while let Some(row) = rows.next()? {
-        each(stored_record(row)?.record)?;
+        shown(connection, stored_record(row)?)?.into_iter().try_for_each(&mut each)?;
     }
     Ok(())
 }
 
-/// The newest `limit` records, oldest first.
+/// The newest `limit` records, oldest first. Each row of a slice counts as one.
 pub(crate) fn newest(connection: &Connection, limit: u32) -> Result<Vec<AuditRecord>, Fault> {
     let mut statement = connection
         .prepare(&format!("SELECT {COLUMNS} FROM audit ORDER BY number DESC LIMIT ?1"))?;
-    let rows = statement.query_map([limit], |row| Ok(stored_record(row)?.record))?;
-    let mut records = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut rows = statement.query([limit])?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut records = Vec::new();
+    while records.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        records.extend(shown(connection, stored_record(row)?)?.into_iter().rev());
+    }
+    records.truncate(limit);
     records.reverse();
     Ok(records)
+}
+
+/// A record as it is shown: that of a slice row by row.
+fn shown(connection: &Connection, stored: StoredRecord) -> Result<Vec<AuditRecord>, Fault> {
+    match stored.slice {
+        None => Ok(vec![stored.record]),
+        Some(slice) => rows::expand(connection, &stored.record, slice),
+    }
 }
 
 impl Store {

@@ -1,5 +1,7 @@
 //! The rows of the CAs.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use rustmq_pki::name::TrustDomain;
 use rustmq_pki::time::UnixTime;
@@ -122,6 +124,14 @@ pub(crate) fn id_of_key(
         .query_row([key_hash], |row| row.get(0))
         .optional()?;
     Ok(id)
+}
+
+/// The CAs by the hashes of their keys.
+pub(super) fn ids_by_key(connection: &Connection) -> Result<HashMap<[u8; 32], String>, Fault> {
+    let mut statement =
+        connection.prepare_cached("SELECT key_hash, coalesce(id, '(abandoned)') FROM authority")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Adds a CA whose certificate is being reserved. Returns its number and its id.

@@ -1,5 +1,7 @@
 //! The rows of certificates. What they say of a certificate beside its DER only finds it again.
 
+use std::ops::ControlFlow;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use rustmq_pki::certificate::Certificate;
@@ -8,7 +10,8 @@ use rustmq_pki::serial::SerialNumber;
 use rustmq_pki::time::UnixTime;
 
 use super::fault::Fault;
-use super::{optional_time_at, time_at};
+use super::lookup::{self, Kind};
+use super::{optional_time_at, slice_rows, slices, time_at};
 use crate::info::{AbandonedSerial, CertificateRole, CertificateStatus};
 
 /// A certificate and what became of it.
@@ -157,6 +160,8 @@ pub(crate) struct Selection {
     pub(crate) ends_within: Option<(UnixTime, UnixTime)>,
     /// Only those in the table of revocations.
     pub(crate) revoked: bool,
+    /// Only those with a higher number.
+    pub(crate) after: i64,
 }
 
 /// Calls `each` with the selected rows.
@@ -165,12 +170,8 @@ pub(crate) fn visit(
     selection: &Selection,
     mut each: impl FnMut(CertificateRow) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let mut conditions = vec!["1"];
+    let mut conditions = Vec::new();
     let mut values: Vec<Value> = Vec::new();
-    if let Some(principal) = &selection.principal {
-        conditions.push("c.principal = ?");
-        values.push(principal.clone().into());
-    }
     if let Some(authority) = selection.authority {
         conditions.push("c.authority = ?");
         values.push(authority.into());
@@ -186,7 +187,28 @@ pub(crate) fn visit(
     if selection.revoked {
         conditions.push("r.number IS NOT NULL");
     }
-    let sql = format!("{SELECT} WHERE {} ORDER BY c.number", conditions.join(" AND "));
+    let Some(principal) = &selection.principal else {
+        conditions.push(if selection.after > 0 { "c.number > ?" } else { "1" });
+        values.extend((selection.after > 0).then(|| Value::from(selection.after)));
+        return visit_where(connection, &conditions.join(" AND "), values, &mut each);
+    };
+    conditions.extend(["c.number = ?", "c.principal = ?"]);
+    let conditions = conditions.join(" AND ");
+    for number in numbers_of_principal(connection, principal, selection.after)? {
+        let mut values = values.clone();
+        values.extend([number.into(), principal.clone().into()]);
+        visit_where(connection, &conditions, values, &mut each)?;
+    }
+    Ok(())
+}
+
+fn visit_where(
+    connection: &Connection,
+    conditions: &str,
+    values: Vec<Value>,
+    each: &mut impl FnMut(CertificateRow) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let sql = format!("{SELECT} WHERE {conditions} ORDER BY c.number");
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     while let Some(row) = rows.next()? {
@@ -195,28 +217,50 @@ pub(crate) fn visit(
     Ok(())
 }
 
+/// The numbers of the certificates that may be a principal's, ascending.
+fn numbers_of_principal(
+    connection: &Connection,
+    principal: &str,
+    after: i64,
+) -> Result<Vec<i64>, Fault> {
+    let mut numbers = Vec::new();
+    let hash = lookup::of_principal(principal);
+    lookup::find(connection, Kind::Principal, hash, after, |number| {
+        numbers.push(number);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// The highest number of a certificate.
+pub(super) fn newest(connection: &Connection) -> Result<i64, Fault> {
+    let sql = "SELECT coalesce(max(number), 0) FROM certificate";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
+/// Adds a certificate under its number, or under the next one where that is NULL.
+pub(super) const INSERT: &str = "INSERT INTO certificate (number, serial, authority, subject_authority, role, principal, \
+     profile, not_before, not_after, issued_at, renews, der) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+
 /// Adds a certificate and returns its number.
 pub(super) fn insert(connection: &Connection, row: &CertificateRow) -> Result<i64, Fault> {
     let certificate = &row.certificate;
-    connection
-        .prepare_cached(
-            "INSERT INTO certificate (serial, authority, subject_authority, role, principal, \
-             profile, not_before, not_after, issued_at, renews, der) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-        )?
-        .execute(params![
-            certificate.serial().as_bytes(),
-            row.authority,
-            row.subject_authority,
-            role_code(row.role),
-            row.principal,
-            row.profile,
-            certificate.not_before().seconds(),
-            certificate.not_after().seconds(),
-            row.issued_at.seconds(),
-            row.renews,
-            certificate.der(),
-        ])?;
+    connection.prepare_cached(INSERT)?.execute(params![
+        None::<i64>,
+        certificate.serial().as_bytes(),
+        row.authority,
+        row.subject_authority,
+        role_code(row.role),
+        row.principal,
+        row.profile,
+        certificate.not_before().seconds(),
+        certificate.not_after().seconds(),
+        row.issued_at.seconds(),
+        row.renews,
+        certificate.der(),
+    ])?;
     Ok(connection.last_insert_rowid())
 }
 
@@ -255,5 +299,35 @@ pub(crate) fn abandoned(
             abandoned_at: time_at(row, 6)?,
         })
     })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
+    let mut found = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    abandoned_in_slices(connection, serial, &mut found)?;
+    Ok(found)
+}
+
+fn abandoned_in_slices(
+    connection: &Connection,
+    serial: Option<&SerialNumber>,
+    found: &mut Vec<AbandonedSerial>,
+) -> Result<(), Fault> {
+    let prefix = serial.map(SerialNumber::prefix);
+    if prefix == Some(None) {
+        return Ok(());
+    }
+    for slice in slices::abandoned(connection, prefix.flatten())? {
+        let ca_id = slices::ca_id(connection, slice.authority)?;
+        for row in slice_rows::of_slice(connection, slice.number)?.unwrap_or_default() {
+            if serial.is_none_or(|serial| *serial == row.serial) {
+                found.push(AbandonedSerial {
+                    serial: row.serial.to_string(),
+                    ca_id: ca_id.clone(),
+                    principal: row.principal,
+                    role: row.role,
+                    not_after: row.not_after,
+                    reserved_at: slice.reserved_at,
+                    abandoned_at: slice.abandoned_at,
+                });
+            }
+        }
+    }
+    Ok(())
 }

@@ -7,7 +7,9 @@ use rustmq_pki::key::Fingerprint;
 use super::audit::{self, Entry, Outcome};
 use super::certificates::{self, CertificateRow, role_at, role_code};
 use super::fault::Fault;
-use super::reserve::{Completed, Completion, action};
+use super::key_holders::{self, Claim};
+use super::lookup::{self, Entries};
+use super::reserve::{Completed, Completion, LiveReservation, action};
 use super::{authorities, counts, crls, idempotency, revocations};
 use crate::Error;
 use crate::info::CertificateRole;
@@ -15,11 +17,15 @@ use crate::info::CertificateRole;
 /// Takes the reservation and puts the certificate in its place.
 pub(super) fn complete(
     connection: &Connection,
-    number: i64,
-    instance: &str,
+    live: &LiveReservation,
     completion: &Completion,
 ) -> Result<Completed, Fault> {
-    let taken = take(connection, number, instance, &completion.certificate)?;
+    let taken = take(connection, live, &completion.certificate)?;
+    let key_hash = key_holders::key_hash_of(&completion.certificate);
+    if taken.subject_authority.is_none() {
+        let claim = Claim { key_hash: &key_hash, principal: &taken.principal };
+        key_holders::check_since(connection, claim, live.compared)?;
+    }
     let mut row = CertificateRow {
         number: 0,
         authority: taken.authority,
@@ -37,9 +43,12 @@ pub(super) fn complete(
         ca_id: String::new(),
     };
     row.number = certificates::insert(connection, &row)?;
+    let mut entries = Entries::default();
+    entries.push(row.number, &key_hash, &row.principal);
+    lookup::add(connection, entries)?;
     let key = (row.authority, role_code(row.role));
     counts::add_live(connection, key, row.certificate.not_after(), 1)?;
-    idempotency::complete(connection, number, row.number)?;
+    idempotency::complete(connection, live.number, row.number)?;
     if let Some(authority) = row.subject_authority {
         authorities::set_certificate(connection, authority, row.number)?;
     }
@@ -92,8 +101,7 @@ fn taken(row: &Row<'_>) -> rusqlite::Result<Taken> {
 /// Takes a reservation that is live, of this process, and for just these bytes.
 fn take(
     connection: &Connection,
-    number: i64,
-    instance: &str,
+    live: &LiveReservation,
     certificate: &Certificate,
 ) -> Result<Taken, Fault> {
     let lost = || Error::ReservationLost { serial: certificate.serial().to_string() };
@@ -103,7 +111,7 @@ fn take(
          profile, digest, renews",
     )?;
     let serial = certificate.serial();
-    let mut rows = statement.query(params![number, instance, serial.as_bytes()])?;
+    let mut rows = statement.query(params![live.number, live.instance, serial.as_bytes()])?;
     let taken = rows.next()?.map(taken).transpose()?.ok_or_else(lost)?;
     // A RETURNING statement has done its work once it is stepped to its end.
     while rows.next()?.is_some() {}

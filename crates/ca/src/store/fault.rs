@@ -31,6 +31,12 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
+impl From<rusqlite::types::FromSqlError> for Fault {
+    fn from(error: rusqlite::types::FromSqlError) -> Self {
+        Self::Database(error.into())
+    }
+}
+
 impl Fault {
     /// The error that leaves the store.
     pub(super) fn into_error(self, store: &Path) -> Error {

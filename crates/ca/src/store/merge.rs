@@ -150,7 +150,8 @@ impl Merging<'_> {
     fn follow(&self, entry: &RevokedCertificate, row: &CertificateRow) -> Result<(), Fault> {
         if entry.reason == Some(RevocationReason::KeyCompromise) {
             let key_hash = Fingerprint::of(row.certificate.view().spki.der);
-            key_holders::compromise(self.connection, key_hash.as_bytes(), entry.revoked_at)?;
+            let (principal, at) = (&row.principal, entry.revoked_at);
+            key_holders::compromise(self.connection, key_hash.as_bytes(), principal, at)?;
         }
         if entry.reason != Some(RevocationReason::CertificateHold) {
             self.connection

@@ -1,5 +1,7 @@
 //! The store's schema, version by version.
 
+mod second;
+
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -11,8 +13,17 @@ use crate::Error;
 /// "RMQ1": tells the store from other programs' databases (`application_id`).
 const APPLICATION_ID: i64 = 0x524d_5131;
 
+/// What brings a store from one version to the next: its schema, then what stands in it.
+struct Step {
+    schema: &'static str,
+    carry_over: fn(&Connection) -> Result<(), Fault>,
+}
+
 /// The steps from each schema version to the next; the first makes version 1.
-const STEPS: &[&str] = &[include_str!("schema.sql")];
+const STEPS: &[Step] = &[
+    Step { schema: include_str!("schema.sql"), carry_over: |_| Ok(()) },
+    Step { schema: include_str!("schema_2.sql"), carry_over: second::carry_over },
+];
 
 /// The schema version that this program writes.
 #[expect(clippy::cast_possible_wrap, reason = "a handful of steps")]
@@ -69,7 +80,8 @@ pub(super) fn migrate(
         Found::Version(version) => version,
     };
     for step in STEPS.iter().skip(usize::try_from(from).unwrap_or(0)) {
-        transaction.execute_batch(step)?;
+        transaction.execute_batch(step.schema)?;
+        (step.carry_over)(&transaction)?;
     }
     transaction
         .execute("INSERT OR IGNORE INTO store (id, created_at) VALUES (1, ?1)", [now.seconds()])?;

@@ -11,14 +11,14 @@ use rustmq_pki::certificate::Certificate;
 use rustmq_pki::issuer::ToBeSigned;
 use rustmq_pki::time::UnixTime;
 
-use super::abandon::{abandon_where, live_instances};
+use super::abandon::{abandon_slice, abandon_where, live_instances};
 use super::audit::{self, Entry, Outcome};
 use super::authorities::{self, CaRow, NewCaRow};
 use super::certificates::{self, CertificateRow, role_code};
 use super::complete::complete;
 use super::fault::Fault;
 use super::idempotency::{self, Earlier, Repeatable};
-use super::{Store, instances, key_holders, keys};
+use super::{Store, instances, key_holders, keys, slices, to_its_end};
 use crate::info::CertificateRole;
 use crate::{Actor, Error};
 
@@ -76,6 +76,8 @@ impl Reserved {
 pub(crate) struct Ticket {
     store: Store,
     reservation: i64,
+    /// The highest number of a certificate whose key was compared.
+    compared: i64,
     abandonment: Option<(UnixTime, Actor)>,
 }
 
@@ -126,8 +128,13 @@ pub(crate) struct Completed {
 }
 
 impl Store {
-    /// Makes a reservation durable.
+    /// Makes a reservation durable. Dropping the future abandons it.
     pub(crate) async fn reserve(&self, reservation: Reservation) -> Result<ReserveOutcome, Error> {
+        let store = self.clone();
+        to_its_end(async move { store.reserve_to_its_end(reservation).await }).await
+    }
+
+    async fn reserve_to_its_end(&self, reservation: Reservation) -> Result<ReserveOutcome, Error> {
         let instance = self.instance()?.id().to_owned();
         let store = self.clone();
         let (outcome, reservation) = self
@@ -137,11 +144,12 @@ impl Store {
             .await?;
         Ok(match outcome {
             Inserted::Replayed(certificate) => ReserveOutcome::Replayed(certificate),
-            Inserted::Row(number) => ReserveOutcome::Reserved(Box::new(Reserved {
+            Inserted::Row { number, compared } => ReserveOutcome::Reserved(Box::new(Reserved {
                 to_be_signed: reservation.to_be_signed,
                 ticket: Ticket {
                     store,
                     reservation: number,
+                    compared,
                     abandonment: Some((reservation.now, reservation.actor)),
                 },
             })),
@@ -154,10 +162,13 @@ impl Store {
         mut ticket: Ticket,
         completion: Completion,
     ) -> Result<Completed, Error> {
-        let (instance, number) = (self.instance()?.id().to_owned(), ticket.reservation);
-        let completed = self
-            .write(move |connection| complete(connection, number, &instance, &completion))
-            .await;
+        let live = LiveReservation {
+            number: ticket.reservation,
+            instance: self.instance()?.id().to_owned(),
+            compared: ticket.compared,
+        };
+        let completed =
+            self.write(move |connection| complete(connection, &live, &completion)).await;
         // A reservation that was lost is abandoned already; after any other failure the ticket sees
         // to it.
         if matches!(completed, Ok(_) | Err(Error::ReservationLost { .. })) {
@@ -179,6 +190,9 @@ impl Store {
             let mut found = false;
             for id in live_instances(connection)? {
                 if id != own && instances::is_dead(&directory, &id)? {
+                    for slice in slices::live_of(connection, &id)? {
+                        abandon_slice(connection, slice, now, &actor)?;
+                    }
                     abandon_where(connection, "instance = ?1", id, now, &actor)?;
                     found = true;
                 }
@@ -189,8 +203,15 @@ impl Store {
     }
 }
 
+/// Which reservation is to be completed.
+pub(super) struct LiveReservation {
+    pub(super) number: i64,
+    pub(super) instance: String,
+    pub(super) compared: i64,
+}
+
 enum Inserted {
-    Row(i64),
+    Row { number: i64, compared: i64 },
     Replayed(i64),
 }
 
@@ -202,7 +223,10 @@ fn reserve(
 ) -> Result<Inserted, Fault> {
     audit::check_clock(connection, reservation.now)?;
     let issuer = match reservation.issuer {
-        Some(version) => Some(present_issuer(connection, version, reservation)?),
+        Some(version) => {
+            let renews_itself = matches!(reservation.subject, Subject::RenewedCa(number) if number == version.number);
+            Some(present_issuer(connection, version, reservation.now, renews_itself)?)
+        }
         None => None,
     };
     let scope = issuer.as_ref().map_or(0, |issuer| issuer.number);
@@ -234,7 +258,7 @@ fn reserve(
             detail,
         },
     )?;
-    Ok(Inserted::Row(number))
+    Ok(Inserted::Row { number, compared: certificates::newest(connection)? })
 }
 
 /// What the audit record calls the issuing of a certificate.
@@ -246,18 +270,17 @@ pub(super) const fn action(role: CertificateRole) -> &'static str {
 }
 
 /// The issuer as it is now: it has to be the one that the gate saw, and still allowed to issue.
-fn present_issuer(
+pub(super) fn present_issuer(
     connection: &Connection,
     version: IssuerVersion,
-    reservation: &Reservation,
+    now: UnixTime,
+    renews_itself: bool,
 ) -> Result<CaRow, Fault> {
     let issuer = authorities::by_number(connection, version.number)?.ok_or_else(|| {
         Error::UnknownCa { name: version.number.to_string(), nearest: Vec::new() }
     })?;
-    let renews_itself =
-        matches!(reservation.subject, Subject::RenewedCa(number) if number == issuer.number);
     if !renews_itself {
-        authorities::check_may_issue(connection, &issuer, reservation.now)?;
+        authorities::check_may_issue(connection, &issuer, now)?;
     }
     if issuer.certificate != version.certificate {
         return Err(Error::CaChanged { ca: issuer.id }.into());
@@ -273,7 +296,7 @@ fn prepare_subject(
 ) -> Result<(Option<i64>, Option<String>), Fault> {
     match &reservation.subject {
         Subject::EndEntity { key_hash } => {
-            key_holders::bind(connection, key_hash, &reservation.principal)?;
+            key_holders::check(connection, key_hash, &reservation.principal)?;
             Ok((None, None))
         }
         Subject::RenewedCa(number) => Ok((Some(*number), None)),
@@ -300,11 +323,15 @@ fn insert(
         // 127 random bits met twice: the random source is broken, and nothing should be signed.
         return Err(Error::NoRandomness.into());
     }
+    let key_hash = match &reservation.subject {
+        Subject::EndEntity { key_hash } => Some(key_hash),
+        Subject::NewCa(_) | Subject::RenewedCa(_) => None,
+    };
     connection
         .prepare_cached(
             "INSERT INTO reservation (serial, instance, authority, subject_authority, role, \
-             principal, profile, not_after, digest, renews, reserved_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             principal, profile, not_after, digest, renews, reserved_at, key_hash) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             serial.as_bytes(),
@@ -318,6 +345,7 @@ fn insert(
             tbs.digest().as_bytes(),
             reservation.renews,
             reservation.now.seconds(),
+            key_hash,
         ])?;
     Ok(connection.last_insert_rowid())
 }

@@ -3,11 +3,13 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use rustmq_pki::crl::RevocationReason;
 use rustmq_pki::key::Fingerprint;
+use rustmq_pki::serial::SerialNumber;
 use rustmq_pki::time::UnixTime;
 
 use super::audit::{self, Entry, Outcome};
 use super::certificates::{self, CertificateRow, role_code};
 use super::fault::Fault;
+use super::slice_rows::{Commits, commitment};
 use super::{authorities, counts, key_holders};
 use crate::{Actor, Error};
 
@@ -53,6 +55,57 @@ pub(crate) fn check_revocable(
 pub(crate) fn revoke(connection: &Connection, number: i64, by: &Revoked) -> Result<(), Fault> {
     let row = existing(connection, number)?;
     check_revocable(&row, by.reason, by.now)?;
+    set(connection, &row, by)?;
+    authorities::bump_revision(connection, row.authority)?;
+    audit::append(connection, &entry(&row, by, "certificate.revoke", by.reason.name()))
+}
+
+/// What became of a slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RevokedSlice {
+    pub(crate) revoked: u64,
+    /// Revoked or ended since they were selected.
+    pub(crate) passed_over: u64,
+}
+
+/// Revokes certificates of one CA under one record. Those that can no longer be revoked are passed
+/// over.
+pub(crate) fn revoke_many(
+    connection: &Connection,
+    numbers: &[i64],
+    by: &Revoked,
+) -> Result<RevokedSlice, Fault> {
+    audit::check_clock(connection, by.now)?;
+    let mut rows = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        let row = existing(connection, *number)?;
+        if check_revocable(&row, by.reason, by.now).is_ok() {
+            set(connection, &row, by)?;
+            rows.push(row);
+        }
+    }
+    let passed_over = (numbers.len() - rows.len()) as u64;
+    let outcome = RevokedSlice { revoked: rows.len() as u64, passed_over };
+    let Some(first) = rows.first() else { return Ok(outcome) };
+    authorities::bump_revision(connection, first.authority)?;
+    let octets: Vec<u8> = rows.iter().flat_map(|row| row.number.to_be_bytes()).collect();
+    connection
+        .prepare_cached("INSERT INTO revoked_slice (certificates) VALUES (?1)")?
+        .execute([octets])?;
+    let slice = connection.last_insert_rowid();
+    let serials: Vec<_> = rows.iter().map(|row| row.certificate.serial()).collect();
+    let serials = serials.iter().map(SerialNumber::as_bytes);
+    let digest = audit::hex(&commitment(Commits::Revoked, rows.len(), serials));
+    let detail = format!("{}, {} certificates, sha256 {digest}", by.reason.name(), rows.len());
+    let entry =
+        Entry { serial: None, principal: None, ..entry(first, by, "certificate.revoke", &detail) };
+    audit::append_slice(connection, &entry, slice)?;
+    Ok(outcome)
+}
+
+/// Writes down that a certificate is revoked.
+fn set(connection: &Connection, row: &CertificateRow, by: &Revoked) -> Result<(), Fault> {
+    let number = row.number;
     let key = (row.authority, role_code(row.role));
     // RFC 5280 5.3.1: unspecified is not said.
     let stated = (by.reason != RevocationReason::Unspecified).then(|| by.reason.code());
@@ -84,11 +137,9 @@ pub(crate) fn revoke(connection: &Connection, number: i64, by: &Revoked) -> Resu
     }
     if by.reason == RevocationReason::KeyCompromise {
         let key_hash = Fingerprint::of(row.certificate.view().spki.der);
-        key_holders::compromise(connection, key_hash.as_bytes(), by.now)?;
+        key_holders::compromise(connection, key_hash.as_bytes(), &row.principal, by.now)?;
     }
-    forget_supersession(connection, number, by.reason)?;
-    authorities::bump_revision(connection, row.authority)?;
-    audit::append(connection, &entry(&row, by, "certificate.revoke", by.reason.name()))
+    forget_supersession(connection, number, by.reason)
 }
 
 /// A certificate that is revoked for good needs no supersession any more.

@@ -21,6 +21,8 @@ use rustmq_testkit::{
     FakeClock, FixedPassphrase, PASSPHRASE, issue_request, named, new_key, options,
 };
 
+use super::batches;
+
 const OPERATION: &str = "RUSTMQ_TEST_OPERATION";
 const DATA_DIR: &str = "RUSTMQ_TEST_DATA_DIR";
 const MARKERS: &str = "RUSTMQ_TEST_MARKERS";
@@ -64,6 +66,14 @@ pub(crate) enum Operation {
     List,
     /// Finds cert-3 by its serial number; opened for reading.
     LookUp,
+    /// Issues the job of [`batches`], all of its slices.
+    Batch,
+    /// Issues its first two slices.
+    HalfBatch,
+    /// Issues a job of the process's own.
+    OwnBatch,
+    /// Revokes all that prod_ca_1 issued, in slices of [`batches::SIZE`].
+    RevokeBatch,
 }
 
 impl Operation {
@@ -78,6 +88,10 @@ impl Operation {
             Self::IssueAtOnce => "issue-at-once",
             Self::List => "list",
             Self::LookUp => "look-up",
+            Self::Batch => "batch",
+            Self::HalfBatch => "half-batch",
+            Self::OwnBatch => "own-batch",
+            Self::RevokeBatch => "revoke-batch",
         }
     }
 }
@@ -177,6 +191,7 @@ impl Signer for MarkingSigner {
 
 fn child_options(data_dir: &Path, markers: &Path) -> Options {
     let faults = Faults {
+        slice_rows: Some(batches::SIZE),
         without_fsync: std::env::var_os(WITHOUT_FSYNC).is_some(),
         watch: Some(Arc::new(Marking { directory: markers.to_owned() })),
     };
@@ -251,6 +266,17 @@ async fn perform(
             let principal = Some("template@company.com".to_owned());
             manager.list(ListFilter { principal, ..ListFilter::default() }).await?;
             Ok(manager.find_ca("prod_ca_1").await?.id)
+        }
+        "batch" => batches::issue(manager, "job", batches::SLICES, markers).await,
+        "half-batch" => batches::issue(manager, "job", 2, markers).await,
+        "own-batch" => {
+            let job = format!("job of {}", std::process::id());
+            batches::issue(manager, &job, batches::SLICES, &markers.join(&job)).await
+        }
+        "revoke-batch" => {
+            let revocation = batches::revoke_all(manager).await?;
+            let crl = revocation.crls.first();
+            Ok(crl.map_or_else(|| "0".to_owned(), |crl| crl.crl.number().to_string()))
         }
         "list" => Ok(manager.list(ListFilter::default()).await?.len().to_string()),
         other => panic!("no operation {other}"),

@@ -1,4 +1,5 @@
-//! SIGKILL before every fsync and every write of issue, revoke, CRL and a new intermediate CA.
+//! SIGKILL before every fsync and every write of issue, revoke, CRL, a new intermediate CA, and of
+//! batches of 64 rows in 4 slices.
 //!
 //! After each, the store is opened again: nothing that was acknowledged is lost, nothing that was
 //! signed is unknown, no number went back, the audit chain is whole, and OpenSSL accepts what is
@@ -9,14 +10,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rustmq_ca::{AuditRecord, CertificateManager, CertificateStatus, CrlPublication, CrlRefresh};
+use rustmq_ca::{
+    AuditRecord, CertificateInfo, CertificateManager, CertificateStatus, CrlPublication,
+    CrlRefresh, ListFilter,
+};
 use rustmq_pki::role::Role;
 use rustmq_testkit::{
     FakeClock, FixedPassphrase, PASSPHRASE, START, issue_request, new_key, options,
 };
 
 use super::child::{self, Child, Operation, SIGNING};
-use super::fixture;
+use super::{batches, fixture};
 
 /// Runs of one operation at a time: the machine's cores are shared.
 const WORKERS: usize = 2;
@@ -25,8 +29,14 @@ const WORKERS: usize = 2;
 const SLACK: usize = 4;
 
 /// The operations that are killed here.
-const SWEPT: [Operation; 4] =
-    [Operation::Issue, Operation::Revoke, Operation::Crl, Operation::Intermediate];
+const SWEPT: [Operation; 6] = [
+    Operation::Issue,
+    Operation::Revoke,
+    Operation::Crl,
+    Operation::Intermediate,
+    Operation::Batch,
+    Operation::RevokeBatch,
+];
 
 struct Run {
     data_dir: PathBuf,
@@ -87,7 +97,10 @@ fn count_calls(template: &Path, directory: &Path, operation: Operation, call: &s
 
 fn sweep(operation: Operation, call: &str, fewest: usize) {
     let temp = tempfile::tempdir().expect("a directory");
-    let template = fixture::template(temp.path());
+    let template = match operation {
+        Operation::RevokeBatch => fixture::template_with_batch(temp.path()),
+        _ => fixture::template(temp.path()),
+    };
     let calls = count_calls(&template, temp.path(), operation, call);
     assert!(calls >= fewest, "{operation:?} makes {calls} calls of {call}");
     let slack = if call == "fsync" { 0 } else { SLACK };
@@ -139,6 +152,7 @@ fn judge(operation: Operation, run: &Run, acknowledged: Option<String>, at: usiz
                 let info = manager.info("cert-3").await.expect("a certificate");
                 assert_eq!(info.status, CertificateStatus::Revoked);
             }
+            (Operation::Batch, Some(_)) => {}
             (Operation::Intermediate, Some(id)) => {
                 manager.find_ca(&id).await.expect("what was acknowledged is known");
             }
@@ -150,13 +164,24 @@ fn judge(operation: Operation, run: &Run, acknowledged: Option<String>, at: usiz
         assert!(crl.crl.number() > newest.crl.number(), "CRL numbers go forward");
         let records = manager.audit_list(10_000).await.expect("records");
         let verdict = manager.audit_verify().await.expect("a verdict");
-        assert_eq!((verdict.fault, verdict.records), (None, records.len() as u64));
+        let numbers: HashSet<_> = records.iter().map(|record| record.number).collect();
+        assert_eq!((verdict.fault, verdict.records), (None, numbers.len() as u64));
         check_records(&records, &run.signed_digests());
         let mut crls = vec![crl];
         if operation == Operation::Intermediate {
             crls.push(manager.generate_crl("root_ca_1", CrlRefresh::Always).await.expect("a CRL"));
         }
         check_abandoned(&manager, &records, &crls).await;
+        match operation {
+            Operation::Batch => batches::take_up(&manager, &run.markers).await,
+            Operation::RevokeBatch => {
+                let rest = batches::revoke_all(&manager).await.expect("the batch goes on");
+                assert_eq!(rest.revoked + rest.already_revoked, 65, "64 rows and cert-3");
+                let verdict = manager.audit_verify().await.expect("a verdict");
+                assert_eq!(verdict.fault, None);
+            }
+            _ => {}
+        }
         check_by_openssl(&manager, run).await;
     });
 }
@@ -207,12 +232,14 @@ async fn check_abandoned(
     let abandoned = manager.abandoned().await.expect("a list");
     let recorded = records.iter().filter(|record| record.outcome == "abandoned").count();
     assert_eq!(abandoned.len(), recorded);
-    let info = manager.info("cert-3").await.expect("a certificate");
+    let listed = manager.list(ListFilter::default()).await.expect("a list");
     for crl in crls {
         let is_of_ca = |ca: &Option<String>| ca.as_ref() == Some(&crl.ca_id);
         let of_ca = abandoned.iter().filter(|serial| is_of_ca(&serial.ca_id)).count();
-        let revoked = info.ca_id == crl.ca_id && info.revoked_at.is_some();
-        assert_eq!(crl.entries, of_ca + usize::from(revoked), "{}", crl.ca_id);
+        let is_revoked =
+            |info: &&CertificateInfo| info.ca_id == crl.ca_id && info.revoked_at.is_some();
+        let revoked = listed.iter().filter(is_revoked).count();
+        assert_eq!(crl.entries, of_ca + revoked, "{}", crl.ca_id);
     }
 }
 
@@ -274,4 +301,24 @@ fn a_new_ca_survives_a_kill_at_every_fsync() {
 #[test]
 fn a_new_ca_survives_a_kill_at_every_write() {
     sweep(Operation::Intermediate, "pwrite64", 60);
+}
+
+#[test]
+fn a_batch_survives_a_kill_at_every_fsync() {
+    sweep(Operation::Batch, "fsync", 8);
+}
+
+#[test]
+fn a_batch_survives_a_kill_at_every_write() {
+    sweep(Operation::Batch, "pwrite64", 150);
+}
+
+#[test]
+fn a_revoked_batch_survives_a_kill_at_every_fsync() {
+    sweep(Operation::RevokeBatch, "fsync", 6);
+}
+
+#[test]
+fn a_revoked_batch_survives_a_kill_at_every_write() {
+    sweep(Operation::RevokeBatch, "pwrite64", 60);
 }

@@ -7,7 +7,9 @@ use std::process::Command;
 use rustmq_ca::{Bundle, CertificateManager};
 use rustmq_pki::role::Role;
 use rustmq_pki::time::UnixTime;
-use rustmq_testkit::TestCa;
+use rustmq_testkit::{FakeClock, FixedPassphrase, PASSPHRASE, TestCa, options};
+
+use super::batches;
 
 /// Copies a data directory that nobody has open.
 pub(crate) fn copy_directory(from: &Path, to: &Path) {
@@ -36,6 +38,20 @@ pub(crate) fn template(directory: &Path) -> PathBuf {
         drop(manager);
         copy_directory(&source, &data_dir);
         drop(directory);
+    });
+    data_dir
+}
+
+/// The same with the whole job of [`batches`] issued, whose markers lie beside it.
+pub(crate) fn template_with_batch(directory: &Path) -> PathBuf {
+    let data_dir = template(directory);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let passphrase = FixedPassphrase::new(PASSPHRASE);
+        let options = options(&data_dir, &FakeClock::default(), passphrase);
+        let manager = CertificateManager::open(&options).expect("opens");
+        let markers = directory.join("template-markers");
+        batches::issue(&manager, "job", batches::SLICES, &markers).await.expect("a batch");
     });
     data_dir
 }

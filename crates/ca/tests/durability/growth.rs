@@ -26,8 +26,6 @@ fn fill(data_dir: &Path) {
                                       not_after, issued_at, der)
              SELECT randomblob(16), authority, role, hex(randomblob(8)), profile, not_before,
                     not_after + n, issued_at, der FROM certificate, n WHERE number = 3;
-             INSERT INTO key_holder (key_hash, principal)
-             SELECT randomblob(32), principal FROM certificate WHERE number > 3;
              WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {MANY})
              INSERT INTO audit (number, at, latest, actor, action, outcome, ca, serial, principal,
                                 detail, previous, hash)

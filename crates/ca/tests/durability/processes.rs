@@ -181,7 +181,7 @@ async fn a_caller_that_goes_away_leaves_an_abandoned_serial() {
     let (reached, has_reached) = mpsc::channel();
     let (let_go, go_on) = mpsc::channel();
     let watch = Arc::new(Stopping { reached, go_on: Arc::new(Mutex::new(go_on)) });
-    let faults = Faults { without_fsync: false, watch: Some(watch) };
+    let faults = Faults { watch: Some(watch), ..Faults::default() };
     let manager = CertificateManager::open(&ca.options().with_faults(faults)).unwrap();
     let issuing = tokio::spawn({
         let manager = manager.clone();
@@ -212,7 +212,7 @@ fn stopped_at_the_signature(
     let (reached, has_reached) = mpsc::channel();
     let (let_go, go_on) = mpsc::channel();
     let watch = Arc::new(Stopping { reached, go_on: Arc::new(Mutex::new(go_on)) });
-    let faults = Faults { without_fsync: false, watch: Some(watch) };
+    let faults = Faults { watch: Some(watch), ..Faults::default() };
     let source = FixedPassphrase::new(PASSPHRASE);
     let stopping = options(data_dir, &FakeClock::default(), source).with_faults(faults);
     let runtime = || tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -289,4 +289,52 @@ fn a_reservation_that_was_abandoned_cannot_be_completed() {
         assert_eq!(manager.abandoned().await.unwrap().len(), 1);
         assert_eq!(manager.list(ListFilter::default()).await.unwrap().len(), 3);
     });
+}
+
+/// Of two processes that certify one key for two principals at once, the later is refused.
+#[test]
+fn a_key_has_one_holder_whichever_process_certifies_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let data_dir = fixture::template(temp.path());
+    let key = new_key();
+    let slow = issue_request("prod_ca_1", "slow@b.example", Role::Client, &key);
+    let quick = issue_request("prod_ca_1", "quick@b.example", Role::Client, &key);
+    let outcome = stopped_at_the_signature(&data_dir, slow.clone(), async |manager| {
+        manager.issue_certificate(quick.clone()).await.expect("nobody holds the key yet");
+    });
+    let held_by = |outcome: &Result<_, Error>| match outcome {
+        Err(Error::KeyHeldByAnother { principal }) => principal.clone(),
+        _ => String::new(),
+    };
+    assert_eq!(held_by(&outcome), "quick@b.example");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let manager = opened(&data_dir);
+        let crl = manager.generate_crl("prod_ca_1", CrlRefresh::Always).await.unwrap();
+        let abandoned = manager.abandoned().await.unwrap();
+        assert_eq!((abandoned.len(), crl.entries), (1, 1), "what was signed is on the CRL");
+        assert_eq!(abandoned[0].principal, "slow@b.example");
+        assert!(manager.issue_certificate(quick).await.is_ok(), "the holder keeps its key");
+        let again = manager.issue_certificate(slow).await.map(|_| String::new());
+        assert_eq!(held_by(&again), "quick@b.example");
+        assert_eq!(manager.audit_verify().await.unwrap().fault, None);
+    });
+}
+
+/// A key whose certificate may have been signed stays with its principal.
+#[test]
+fn the_key_of_an_abandoned_reservation_keeps_its_principal() {
+    let temp = tempfile::tempdir().unwrap();
+    let data_dir = fixture::template(temp.path());
+    let key = new_key();
+    let slow = issue_request("prod_ca_1", "slow@b.example", Role::Client, &key);
+    let other = issue_request("prod_ca_1", "other@b.example", Role::Client, &key);
+    let outcome = stopped_at_the_signature(&data_dir, slow.clone(), async |manager| {
+        declare_dead(&data_dir);
+        manager.generate_crl("prod_ca_1", CrlRefresh::Always).await.unwrap();
+        let refused = manager.issue_certificate(other).await;
+        assert!(matches!(refused, Err(Error::KeyHeldByAnother { .. })), "{refused:?}");
+        manager.issue_certificate(slow).await.expect("its own principal");
+    });
+    assert!(matches!(outcome, Err(Error::ReservationLost { .. })), "{outcome:?}");
 }

@@ -1,0 +1,191 @@
+//! Why a batch was not carried out, or not to its end.
+
+use std::path::PathBuf;
+
+use crate::exit::Exit;
+use crate::output::count;
+
+/// Why a batch was not carried out, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BatchError {
+    /// The first line names no columns of ours.
+    #[error("{input}: {what}")]
+    Header {
+        /// As the user wrote it.
+        input: String,
+        /// What is wrong with the header.
+        what: String,
+    },
+    /// Nothing to do, which is hardly meant.
+    #[error("{input} has no rows")]
+    NoRows {
+        /// As the user wrote it.
+        input: String,
+    },
+    /// A filter that lets nothing through.
+    #[error("no certificate is chosen: none passes the filter")]
+    NoneChosen,
+    /// Lines that name no certificates.
+    #[error("{wrong} of {} {} wrong, and nothing was revoked", count(*rows, "line"), if *wrong == 1 { "is" } else { "are" })]
+    WrongList {
+        /// How many.
+        wrong: u64,
+        /// Of how many.
+        rows: u64,
+    },
+    /// Rows that cannot be issued.
+    #[error("{wrong} of {} {} wrong, and nothing was issued", count(*rows, "row"), if *wrong == 1 { "is" } else { "are" })]
+    WrongRows {
+        /// How many.
+        wrong: u64,
+        /// Of how many.
+        rows: u64,
+    },
+    /// A path that is no place for private keys.
+    #[error("{} is neither a file nor a folder, and private keys go nowhere else", path.display())]
+    NoFile {
+        /// `--output`.
+        path: PathBuf,
+    },
+    /// Something is there that no batch of ours began.
+    #[error("{} exists, and no batch that can be taken up wrote it", path.display())]
+    ForeignOutput {
+        /// `--output`.
+        path: PathBuf,
+    },
+    /// The output's job was begun with something else.
+    #[error("{} was begun by another batch: its {what} was {before}, and is {now} here", path.display())]
+    OtherJob {
+        /// The job file.
+        path: PathBuf,
+        /// What is different.
+        what: &'static str,
+        /// As the job file has it.
+        before: String,
+        /// As this command has it.
+        now: String,
+    },
+    /// Another process works on the same output.
+    #[error("another process is running the batch of {}", path.display())]
+    Running {
+        /// The job file.
+        path: PathBuf,
+    },
+    /// The job file is not what was written.
+    #[error("{} is no job file of this program, or is damaged", path.display())]
+    DamagedJob {
+        /// The job file.
+        path: PathBuf,
+    },
+    /// The output is not as the job left it.
+    #[error("{} {what}", path.display())]
+    OutputChanged {
+        /// The output, or a folder in it.
+        path: PathBuf,
+        /// What happened to it.
+        what: &'static str,
+    },
+    /// The input was read twice, and was another the second time.
+    #[error("{input} changed while it was read")]
+    InputChanged {
+        /// As the user wrote it.
+        input: String,
+    },
+    /// The store has certificates of the job, and the output that had their keys is gone.
+    #[error("the job {job:?} has issued certificates before, for other keys or rows: {error}")]
+    IssuedBefore {
+        /// The job's name.
+        job: String,
+        /// What the authority said.
+        error: Box<rustmq_ca::Error>,
+    },
+    /// Ctrl-C.
+    #[error("stopped after {} of {}, all durable", count(*done, "certificate"), crate::output::grouped(*rows))]
+    Stopped {
+        /// Certificates that stand in the output.
+        done: u64,
+        /// How many there will be.
+        rows: u64,
+    },
+    /// A thread ended without an answer.
+    #[error("a part of the batch ended without an answer")]
+    Lost,
+}
+
+impl BatchError {
+    /// The exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Header { .. }
+            | Self::NoRows { .. }
+            | Self::NoneChosen
+            | Self::WrongList { .. }
+            | Self::WrongRows { .. }
+            | Self::InputChanged { .. }
+            | Self::IssuedBefore { .. } => Exit::Refused,
+            Self::NoFile { .. }
+            | Self::ForeignOutput { .. }
+            | Self::OtherJob { .. }
+            | Self::Running { .. }
+            | Self::DamagedJob { .. }
+            | Self::OutputChanged { .. } => Exit::Output,
+            Self::Stopped { .. } => Exit::Interrupted,
+            Self::Lost => Exit::Internal,
+        }
+    }
+
+    /// A name for machines that stays as it is.
+    pub(crate) const fn code(&self) -> &'static str {
+        match self {
+            Self::Header { .. } => "batch_header",
+            Self::NoRows { .. } => "batch_without_rows",
+            Self::NoneChosen => "batch_without_rows",
+            Self::WrongList { .. } | Self::WrongRows { .. } => "batch_rows",
+            Self::NoFile { .. } => "batch_output_kind",
+            Self::ForeignOutput { .. } => "file_exists",
+            Self::OtherJob { .. } => "batch_of_another_job",
+            Self::Running { .. } => "batch_running",
+            Self::DamagedJob { .. } => "batch_job_file",
+            Self::OutputChanged { .. } => "batch_output_changed",
+            Self::InputChanged { .. } => "batch_input_changed",
+            Self::IssuedBefore { .. } => "batch_issued_before",
+            Self::Stopped { .. } => "interrupted",
+            Self::Lost => "internal",
+        }
+    }
+
+    /// What would be right.
+    pub(crate) fn help(&self) -> Vec<String> {
+        let line = match self {
+            Self::WrongRows { .. } => "mend them, or issue the others with --skip-invalid",
+            Self::NoFile { .. } => {
+                "name a file that ends with .ndjson, or a folder that does not exist yet"
+            }
+            Self::ForeignOutput { .. } => "name another place with --output",
+            Self::OtherJob { path, .. } => {
+                let path = path.display();
+                return vec![
+                    "name another place with --output for another batch".to_owned(),
+                    format!("to go on with the one that was begun, run its command again ({path})"),
+                ];
+            }
+            Self::Running { .. } => {
+                "wait for it to end; the same command then says that it is done"
+            }
+            Self::DamagedJob { .. } => "name another place with --output, and another --job",
+            Self::OutputChanged { .. } => {
+                "bring it back, or begin anew with another --output and another --job"
+            }
+            Self::InputChanged { .. } => "run the command again once nobody writes to it",
+            Self::IssuedBefore { .. } => {
+                "give another --job NAME to issue other certificates; certs list shows those that \
+                 were issued"
+            }
+            Self::Stopped { .. } => "run the same command again to go on where it stopped",
+            Self::NoneChosen => "certs list  shows which there are",
+            Self::WrongList { .. } => "a line holds one id, such as cert-17, or one serial number",
+            Self::Header { .. } | Self::NoRows { .. } | Self::Lost => return Vec::new(),
+        };
+        vec![line.to_owned()]
+    }
+}

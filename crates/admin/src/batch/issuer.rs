@@ -1,0 +1,137 @@
+//! The authority as a batch sees it: rows in, what is wrong with them or their certificates out.
+
+use std::sync::Arc;
+
+use rustmq_ca::batch::{Batch, BatchIssued, BatchRow, RowKey};
+use rustmq_ca::{Error, ErrorKind, RenewalKey};
+use rustmq_pki::certificate::Certificate;
+use rustmq_pki::key::PublicKey;
+use rustmq_pki::oid;
+use rustmq_pki::profile::{Refusal, Validity};
+use rustmq_pki::role::Role;
+
+use super::delivery::Certified;
+use super::row::{Column, KeySource, Place, Row};
+use super::row_errors::RowError;
+
+/// What the command line says for rows that do not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Defaults {
+    /// `--validity-days`.
+    pub(crate) validity: Validity,
+}
+
+/// A row with its key, ready for the authority.
+pub(crate) fn request(row: Row, key: Option<PublicKey>, defaults: Defaults) -> Option<BatchRow> {
+    let subject = match (row.key, key) {
+        (KeySource::Made, Some(key)) => RowKey::PublicKey(key),
+        (KeySource::Csr(csr), _) => RowKey::Csr(csr),
+        (KeySource::Renews(certificate), Some(key)) => {
+            RowKey::Renews { certificate, key: RenewalKey::New(key) }
+        }
+        (KeySource::Made | KeySource::Renews(_), None) => return None,
+    };
+    Some(BatchRow {
+        row: row.place.row,
+        principal: row.principal,
+        role: row.role,
+        profile: None,
+        sans: row.sans,
+        validity: row.validity_days.map_or(defaults.validity, Validity::Days),
+        subject,
+    })
+}
+
+/// What is wrong with a row by the authority's rules, or why none can be judged.
+pub(crate) fn check(
+    batch: &Batch,
+    place: Place,
+    row: &BatchRow,
+) -> Result<Option<RowError>, Error> {
+    match batch.check(row) {
+        Ok(()) => Ok(None),
+        Err(error) if is_about_the_row(&error) => {
+            let column = column(&error, &row.subject);
+            let message = match help(&error) {
+                Some(help) => format!("{error}; {help}"),
+                None => error.to_string(),
+            };
+            Ok(Some(place.error(column, message)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn is_about_the_row(error: &Error) -> bool {
+    match error {
+        Error::CaRetired { .. } | Error::CaRevoked { .. } | Error::CaExpired { .. } => false,
+        Error::UnknownCertificate { .. } | Error::IsCaCertificate { .. } => true,
+        Error::NoProfile | Error::ProfileRole { .. } | Error::NoPrincipal => true,
+        other => other.kind() == ErrorKind::Refused,
+    }
+}
+
+fn column(error: &Error, subject: &RowKey) -> Column {
+    let of_key = match subject {
+        RowKey::Csr(_) => Column::Csr,
+        RowKey::Renews { .. } => Column::Certificate,
+        RowKey::PublicKey(_) => Column::Row,
+    };
+    match error {
+        _ if matches!(subject, RowKey::Renews { .. }) => Column::Certificate,
+        Error::Gate(refusal) => match refusal {
+            Refusal::Principal { .. } | Refusal::SubjectIsIssuer(_) => Column::Principal,
+            Refusal::ServerWithoutName { .. }
+            | Refusal::SanKind { .. }
+            | Refusal::SanPattern { .. }
+            | Refusal::SanTwice(_)
+            | Refusal::TooManySans(_)
+            | Refusal::SpiffeIdAsked(_)
+            | Refusal::SecondUri(..)
+            | Refusal::NameConstraints(_)
+            | Refusal::WildcardWithoutServer(_) => Column::San,
+            Refusal::ValidityNotPositive(_)
+            | Refusal::ValidityBeyondCalendar(_)
+            | Refusal::ValidityBeyondProfile { .. }
+            | Refusal::ValidityBeyondIssuer { .. }
+            | Refusal::IssuerEndsTooSoon { .. } => Column::ValidityDays,
+            _ => of_key,
+        },
+        Error::NoProfile | Error::ProfileRole { .. } => Column::Role,
+        _ => of_key,
+    }
+}
+
+/// What would be right, in the words of a file: there are no flags in a row.
+fn help(error: &Error) -> Option<String> {
+    let text = match error {
+        Error::Gate(Refusal::ServerWithoutName { .. }) => {
+            "write one in san, such as dns:broker-01.example.com; an application's role is client"
+        }
+        Error::Gate(Refusal::SanKind { allowed, .. }) if allowed.is_empty() => "leave san empty",
+        Error::Gate(refusal) => return refusal.help(),
+        Error::NoProfile => "write a role here, or give --role for all rows that have none",
+        Error::UnknownCertificate { .. } => "certs list shows ids and serial numbers",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// What was issued, told by the certificate itself.
+pub(crate) fn certified(issued: BatchIssued) -> Option<Certified> {
+    let (principal, role) = identity(&issued.certificate)?;
+    let BatchIssued { row, number, certificate, .. } = issued;
+    Some(Certified { row, principal, role, number, certificate })
+}
+
+/// The principal and the role that a certificate of this authority names.
+fn identity(certificate: &Certificate) -> Option<(String, Role)> {
+    let view = certificate.view();
+    let name = view.subject.values_of(oid::COMMON_NAME).last()?.text()?.into_owned();
+    let known = view.extensions.known().ok()?;
+    let role = known.roles().ok()?.into_iter().find_map(|role| role.parse().ok())?;
+    Some((name, role))
+}
+
+/// A batch that is open, shared by the threads that check rows.
+pub(crate) type SharedBatch = Arc<Batch>;

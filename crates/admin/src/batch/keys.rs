@@ -1,0 +1,152 @@
+//! The private keys of a slice: made on all cores, kept as one block until their lines are durable.
+
+use std::num::NonZero;
+use std::thread;
+
+use rustmq_pki::key::software::SoftwareKey;
+use rustmq_pki::key::{KeyError, KeyType, PublicKey, Signer};
+use zeroize::Zeroizing;
+
+use super::row::Row;
+
+/// The private keys of a slice as PKCS#8, in the order of its rows; a row that brought a request has
+/// an empty one.
+#[derive(Debug)]
+pub(crate) struct SliceKeys {
+    slice: u64,
+    ends: Vec<usize>,
+    octets: Zeroizing<Vec<u8>>,
+}
+
+/// Public keys in the order of the rows.
+pub(crate) type PublicKeys = Vec<Option<PublicKey>>;
+
+impl SliceKeys {
+    /// Makes a key for each row that brought none.
+    pub(crate) fn make(
+        slice: u64,
+        rows: &[Row],
+        key_type: KeyType,
+    ) -> Result<(Self, PublicKeys), KeyError> {
+        let made = on_all_cores(rows, |row| match row.key.is_made() {
+            true => SoftwareKey::generate(key_type)
+                .and_then(|key| Ok(Some((key.public_key().clone(), key.to_pkcs8()?)))),
+            false => Ok(None),
+        });
+        let made = made.into_iter().collect::<Result<Vec<_>, _>>()?;
+        // Reserved at once: a buffer that grows leaves copies of keys behind.
+        let length = made.iter().flatten().map(|(_, pkcs8)| pkcs8.len()).sum();
+        let mut keys = Self::with_capacity(slice, rows.len(), length);
+        let mut public_keys = Vec::with_capacity(rows.len());
+        for pair in made {
+            let (public_key, pkcs8) = pair.unzip();
+            keys.push(pkcs8.as_ref().map_or(&[], |pkcs8| pkcs8.as_slice()));
+            public_keys.push(public_key);
+        }
+        Ok((keys, public_keys))
+    }
+
+    /// A slice without keys so far, and room for them.
+    pub(crate) fn with_capacity(slice: u64, count: usize, length: usize) -> Self {
+        let octets = Zeroizing::new(Vec::with_capacity(length));
+        Self { slice, ends: Vec::with_capacity(count), octets }
+    }
+
+    /// Adds the next row's key.
+    pub(crate) fn push(&mut self, pkcs8: &[u8]) {
+        self.octets.extend_from_slice(pkcs8);
+        self.ends.push(self.octets.len());
+    }
+
+    /// The slice's number.
+    pub(crate) fn slice(&self) -> u64 {
+        self.slice
+    }
+
+    /// How many rows the slice has.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// How many octets all keys have.
+    pub(crate) fn octets(&self) -> usize {
+        self.octets.len()
+    }
+
+    /// The key of the slice's `nth` row as PKCS#8.
+    pub(crate) fn get(&self, nth: usize) -> Option<&[u8]> {
+        let start = nth.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        let pkcs8 = self.octets.get(start..*self.ends.get(nth)?)?;
+        (!pkcs8.is_empty()).then_some(pkcs8)
+    }
+
+    /// The public halves, read from the private ones.
+    pub(crate) fn public_keys(&self) -> Result<PublicKeys, KeyError> {
+        let places: Vec<_> = (0..self.len()).collect();
+        let read = on_all_cores(&places, |nth| {
+            let key = self.get(*nth).map(SoftwareKey::from_pkcs8).transpose()?;
+            Ok(key.map(|key| key.public_key().clone()))
+        });
+        read.into_iter().collect()
+    }
+}
+
+/// Does `work` for each of `items`, a share on each core; the answers stand in the items' order.
+pub(crate) fn on_all_cores<T: Sync, U: Send>(items: &[T], work: impl Fn(&T) -> U + Sync) -> Vec<U> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = items.len().div_ceil(cores).max(1);
+    let mut shares = items.chunks(share);
+    let own = shares.next().unwrap_or_default();
+    let work = &work;
+    thread::scope(|scope| {
+        let others: Vec<_> = shares
+            .map(|share| scope.spawn(move || share.iter().map(work).collect::<Vec<_>>()))
+            .collect();
+        let mut answers: Vec<U> = Vec::with_capacity(items.len());
+        answers.extend(own.iter().map(work));
+        for other in others {
+            match other.join() {
+                Ok(share) => answers.extend(share),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        answers
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::row::{KeySource, Place};
+
+    fn row(number: u64, key: KeySource) -> Row {
+        let place = Place { row: number, line: number + 1 };
+        Row { place, principal: None, role: None, sans: Vec::new(), validity_days: None, key }
+    }
+
+    #[test]
+    fn each_row_without_a_request_has_a_key_of_its_own() {
+        let rows: Vec<_> = (1..=9)
+            .map(|n| row(n, if n % 3 == 0 { KeySource::Csr(vec![0x30]) } else { KeySource::Made }))
+            .collect();
+        let (keys, public_keys) = SliceKeys::make(4, &rows, KeyType::P256).unwrap();
+        assert_eq!((keys.slice(), keys.len(), public_keys.len()), (4, 9, 9));
+        for (nth, row) in rows.iter().enumerate() {
+            assert_eq!(keys.get(nth).is_some(), row.key.is_made());
+        }
+        assert_eq!(keys.get(9), None);
+        assert_eq!(keys.public_keys().unwrap(), public_keys, "read back in the same order");
+        let mut distinct: Vec<_> = (0..9).filter_map(|nth| keys.get(nth)).collect();
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!(distinct.len(), 6);
+    }
+
+    #[test]
+    fn shares_keep_the_order_whatever_their_size() {
+        for count in [0, 1, 2, 3, 7, 100] {
+            let items: Vec<u32> = (0..count).collect();
+            assert_eq!(on_all_cores(&items, |n| *n), items);
+        }
+    }
+}

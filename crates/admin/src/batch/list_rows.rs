@@ -1,0 +1,62 @@
+//! Rows that name certificates: an id or a serial number a line.
+
+use std::io::{self, BufRead, BufReader};
+
+use super::input::{BUFFER, Digesting};
+use super::row::{Column, KeySource, Place, Row};
+use super::rows::Next;
+use crate::cli::plain_serial;
+
+/// Longest id or serial number that is taken: 20 octets with colons have 59 characters.
+const LONGEST: usize = 64;
+
+/// A reader of such a list.
+pub(crate) struct ListRows {
+    reader: BufReader<Digesting>,
+    line: Vec<u8>,
+    place: Place,
+}
+
+impl ListRows {
+    /// Reads from the start of `reader`.
+    pub(crate) fn new(reader: Digesting) -> Self {
+        let reader = BufReader::with_capacity(BUFFER, reader);
+        Self { reader, line: Vec::new(), place: Place::default() }
+    }
+
+    /// The next row; empty lines, and lines that start with `#`, are none.
+    pub(crate) fn next(&mut self) -> io::Result<Next> {
+        loop {
+            self.line.clear();
+            self.reader.get_mut().allow_row();
+            if self.reader.read_until(b'\n', &mut self.line)? == 0 {
+                return Ok(Next::End);
+            }
+            self.place.line += 1;
+            let text = self.line.trim_ascii();
+            if !text.is_empty() && !text.starts_with(b"#") {
+                break;
+            }
+        }
+        self.place.row += 1;
+        let place = self.place;
+        let text = std::str::from_utf8(self.line.trim_ascii()).ok();
+        let Some(name) = text.filter(|text| text.len() <= LONGEST).map(plain_serial) else {
+            let what = "it is no certificate's id such as cert-17, and no serial number";
+            return Ok(Next::Wrong(vec![place.error(Column::Certificate, what)]));
+        };
+        Ok(Next::Row(Row {
+            place,
+            principal: None,
+            role: None,
+            sans: Vec::new(),
+            validity_days: None,
+            key: KeySource::Renews(name),
+        }))
+    }
+
+    /// The digest of what was read.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        self.reader.get_ref().digest()
+    }
+}

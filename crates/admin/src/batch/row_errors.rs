@@ -1,0 +1,137 @@
+//! What is wrong with the rows of an input: all of it is counted, the first of it is kept.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::row::{Column, Place};
+
+/// How many errors are kept to be shown. Whoever mends a hundred sees the pattern of the rest.
+const MOST: usize = 100;
+
+/// What is wrong with one column of one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RowError {
+    /// Where the row stands.
+    pub(crate) place: Place,
+    /// The column.
+    pub(crate) column: Column,
+    /// One sentence, with what would be right.
+    pub(crate) message: String,
+}
+
+impl RowError {
+    /// The same for machines.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "row": self.place.row,
+            "line": self.place.line,
+            "column": self.column.as_str(),
+            "message": self.message,
+        })
+    }
+}
+
+impl fmt::Display for RowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { row, line } = self.place;
+        write!(f, "row {row} (line {line}), {}: {}", self.column, self.message)
+    }
+}
+
+/// The errors of all rows.
+#[derive(Debug, Default)]
+pub(crate) struct RowErrors {
+    kept: Vec<RowError>,
+    errors: u64,
+    /// The wrong rows, a bit each.
+    rows: RowSet,
+}
+
+impl RowErrors {
+    /// Adds the errors of a row.
+    pub(crate) fn extend(&mut self, errors: impl IntoIterator<Item = RowError>) {
+        for error in errors {
+            self.errors += 1;
+            self.rows.insert(error.place.row);
+            if self.kept.len() < MOST {
+                self.kept.push(error);
+            }
+        }
+    }
+
+    /// The first of them, in the order of the rows.
+    pub(crate) fn kept(&self) -> &[RowError] {
+        &self.kept
+    }
+
+    /// How many there are beyond those that were kept.
+    pub(crate) fn further(&self) -> u64 {
+        self.errors - self.kept.len() as u64
+    }
+
+    /// The rows that are wrong.
+    pub(crate) fn rows(&self) -> &RowSet {
+        &self.rows
+    }
+}
+
+/// A set of row numbers: an octet for eight rows up to the last of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RowSet {
+    bits: Vec<u64>,
+    count: u64,
+}
+
+impl RowSet {
+    fn place(row: u64) -> (usize, u64) {
+        // More rows than fit in memory as bits cannot be read to their end.
+        (usize::try_from(row / 64).unwrap_or(usize::MAX), 1 << (row % 64))
+    }
+
+    fn insert(&mut self, row: u64) {
+        let (word, bit) = Self::place(row);
+        if self.bits.len() <= word {
+            self.bits.resize(word + 1, 0);
+        }
+        self.count += u64::from(self.bits[word] & bit == 0);
+        self.bits[word] |= bit;
+    }
+
+    /// Whether the row is in it.
+    pub(crate) fn contains(&self, row: u64) -> bool {
+        let (word, bit) = Self::place(row);
+        self.bits.get(word).is_some_and(|bits| bits & bit != 0)
+    }
+
+    /// How many rows are in it.
+    pub(crate) fn len(&self) -> u64 {
+        self.count
+    }
+
+    /// A check value of which rows are in it.
+    pub(crate) fn crc32(&self) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        self.bits.iter().for_each(|word| hasher.update(&word.to_le_bytes()));
+        hasher.finalize()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_errors_are_counted_and_the_first_kept() {
+        let mut errors = RowErrors::default();
+        for row in 1..=300 {
+            let place = Place { row, line: row + 1 };
+            let wrong = |column| place.error(column, "wrong");
+            errors.extend([wrong(Column::Role), wrong(Column::San)]);
+        }
+        assert_eq!((errors.kept().len(), errors.further(), errors.rows().len()), (100, 500, 300));
+        assert_eq!(errors.kept()[2].to_string(), "row 2 (line 3), role: wrong");
+        assert!(errors.rows().contains(300));
+        assert!(!errors.rows().contains(0) && !errors.rows().contains(301));
+    }
+}

@@ -1,0 +1,114 @@
+//! `certs batch-renew`.
+
+use std::fs;
+
+use clap::Args;
+use rustmq_ca::batch::BatchRequest;
+use rustmq_ca::{CertificateManager, CertificateStatus, ListFilter};
+use rustmq_pki::key::KeyType;
+
+use super::batch_issue::JobArgs;
+use super::chosen::{FilterArgs, list_place};
+use crate::batch::checking::Unique;
+use crate::batch::delivery::{Naming, Output};
+use crate::batch::input::Input;
+use crate::batch::issuer::Defaults;
+use crate::batch::job::{Job, Writing};
+use crate::batch::{BatchError, job_file};
+use crate::cli::DryRun;
+use crate::cmd::validity;
+use crate::error::CliError;
+use crate::files::{self, Existing, Mode};
+use crate::output::Report;
+use crate::session::Session;
+use crate::values;
+
+/// Issue new certificates with new keys for many old ones, which stay valid; killed, the same command
+/// goes on where it was.
+#[derive(Debug, Args)]
+pub(crate) struct BatchRenew {
+    /// The CA whose certificates are renewed, and that issues: id, common name or beginning of its
+    /// fingerprint
+    #[arg(long, value_name = "CA")]
+    ca_id: String,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Days from now to the end of validity [default: the profile's]
+    #[arg(long, value_name = "DAYS", allow_negative_numbers = true)]
+    validity_days: Option<i64>,
+    /// Type of the new keys
+    #[arg(long, value_name = "TYPE", value_parser = values::key_type(), default_value = "p256")]
+    key_type: KeyType,
+    #[command(flatten)]
+    job: JobArgs,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+impl BatchRenew {
+    /// Renews them.
+    pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
+        let output = Output::new(&self.job.output)?;
+        let manager = session.writer()?;
+        let input = match &self.filter.input {
+            Some(path) => Input::open(path, &job_file::place(output.path()))?,
+            None => self.chosen(&manager, &output).await?,
+        };
+        let job = Job {
+            command: "batch-renew",
+            input,
+            writing: Writing::Certificates,
+            output: output.naming(Naming::Numbered),
+            name: self.job.job.clone(),
+            request: BatchRequest {
+                ca: self.ca_id.clone(),
+                role: None,
+                profile: None,
+                job: String::new(),
+                execution: self.dry_run.execution(),
+            },
+            defaults: Defaults { validity: validity(self.validity_days) },
+            key_type: self.key_type,
+            unique: Unique::PrincipalAndRole(None),
+            wrong_rows: self.job.wrong_rows(),
+            rows_per_slice: self.job.rows_per_slice,
+            flags: self.flags(),
+        };
+        Ok(job.run(session, &manager).await?.report())
+    }
+
+    /// The certificates that the filter lets through: as they were when the job began.
+    async fn chosen(
+        &self,
+        manager: &CertificateManager,
+        output: &Output,
+    ) -> Result<Input, CliError> {
+        let (job, list) = (job_file::place(output.path()), list_place(output.path()));
+        if fs::symlink_metadata(&job).is_ok() {
+            return Input::open(&list, &job);
+        }
+        output.check_free()?;
+        let active = (!self.filter.has_status()).then_some(CertificateStatus::Active);
+        let filter = self.filter.filter(Some(&self.ca_id));
+        let filter = ListFilter { status: filter.status.or(active), ..filter };
+        let numbers = manager.end_entities(filter).await?;
+        if numbers.is_empty() {
+            return Err(BatchError::NoneChosen.into());
+        }
+        let lines: String = numbers.iter().map(|number| format!("cert-{number}\n")).collect();
+        if self.dry_run.dry_run {
+            return Input::of_text(&lines, &job);
+        }
+        files::write(&list, lines.as_bytes(), Mode::Private, Existing::Replace)?;
+        Input::open(&list, &job)
+    }
+
+    /// The flags that decide what is issued: the same command has the same.
+    fn flags(&self) -> Vec<(String, String)> {
+        let mut flags = self.filter.flags();
+        let days = self.validity_days.map(|days| ("--validity-days".to_owned(), days.to_string()));
+        flags.extend(days);
+        flags.push(("--key-type".to_owned(), self.key_type.to_string()));
+        flags
+    }
+}

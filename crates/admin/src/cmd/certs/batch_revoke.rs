@@ -1,0 +1,143 @@
+//! `certs batch-revoke`.
+
+use clap::{ArgGroup, Args};
+use rustmq_ca::batch::{BatchRevocation, BatchRevokeRequest, Selection};
+use rustmq_ca::{CertificateInfo, CertificateManager, Execution};
+use rustmq_pki::crl::RevocationReason;
+use rustmq_pki::time::UnixTime;
+use serde_json::{Value, json};
+
+use super::chosen::{FilterArgs, listed};
+use crate::batch::input::Input;
+use crate::cli::DryRun;
+use crate::cmd::show::{certificate_table, crl_json, to_json};
+use crate::error::CliError;
+use crate::output::{Card, Report, count, grouped};
+use crate::session::Session;
+use crate::values;
+
+/// How many of the certificates a dry run shows.
+const SHOWN: usize = 20;
+
+/// The CSV columns of a batch of revocations.
+const COLUMNS: &[&str] = &["revoked", "already_revoked", "expired", "reason", "dry_run"];
+
+/// Revoke many certificates, or put them on hold, and sign the new revocation lists.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which")
+    .args(["ca_id", "role", "status", "expiring_within", "input"])
+    .required(true)
+    .multiple(true))]
+pub(crate) struct BatchRevoke {
+    /// Those that this CA issued: id, common name or beginning of its fingerprint
+    #[arg(long, value_name = "CA", conflicts_with = "input")]
+    ca_id: Option<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Why (RFC 5280 5.3.1); certificate-hold can be released again
+    #[arg(long, value_name = "REASON", value_parser = values::reason(), default_value = "unspecified")]
+    reason: RevocationReason,
+    /// Since when the keys are in doubt, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    invalidity_date: Option<UnixTime>,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+impl BatchRevoke {
+    /// Revokes them.
+    pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
+        let manager = session.writer()?;
+        let execution = self.dry_run.execution();
+        let which = self.which(session)?;
+        let shown = match execution {
+            Execution::DryRun => first(&manager, &which).await?,
+            Execution::Commit => Vec::new(),
+        };
+        let request = BatchRevokeRequest {
+            which,
+            reason: self.reason,
+            invalidity_date: self.invalidity_date,
+            execution,
+        };
+        let revocation = manager.revoke_batch(request).await?;
+        Ok(self.report(&revocation, &shown, session.now()))
+    }
+
+    fn which(&self, session: &Session) -> Result<Selection, CliError> {
+        let Some(path) = &self.filter.input else {
+            return Ok(Selection::Filter(self.filter.filter(self.ca_id.as_deref())));
+        };
+        // Standard input has nothing to lie beside: it is copied into the data directory's folder.
+        let input = Input::open(path, &session.data_dir()?.join("batch-revoke"))?;
+        Ok(Selection::Certificates(listed(&input, session)?))
+    }
+
+    fn report(
+        &self,
+        revocation: &BatchRevocation,
+        shown: &[CertificateInfo],
+        now: UnixTime,
+    ) -> Report {
+        let BatchRevocation { revoked, already_revoked, expired, crls } = revocation;
+        let dry_run = self.dry_run.dry_run;
+        let record = json!({
+            "revoked": revoked,
+            "already_revoked": already_revoked,
+            "expired": expired,
+            "reason": self.reason.name(),
+            "dry_run": dry_run,
+        });
+        let title = match dry_run {
+            true => format!("dry run: {} would be revoked", count(*revoked, "certificate")),
+            false => format!("{} revoked", count(*revoked, "certificate")),
+        };
+        let some = |count: u64| Some(count).filter(|count| *count > 0).map(grouped);
+        let card = Card::new([title])
+            .line("reason", self.reason.name())
+            .maybe("before", some(*already_revoked).map(|n| format!("{n} were revoked already")))
+            .maybe("expired", some(*expired).map(|n| format!("{n} are over and stay as they are")));
+        let card = crls.iter().fold(card, |card, publication| {
+            let (crl, ca) = (&publication.crl, &publication.ca_id);
+            let entries = grouped(publication.entries as u64);
+            card.line("new CRL", format!("number {} by {ca}, {entries} entries", crl.number()))
+        });
+        let report = Report::one(record, COLUMNS)
+            .with("crls", crls.iter().map(crl_json).collect::<Vec<Value>>())
+            .card(card);
+        let report = match crls.first() {
+            Some(publication) => {
+                let ca = &publication.ca_id;
+                report.next(format!(
+                    "rustmq-admin ca crl --ca-id {ca} --refresh-before 1 --output {ca}.crl"
+                ))
+            }
+            None => report,
+        };
+        if !dry_run {
+            return report;
+        }
+        let report = report.with("first", shown.iter().map(to_json).collect::<Vec<Value>>());
+        report.table(certificate_table(shown, now))
+    }
+}
+
+/// The first certificates that are meant.
+async fn first(
+    manager: &CertificateManager,
+    which: &Selection,
+) -> Result<Vec<CertificateInfo>, CliError> {
+    let names = match which {
+        Selection::Filter(filter) => {
+            let numbers = manager.end_entities(filter.clone()).await?;
+            numbers.iter().take(SHOWN).map(|number| format!("cert-{number}")).collect()
+        }
+        Selection::Certificates(names) => names.iter().take(SHOWN).cloned().collect(),
+        Selection::Ca(_) => Vec::new(),
+    };
+    let mut shown = Vec::with_capacity(names.len());
+    for name in names {
+        shown.push(manager.info(&name).await?);
+    }
+    Ok(shown)
+}

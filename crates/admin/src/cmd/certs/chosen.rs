@@ -1,0 +1,98 @@
+//! Which certificates a batch is about: by a filter, or by a list.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use rustmq_ca::{CertificateRole, CertificateStatus, ListFilter};
+
+use crate::batch::input::Input;
+use crate::batch::row::KeySource;
+use crate::batch::row_errors::RowErrors;
+use crate::batch::rows::{Next, Rows};
+use crate::batch::{BatchError, job_file};
+use crate::error::CliError;
+use crate::session::Session;
+use crate::values;
+
+/// What chooses certificates beside their CA.
+#[derive(Debug, Args)]
+pub(crate) struct FilterArgs {
+    /// Those of this role
+    #[arg(long, value_name = "ROLE", value_parser = values::certificate_role(), conflicts_with = "input")]
+    role: Option<CertificateRole>,
+    /// Those with this status
+    #[arg(long, value_name = "STATUS", value_parser = values::status(), conflicts_with = "input")]
+    status: Option<CertificateStatus>,
+    /// Active ones that end within so many days
+    #[arg(long, value_name = "DAYS", conflicts_with = "input")]
+    expiring_within: Option<u16>,
+    /// Those that a file lists: an id or a serial number a line; - reads standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+}
+
+impl FilterArgs {
+    /// The filter, for certificates of this CA.
+    pub(crate) fn filter(&self, ca: Option<&str>) -> ListFilter {
+        ListFilter {
+            principal: None,
+            role: self.role,
+            status: self.status,
+            ca: ca.map(str::to_owned),
+            expiring_within_days: self.expiring_within.map(i64::from),
+        }
+    }
+
+    /// Whether a status is asked for, one way or the other.
+    pub(crate) fn has_status(&self) -> bool {
+        self.status.is_some() || self.expiring_within.is_some()
+    }
+
+    /// The flags as they were given.
+    pub(crate) fn flags(&self) -> Vec<(String, String)> {
+        let flags = [
+            ("--role", self.role.map(|role| role.to_string())),
+            ("--status", self.status.map(|status| status.to_string())),
+            ("--expiring-within", self.expiring_within.map(|days| days.to_string())),
+        ];
+        let given = flags.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        given.collect()
+    }
+}
+
+/// Every certificate that a list names.
+///
+/// # Errors
+///
+/// A line that names none, told like a wrong row.
+pub(crate) fn listed(input: &Input, session: &Session) -> Result<Vec<String>, CliError> {
+    let mut rows = Rows::listed(input)?;
+    let (mut names, mut errors) = (Vec::new(), RowErrors::default());
+    let mut count = 0;
+    loop {
+        count += 1;
+        match rows.next().map_err(|error| input.error(error))? {
+            Next::Row(row) => match row.key {
+                KeySource::Renews(name) => names.push(name),
+                KeySource::Made | KeySource::Csr(_) => {}
+            },
+            Next::Wrong(wrong) => errors.extend(wrong),
+            Next::End => break,
+        }
+    }
+    let wrong = errors.rows().len();
+    errors.kept().iter().for_each(|e| session.output.finding(&e.to_string(), &e.to_json()));
+    match wrong {
+        0 if names.is_empty() => Err(BatchError::NoRows { input: input.name().to_owned() }.into()),
+        0 => Ok(names),
+        wrong => Err(BatchError::WrongList { wrong, rows: count - 1 }.into()),
+    }
+}
+
+/// Where the list of a filter's certificates stands while its job runs: the certificates that the job
+/// issues would pass the filter, too.
+pub(crate) fn list_place(output: &std::path::Path) -> PathBuf {
+    let mut name = job_file::place(output).into_os_string();
+    name.push(".list");
+    PathBuf::from(name)
+}

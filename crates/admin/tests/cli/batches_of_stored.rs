@@ -1,0 +1,116 @@
+//! `certs batch-renew` and `certs batch-revoke`: by filter, by list, by CA; repeated.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::batches::{issue, lines, names};
+use crate::workbench::{Run, Workbench, text};
+
+/// A hierarchy with two clients and a broker, `cert-3` to `cert-5`.
+fn fleet() -> Workbench {
+    let bench = Workbench::with_hierarchy();
+    bench.write("fleet.csv", "principal,role\na,client\nb,client\nb1.example.com,broker\n");
+    bench.ok(&issue("fleet.csv", "fleet.ndjson", &[]));
+    bench
+}
+
+fn renew<'a>(output: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["certs", "batch-renew", "--ca-id", "prod_ca_1", "--output", output], more].concat()
+}
+
+fn revoke<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["certs", "batch-revoke"], more].concat()
+}
+
+#[test]
+fn a_filter_s_certificates_are_renewed_once() {
+    let bench = fleet();
+    let arguments = renew("new.ndjson", &["--role", "client"]);
+    let report = bench.json(&arguments);
+    assert_eq!(report["issued"], 2);
+    let renewed = lines(&bench, "new.ndjson");
+    assert_eq!(names(&renewed), [(1, "a", "client"), (2, "b", "client")]);
+    for (line, old) in renewed.iter().zip(["cert-3", "cert-4"]) {
+        let info = bench.json(&["certs", "info", text(&line["id"])]);
+        assert_eq!(info["renews"], old);
+        assert!(line["key"].is_string(), "a new key");
+        assert_eq!(bench.json(&["certs", "info", old])["status"], "active");
+    }
+    // The new ones pass the filter, too; the job has its list.
+    let again = bench.json(&arguments);
+    assert_eq!((&again["issued"], &again["replayed"]), (&0.into(), &2.into()));
+    let both = bench.json(&renew("both", &["--role", "client"]));
+    assert_eq!(both["issued"], 4);
+    assert_eq!(bench.files("both"), ["a", "a~2", "b", "b~2"]);
+    bench
+        .run(&renew("none.ndjson", &["--role", "admin"]))
+        .refused(1, &["no certificate is chosen"]);
+}
+
+#[test]
+fn a_list_is_renewed_and_what_cannot_be_is_told_by_row() {
+    let bench = fleet();
+    let serial = text(&lines(&bench, "fleet.ndjson")[2]["serial"]).to_uppercase();
+    bench.write(
+        "list",
+        format!("# brokers\n{serial}\n\ncert-99\ncert-2\n{serial}\nno certificate\n"),
+    );
+    let run = bench.run(&renew("new.ndjson", &["--input", "list"]));
+    run.refused(
+        1,
+        &[
+            "row 2 (line 4), certificate: there is no certificate \"cert-99\"",
+            "row 3 (line 5), certificate: ",
+            "row 4 (line 6), certificate: the same certificate stands in row 1",
+            "row 5 (line 7), certificate: ",
+            "4 of 5 rows are wrong",
+        ],
+    );
+    bench.ok(&renew("new.ndjson", &["--input", "list", "--skip-invalid", "--key-type", "ed25519"]));
+    let renewed = lines(&bench, "new.ndjson");
+    assert_eq!(names(&renewed), [(1, "b1.example.com", "broker")]);
+    assert_eq!(bench.json(&["certs", "info", text(&renewed[0]["id"])])["key_type"], "ed25519");
+}
+
+#[test]
+fn a_dry_run_shows_what_would_be_revoked_and_revokes_nothing() {
+    let bench = fleet();
+    let dry = bench.json(&revoke(&["--ca-id", "prod_ca_1", "--role", "client", "--dry-run"]));
+    assert_eq!((&dry["revoked"], &dry["dry_run"]), (&2.into(), &true.into()));
+    let first: Vec<_> =
+        dry["first"].as_array().unwrap().iter().map(|info| text(&info["id"])).collect();
+    assert_eq!(first, ["cert-3", "cert-4"]);
+    assert_eq!(status(&bench), ["active", "active", "active"]);
+}
+
+/// The status of the fleet's three.
+fn status(bench: &Workbench) -> Vec<String> {
+    let of = |id: &str| text(&bench.json(&["certs", "info", id])["status"]).to_owned();
+    ["cert-3", "cert-4", "cert-5"].map(of).to_vec()
+}
+
+#[test]
+fn revoking_can_be_repeated_and_needs_a_choice() {
+    let bench = fleet();
+    bench.run(&revoke(&[])).refused(2, &["--ca-id", "--input"]);
+    bench.run(&revoke(&["--input", "list", "--role", "client"])).refused(2, &["--input"]);
+    bench.write("list", "cert-3\ncert-99\n");
+    bench.run(&revoke(&["--input", "list"])).refused(3, &["there is no certificate \"cert-99\""]);
+    assert_eq!(status(&bench), ["active", "active", "active"], "one that is not there refuses all");
+    let mut command =
+        bench.command(&revoke(&["--input", "-", "--reason", "key-compromise", "--format", "json"]));
+    let run = Run::of(command.write_stdin("cert-3\n"));
+    let first: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((&first["revoked"], &first["reason"]), (&1.into(), &"keyCompromise".into()));
+    assert_eq!(first["crls"][0]["revoked"], 1);
+    let all = revoke(&["--ca-id", "prod_ca_1"]);
+    let second = bench.json(&all);
+    assert_eq!((&second["revoked"], &second["already_revoked"]), (&2.into(), &1.into()));
+    let third = bench.json(&all);
+    assert_eq!((&third["revoked"], &third["already_revoked"]), (&0.into(), &3.into()));
+    assert_eq!(status(&bench), ["revoked", "revoked", "revoked"]);
+    let info = bench.json(&["certs", "info", "cert-3"]);
+    assert_eq!(info["revocation_reason"], "keyCompromise", "the first reason stays");
+    assert_eq!(fs::read_dir(bench.path("")).unwrap().count(), 4, "nothing of the input is left");
+}
