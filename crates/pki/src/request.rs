@@ -115,9 +115,8 @@ impl CertificateRequest {
     pub fn from_pkcs10(der: &[u8], principal: Option<Principal>) -> Result<Self, RequestError> {
         let view = RequestRef::read(der)?;
         let algorithm = view.signature_algorithm.der;
-        let public_key =
-            PublicKey::proven(view.spki.der, algorithm, view.info, view.signature)?
-                .ok_or(RequestError::ProofOfPossession)?;
+        let public_key = PublicKey::proven(view.spki.der, algorithm, view.info, view.signature)?
+            .ok_or(RequestError::ProofOfPossession)?;
         let mut asked = Asked::default();
         let principal = subject_principal(&view.subject, principal, &mut asked)?;
         let sans = read_extensions(&view.extensions, &mut asked)?;
