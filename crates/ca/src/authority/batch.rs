@@ -251,7 +251,7 @@ impl Job {
         let terms = Arc::new(SliceTerms { issuer: issuer.clone(), now });
         let (rows, digest) = self.lint_rows(rows, terms, prefix).await?;
         if let EarlierSlice::Complete(stored) = earlier {
-            return self.replay(stored, &digest, ordinal).await;
+            return self.replay(stored, &digest, ordinal, row_numbers).await;
         }
         if self.request.execution == Execution::DryRun {
             self.check_keys(&issuer, rows, now).await?;
@@ -265,13 +265,20 @@ impl Job {
                 number: issuer.row.number,
                 certificate: issuer.row.certificate,
             },
-            request: SliceRequest { job: self.request.job.clone(), ordinal, digest, row_numbers },
+            request: SliceRequest {
+                job: self.request.job.clone(),
+                ordinal,
+                digest,
+                row_numbers: row_numbers.clone(),
+            },
             now,
             actor: self.authority.actor.clone(),
         };
         let reserved = match self.authority.store.reserve_slice(reservation).await? {
             SliceOutcome::Reserved(reserved) => *reserved,
-            SliceOutcome::Replayed(stored) => return self.replay(stored, &digest, ordinal).await,
+            SliceOutcome::Replayed(stored) => {
+                return self.replay(stored, &digest, ordinal, row_numbers).await;
+            }
         };
         let signed = signing::sign_slice(reserved, key).await?;
         let (now, actor) = (self.authority.now(), self.authority.actor.clone());
@@ -381,12 +388,14 @@ impl Job {
         stored: StoredSlice,
         digest: &[u8; 32],
         ordinal: i64,
+        row_numbers: Vec<u8>,
     ) -> Result<Vec<BatchIssued>, Error> {
         if stored.digest != digest {
             let key = slices::name(&self.request.job, ordinal);
             return Err(Error::IdempotencyMismatch { key });
         }
-        self.stored(stored).await
+        // The rows as they are called now.
+        self.stored(StoredSlice { row_numbers, ..stored }).await
     }
 
     async fn stored(&self, stored: StoredSlice) -> Result<Vec<BatchIssued>, Error> {
