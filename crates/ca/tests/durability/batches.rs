@@ -46,18 +46,36 @@ fn rows(job: &str, keys: &[PublicKey], slice: usize) -> Vec<BatchRow> {
     let first = slice * SIZE;
     (first as u64..)
         .zip(&keys[first..][..SIZE])
-        .map(|(row, key)| BatchRow {
-            row,
-            principal: Some(Principal::parse(&principal(row)).expect("a principal")),
-            role: None,
-            profile: None,
-            sans: vec![
-                format!("dns:{}.example.com", job.replace(' ', "-")).parse().expect("a SAN"),
-            ],
-            validity: Validity::Default,
-            subject: RowKey::PublicKey(key.clone()),
+        .map(|(number, key)| {
+            let san = format!("dns:{}.example.com", job.replace(' ', "-"));
+            let sans = vec![san.parse().expect("a SAN")];
+            BatchRow { sans, ..row(number, &principal(number), key) }
         })
         .collect()
+}
+
+/// A plain row.
+pub(crate) fn row(row: u64, principal: &str, key: &PublicKey) -> BatchRow {
+    BatchRow {
+        row,
+        principal: Some(Principal::parse(principal).expect("a principal")),
+        role: None,
+        profile: None,
+        sans: Vec::new(),
+        validity: Validity::Default,
+        subject: RowKey::PublicKey(key.clone()),
+    }
+}
+
+/// A batch of prod_ca_1 for clients.
+pub(crate) fn request(job: &str) -> BatchRequest {
+    BatchRequest {
+        ca: "prod_ca_1".to_owned(),
+        role: Some(Role::Client),
+        profile: None,
+        job: job.to_owned(),
+        execution: Execution::Commit,
+    }
 }
 
 /// Issues the job's first slices and writes down what came, slice by slice.
@@ -67,14 +85,7 @@ pub(crate) async fn issue(
     slices: usize,
     markers: &Path,
 ) -> Result<String, Error> {
-    let request = BatchRequest {
-        ca: "prod_ca_1".to_owned(),
-        role: Some(Role::Client),
-        profile: None,
-        job: job.to_owned(),
-        execution: Execution::Commit,
-    };
-    let batch = manager.batch(request).await?;
+    let batch = manager.batch(request(job)).await?;
     let keys = keys(markers);
     let mut serials = Vec::new();
     for slice in 0..slices {
