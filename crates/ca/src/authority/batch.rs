@@ -24,8 +24,8 @@ use crate::request::{Execution, RenewalKey};
 use crate::signing::{self, SigningKey};
 use crate::store::slices;
 use crate::store::{
-    EarlierSlice, IssuerVersion, SliceOutcome, SliceRequest, SliceReservation, SliceRow,
-    StoredSlice,
+    EarlierSlice, IssuerVersion, ReservedSlice, SliceOutcome, SliceRequest, SliceReservation,
+    SliceRow, StoredSlice,
 };
 use crate::{Error, gate, names};
 
@@ -257,7 +257,12 @@ impl Job {
             self.check_keys(&issuer, rows, now).await?;
             return Ok(Vec::new());
         }
-        let key = self.key.get_or_try_init(|| self.authority.key_of(&issuer)).await?;
+        let request = SliceRequest {
+            job: self.request.job.clone(),
+            ordinal,
+            digest,
+            row_numbers: row_numbers.clone(),
+        };
         let reservation = SliceReservation {
             rows,
             prefix,
@@ -265,21 +270,25 @@ impl Job {
                 number: issuer.row.number,
                 certificate: issuer.row.certificate,
             },
-            request: SliceRequest {
-                job: self.request.job.clone(),
-                ordinal,
-                digest,
-                row_numbers: row_numbers.clone(),
-            },
+            request,
             now,
             actor: self.authority.actor.clone(),
         };
-        let reserved = match self.authority.store.reserve_slice(reservation).await? {
-            SliceOutcome::Reserved(reserved) => *reserved,
+        // The key first: a wrong passphrase leaves nothing behind.
+        let key = self.key.get_or_try_init(|| self.authority.key_of(&issuer)).await?;
+        match self.authority.store.reserve_slice(reservation).await? {
+            SliceOutcome::Reserved(reserved) => self.sign_and_complete(*reserved, key).await,
             SliceOutcome::Replayed(stored) => {
-                return self.replay(stored, &digest, ordinal, row_numbers).await;
+                self.replay(stored, &digest, ordinal, row_numbers).await
             }
-        };
+        }
+    }
+
+    async fn sign_and_complete(
+        &self,
+        reserved: ReservedSlice,
+        key: &SigningKey,
+    ) -> Result<Vec<BatchIssued>, Error> {
         let signed = signing::sign_slice(reserved, key).await?;
         let (now, actor) = (self.authority.now(), self.authority.actor.clone());
         let completed = self.authority.store.complete_slice(signed, now, actor).await?;
