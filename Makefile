@@ -19,11 +19,11 @@ test:
 	@scripts/test.sh
 
 bench:
-	@scripts/setup.sh build
+	@scripts/setup.sh bench
 	cargo run --release --locked --quiet --package rustmq-bench
 
 bench-docs:
-	@scripts/setup.sh build
+	@scripts/setup.sh bench
 	cargo run --release --locked --quiet --package rustmq-bench -- --write docs
 
 fuzz:

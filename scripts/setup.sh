@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh build    C compiler and linker
 #   scripts/setup.sh demo     build, and OpenSSL
+#   scripts/setup.sh bench    build, and the programs that are measured beside
 #   scripts/setup.sh test     demo, and every program that judges what the CA issues
 #
 # Debian packages are installed only when a command is missing and only by root or through a
@@ -13,9 +14,9 @@ set -eu
 
 level=${1:-test}
 case $level in
-build | demo | test) ;;
+build | demo | bench | test) ;;
 *)
-    echo "usage: scripts/setup.sh build|demo|test" >&2
+    echo "usage: scripts/setup.sh build|demo|bench|test" >&2
     exit 2
     ;;
 esac
@@ -37,8 +38,12 @@ absent_packages() {
     [ "$level" = build ] && return
     have openssl || echo openssl
     [ "$level" = demo ] && return
-    [ -f /usr/include/openssl/x509.h ] || echo libssl-dev
     have certtool || echo gnutls-bin
+    if [ "$level" = bench ]; then
+        have cfssl || echo golang-cfssl
+        return
+    fi
+    [ -f /usr/include/openssl/x509.h ] || echo libssl-dev
     have javac || echo default-jdk-headless
     have node || echo nodejs
     have faketime || echo faketime

@@ -41,6 +41,7 @@ pub(crate) fn run(table: &mut Table, runtime: &Runtime) -> Store {
         format!("raw keygen + sign {raw:.1} us / {one:.1} us of CPU"),
         Target::AtLeast(0.65),
     );
+    table.plot("durable batch, 100,000 stored", one);
     let (raw_csr, csr) = csr_batch(runtime, &mut store);
     table.add(
         "durable batch of requests",
@@ -57,6 +58,7 @@ pub(crate) fn run(table: &mut Table, runtime: &Runtime) -> Store {
         format!("{many:.1} us / {one:.1} us of CPU, each by its reference"),
         Target::AtMost(2.0),
     );
+    table.plot("durable batch, 1,000,000 stored", many);
     store
 }
 

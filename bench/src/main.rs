@@ -1,7 +1,7 @@
 //! `make bench`: each figure as a ratio of CPU time to a reference measured in the same run.
 //!
 //! With arguments, only the areas that they name: `authentication`, `in-memory`, `authority`,
-//! `batch-command`.
+//! `batch-command`, `peers`.
 //! `--write DIR` writes the table and a plot there as well.
 //!
 //! The machine's speed cancels out of a ratio, and CPU time does not count the neighbours' work. Every
@@ -33,15 +33,17 @@ fn main() {
     if wanted("authentication") {
         authentication::run(&mut table);
     }
-    if wanted("in-memory") || wanted("authority") {
+    if ["in-memory", "authority", "batch-command", "peers"].into_iter().any(wanted) {
         let raw = in_memory::run(&mut table);
         if wanted("authority") {
             authority::run(&mut table, raw);
+        }
+        if wanted("batch-command") {
+            batch_command::run(&mut table);
+        }
+        if wanted("peers") {
             peers::run(&mut table, raw);
         }
-    }
-    if wanted("batch-command") {
-        batch_command::run(&mut table);
     }
     println!("{table}");
     if let Some(folder) = written {
