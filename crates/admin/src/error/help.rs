@@ -79,7 +79,12 @@ fn of_state(error: &Error) -> Vec<String> {
         }
         Error::RevokedWithoutCrl { ca, .. } => format!("rustmq-admin ca crl --ca-id {ca}"),
         Error::ProfileRole { .. } => "leave --role or --profile out".to_owned(),
-        Error::IdempotencyMismatch { .. } | Error::IdempotencyStale { .. } => {
+        Error::IdempotencyMismatch { .. } => {
+            "give another --idempotency-key for another certificate, or name the folder that holds \
+             the private key of the first with --output-dir"
+                .to_owned()
+        }
+        Error::IdempotencyStale { .. } => {
             "give another --idempotency-key for another certificate".to_owned()
         }
         Error::ClockBehind { .. } => "set the clock right".to_owned(),

@@ -3,10 +3,12 @@
 //! The order is what makes a crash harmless: check that every place is free; write the private key
 //! beside its place and sync it; ask the authority; give the key and then the other files their names.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use rustmq_ca::{Bundle, CertificateManager, ErrorKind, Execution, Issuance};
+use rustmq_pki::certificate::Certificate;
 use rustmq_pki::key::{KeyType, PublicKey, Signer};
 use rustmq_pki::profile::Note;
 use serde_json::{Map, Value};
@@ -24,6 +26,9 @@ use crate::session::Session;
 
 /// The private key's file.
 const KEY: &str = "tls.key";
+
+/// The file that begins with the certificate itself.
+const LEAF: &str = "tls.crt";
 
 /// Where the files of a certificate go.
 #[derive(Debug, Args)]
@@ -43,20 +48,44 @@ impl DeliveryArgs {
         Folder::new(&dir, Existing::by_force(self.force))
     }
 
-    /// The folder for a further certificate: the first free of `name`, `name~2`, `name~3`, ... (no
-    /// principal's folder name has a `~`).
-    pub(crate) fn next_folder(&self, folder_name: &str, mark: Option<&str>) -> Folder {
+    /// The folder for a further certificate: the first of `name`, `name~2`, `name~3`, ... that is free,
+    /// or that an earlier run of a repeated command filled (no principal's folder name has a `~`).
+    pub(crate) async fn next_folder(
+        &self,
+        folder_name: &str,
+        mark: Option<&str>,
+        filled_before: impl AsyncFn(&Path) -> bool,
+    ) -> Folder {
         if self.output_dir.is_some() || self.force {
             return self.folder(folder_name);
         }
         let numbered = (2..=u32::MAX).map(|nth| format!("{folder_name}~{nth}"));
-        let free = |name: &String| {
-            let dir = Path::new(name);
+        for name in std::iter::once(folder_name.to_owned()).chain(numbered) {
+            let dir = Path::new(&name);
             let waiting = key_file::waiting_place(&dir.join(KEY), mark);
-            !dir.join("tls.crt").exists() && !dir.join(KEY).exists() || waiting.exists()
-        };
-        let first = std::iter::once(folder_name.to_owned()).chain(numbered).find(free);
-        self.folder(first.as_deref().unwrap_or(folder_name))
+            let free = !dir.join(LEAF).exists() && !dir.join(KEY).exists();
+            if free || waiting.exists() || mark.is_some() && filled_before(dir).await {
+                return self.folder(&name);
+            }
+        }
+        self.folder(folder_name)
+    }
+}
+
+/// The public half of the private key that lies in a folder, if one can be read there.
+pub(crate) fn key_in(dir: &Path) -> Option<PublicKey> {
+    Some(key_file::read(&dir.join(KEY)).ok()?.public_key().clone())
+}
+
+/// Whether the leaf's file in a folder begins with this certificate, PEM or DER.
+pub(crate) fn holds(dir: &Path, certificate: &Certificate) -> bool {
+    let Ok(bytes) = fs::read(dir.join(LEAF)) else { return false };
+    let end = b"-----END CERTIFICATE-----";
+    let first = bytes.windows(end.len()).position(|window| window == end);
+    let first = first.map_or(&bytes[..], |at| &bytes[..at + end.len()]);
+    match pem_rfc7468::decode_vec(first) {
+        Ok((_, der)) => der == certificate.der(),
+        Err(_) => bytes == certificate.der(),
     }
 }
 
@@ -87,13 +116,22 @@ impl<'a> Delivery<'a> {
     }
 
     /// Asks for a certificate whose private key is not ours to write.
-    pub(crate) async fn without_key(
+    pub(crate) async fn without_key<A>(
         mut self,
-        ask: impl Future<Output = Result<Issuance, rustmq_ca::Error>>,
-    ) -> Result<Delivered, CliError> {
+        mark: Option<&str>,
+        ask: impl Fn(Execution) -> A,
+    ) -> Result<Delivered, CliError>
+    where
+        A: Future<Output = Result<Issuance, rustmq_ca::Error>>,
+    {
+        if mark.is_some()
+            && let Some(delivered) = self.without_key_before(&ask).await?
+        {
+            return Ok(delivered);
+        }
         self.folder.check_free(names(self.session.encoding()))?;
         self.session.interrupt.checkpoint(NOTHING_ISSUED)?;
-        let issuance = ask.await?;
+        let issuance = ask(Execution::Commit).await?;
         let bundle = self.bundle(&issuance, None).await?;
         let contents = contents(&bundle, self.session.encoding());
         let placed = self.folder.make().and_then(|()| self.folder.deliver(&contents));
@@ -161,15 +199,48 @@ impl<'a> Delivery<'a> {
             _ => return Ok(None),
         }
         let issuance = ask(public_key, Execution::Commit).await?;
+        let mut delivered = self.deliver_again(issuance).await?;
+        delivered.files.insert(1, KEY.to_owned());
+        Ok(Some(delivered))
+    }
+
+    /// The same where the key is not ours: the certificate's own file tells whether the folder is that
+    /// of the earlier run.
+    async fn without_key_before<A>(
+        &mut self,
+        ask: &impl Fn(Execution) -> A,
+    ) -> Result<Option<Delivered>, CliError>
+    where
+        A: Future<Output = Result<Issuance, rustmq_ca::Error>>,
+    {
+        let earlier = match ask(Execution::DryRun).await {
+            Ok(judged) if judged.replayed => judged.issued,
+            Err(error) if is_about_repeating(&error) => return Err(error.into()),
+            // A refusal is left to the request itself, so that it is recorded.
+            _ => None,
+        };
+        let Some(earlier) = earlier else { return Ok(None) };
+        if self.folder.existing() == Existing::Keep
+            && !holds(self.folder.path(), earlier.certificate())
+        {
+            self.folder.check_free(names(self.session.encoding()))?;
+        }
+        let issuance = ask(Execution::Commit).await?;
+        self.folder.make()?;
+        Ok(Some(self.deliver_again(issuance).await?))
+    }
+
+    /// Writes what is missing of a certificate that was issued before. What is there stays, unless it
+    /// shall be replaced.
+    async fn deliver_again(&self, issuance: Issuance) -> Result<Delivered, CliError> {
+        let keep = self.folder.existing() == Existing::Keep;
         let bundle = self.bundle(&issuance, None).await?;
         let contents = contents(&bundle, self.session.encoding());
         let written = |file: &&Content| !keep || !self.folder.path().join(&file.name).exists();
         let written: Vec<_> = contents.iter().filter(written).cloned().collect();
         let placed = self.folder.deliver(&written);
         placed.map_err(|error| undelivered(&bundle.info.id, None, error.into()))?;
-        let mut delivered = self.delivered(issuance, bundle, contents);
-        delivered.files.insert(1, KEY.to_owned());
-        Ok(Some(delivered))
+        Ok(self.delivered(issuance, bundle, contents))
     }
 
     /// The certificate with the chain and the CRLs that stand beside it.
@@ -270,8 +341,8 @@ fn undelivered(id: &str, pending: Option<&PendingKey>, error: CliError) -> CliEr
 /// The names that every delivery takes beside the key's.
 fn names(encoding: Encoding) -> [&'static str; 4] {
     match encoding {
-        Encoding::Pem => ["tls.crt", "ca.crt", "root.crt", "crl.pem"],
-        Encoding::Der => ["tls.crt", "ca.crt", "root.crt", "crl.der"],
+        Encoding::Pem => [LEAF, "ca.crt", "root.crt", "crl.pem"],
+        Encoding::Der => [LEAF, "ca.crt", "root.crt", "crl.der"],
     }
 }
 
@@ -286,7 +357,7 @@ fn contents(bundle: &Bundle, encoding: Encoding) -> Vec<Content> {
             let presented: Vec<_> = leaf.chain(issuing.iter().copied()).collect();
             let lists: Vec<_> = bundle.crls.iter().collect();
             vec![
-                Content::new("tls.crt", certificates(&presented, encoding)),
+                Content::new(LEAF, certificates(&presented, encoding)),
                 Content::new("ca.crt", certificates(&chain, encoding)),
                 Content::new("root.crt", certificates(&[*root], encoding)),
                 Content::new("crl.pem", crls(&lists, encoding)),
@@ -294,7 +365,7 @@ fn contents(bundle: &Bundle, encoding: Encoding) -> Vec<Content> {
         }
         Encoding::Der => {
             let cas = if issuing.is_empty() { &chain } else { issuing };
-            let mut files = vec![Content::new("tls.crt", bundle.certificate.der())];
+            let mut files = vec![Content::new(LEAF, bundle.certificate.der())];
             files.extend(numbered("ca", "crt", cas.iter().map(|ca| ca.der().to_vec())));
             files.push(Content::new("root.crt", root.der()));
             files.extend(numbered("crl", "der", bundle.crls.iter().map(|crl| crl.der().to_vec())));
