@@ -250,7 +250,7 @@ fn of_passphrase(error: &PassphraseError) -> Exit {
 fn of_file(error: &FileError) -> Exit {
     match error {
         FileError::Read { .. } => Exit::NotFound,
-        FileError::Exists { .. } | FileError::Write { .. } => Exit::Output,
+        FileError::Exists { .. } | FileError::Write { .. } | FileError::Busy { .. } => Exit::Output,
     }
 }
 
@@ -266,6 +266,7 @@ fn passphrase_code(error: &PassphraseError) -> &'static str {
 fn file_code(error: &FileError) -> &'static str {
     match error {
         FileError::Exists { .. } => "file_exists",
+        FileError::Busy { .. } => "folder_busy",
         FileError::Write { .. } => "file_write",
         FileError::Read { .. } => "file_read",
     }

@@ -56,6 +56,14 @@ pub(crate) enum FileError {
         /// What the operating system said.
         error: io::Error,
     },
+    /// Another command writes into the folder.
+    #[error("another command has been writing into {} for {seconds} seconds", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+        /// How long this one waited.
+        seconds: u64,
+    },
     /// The operating system refused, or the file is not what it should be.
     #[error("{} cannot be read: {error}", path.display())]
     Read {

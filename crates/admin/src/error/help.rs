@@ -127,6 +127,9 @@ fn of_file(error: &FileError) -> Vec<String> {
         FileError::Exists { .. } => {
             vec!["give --force to replace it, or another place".to_owned()]
         }
+        FileError::Busy { .. } => {
+            vec!["let it finish, or name another folder with --output-dir".to_owned()]
+        }
         _ => Vec::new(),
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use crate::workbench::{Workbench, openssl, text};
+use crate::workbench::{Run, Workbench, openssl, text};
 
 const ISSUE: [&str; 6] = ["certs", "issue", "--role", "client", "--ca-id", "prod_ca_1"];
 
@@ -98,6 +98,31 @@ fn the_same_idempotency_key_gives_the_same_certificate() {
     bench.run(&other).refused(1, &["deploy-7", "another request"]);
     bench.ok(&["certs", "revoke", text(&first["id"])]);
     bench.run(&repeat).refused(1, &["deploy-7", "revoked"]);
+}
+
+/// Runs the same command eight times at once.
+fn eight_at_once(bench: &Workbench, arguments: &[&str]) -> Vec<Run> {
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..8).map(|_| scope.spawn(|| bench.run(arguments))).collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn commands_into_one_folder_go_one_after_the_other() {
+    let bench = Workbench::with_hierarchy();
+    let before = bench.certificates().len();
+    let runs = eight_at_once(&bench, &issue("same"));
+    assert_eq!(runs.iter().filter(|run| run.code == 0).count(), 1, "{runs:?}");
+    for run in runs.iter().filter(|run| run.code != 0) {
+        run.refused(6, &["same/tls.crt exists"]);
+    }
+    assert_eq!(bench.certificates().len(), before + 1);
+    let repeat = [&issue("again")[..], &["--idempotency-key", "k"]].concat();
+    let runs = eight_at_once(&bench, &repeat);
+    assert!(runs.iter().all(|run| run.code == 0), "{runs:?}");
+    assert_eq!(bench.certificates().len(), before + 2);
+    assert_eq!(bench.files("again"), ["ca.crt", "crl.pem", "root.crt", "tls.crt", "tls.key"]);
 }
 
 /// Runs a renewal twice: the second run finds the folder of the first and issues nothing.

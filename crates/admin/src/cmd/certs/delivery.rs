@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use rustmq_ca::{Bundle, CertificateManager, ErrorKind, Execution, Issuance};
@@ -18,9 +19,9 @@ use crate::cmd::destination::{certificates, crls};
 use crate::cmd::notes;
 use crate::cmd::show::{CERTIFICATE_COLUMNS, issued_card, to_json};
 use crate::error::CliError;
-use crate::files::Existing;
 use crate::files::folder::{Content, Folder};
 use crate::files::key_file::{self, PendingKey};
+use crate::files::{Existing, FileError};
 use crate::output::{Report, progress};
 use crate::session::Session;
 
@@ -29,6 +30,11 @@ const KEY: &str = "tls.key";
 
 /// The file that begins with the certificate itself.
 const LEAF: &str = "tls.crt";
+
+/// How long a command waits for another that writes into the same folder: issuing takes well under
+/// a second, so this is time to type a passphrase.
+const WAIT_SECONDS: u64 = 30;
+const ATTEMPTS_A_SECOND: u64 = 50;
 
 /// Where the files of a certificate go.
 #[derive(Debug, Args)]
@@ -124,8 +130,21 @@ impl<'a> Delivery<'a> {
     where
         A: Future<Output = Result<Issuance, rustmq_ca::Error>>,
     {
+        let asked = self.ask_without_key(mark, &ask).await;
+        self.leave(asked)
+    }
+
+    async fn ask_without_key<A>(
+        &mut self,
+        mark: Option<&str>,
+        ask: &impl Fn(Execution) -> A,
+    ) -> Result<Delivered, CliError>
+    where
+        A: Future<Output = Result<Issuance, rustmq_ca::Error>>,
+    {
+        self.enter().await?;
         if mark.is_some()
-            && let Some(delivered) = self.without_key_before(&ask).await?
+            && let Some(delivered) = self.without_key_before(ask).await?
         {
             return Ok(delivered);
         }
@@ -134,7 +153,7 @@ impl<'a> Delivery<'a> {
         let issuance = ask(Execution::Commit).await?;
         let bundle = self.bundle(&issuance, None).await?;
         let contents = contents(&bundle, self.session.encoding());
-        let placed = self.folder.make().and_then(|()| self.folder.deliver(&contents));
+        let placed = self.folder.deliver(&contents);
         placed.map_err(|error| undelivered(&bundle.info.id, None, error.into()))?;
         Ok(self.delivered(issuance, bundle, contents))
     }
@@ -149,19 +168,26 @@ impl<'a> Delivery<'a> {
     where
         A: Future<Output = Result<Issuance, rustmq_ca::Error>>,
     {
-        if let Some(delivered) = self.delivered_before(mark, &ask).await? {
+        let asked = self.ask_with_key(key_type, mark, &ask).await;
+        self.leave(asked)
+    }
+
+    async fn ask_with_key<A>(
+        &mut self,
+        key_type: KeyType,
+        mark: Option<&str>,
+        ask: &impl Fn(PublicKey, Execution) -> A,
+    ) -> Result<Delivered, CliError>
+    where
+        A: Future<Output = Result<Issuance, rustmq_ca::Error>>,
+    {
+        self.enter().await?;
+        if let Some(delivered) = self.delivered_before(mark, ask).await? {
             return Ok(delivered);
         }
         self.folder.check_free(names(self.session.encoding()).into_iter().chain([KEY]))?;
         self.session.interrupt.checkpoint(NOTHING_ISSUED)?;
-        self.folder.make()?;
-        let pending = match self.pending_key(key_type, mark).await {
-            Ok(pending) => pending,
-            Err(error) => {
-                self.folder.unmake();
-                return Err(error);
-            }
-        };
+        let pending = self.pending_key(key_type, mark).await?;
         let public_key = pending.public_key().clone();
         let asked = match self.session.interrupt.checkpoint(NOTHING_ISSUED) {
             Ok(()) => ask(public_key, Execution::Commit).await.map_err(CliError::from),
@@ -169,8 +195,33 @@ impl<'a> Delivery<'a> {
         };
         match asked {
             Ok(issuance) => self.deliver(issuance, pending).await,
-            Err(error) => Err(self.give_up(pending, error)),
+            Err(error) => Err(give_up(pending, error)),
         }
+    }
+
+    /// Makes the folder and waits until no other command writes into it.
+    async fn enter(&mut self) -> Result<(), CliError> {
+        for attempt in 0..WAIT_SECONDS * ATTEMPTS_A_SECOND {
+            if self.folder.take()? {
+                return Ok(());
+            }
+            if attempt == ATTEMPTS_A_SECOND {
+                let dir = self.folder.path().display();
+                self.session.output.line(&format!("waiting for another command to leave {dir}"));
+            }
+            self.session.interrupt.checkpoint(NOTHING_ISSUED)?;
+            tokio::time::sleep(Duration::from_millis(1000 / ATTEMPTS_A_SECOND)).await;
+        }
+        let path = self.folder.path().to_owned();
+        Err(FileError::Busy { path, seconds: WAIT_SECONDS }.into())
+    }
+
+    /// Of a command that was refused, not even an empty folder stays.
+    fn leave(mut self, asked: Result<Delivered, CliError>) -> Result<Delivered, CliError> {
+        if asked.is_err() {
+            self.folder.unmake();
+        }
+        asked
     }
 
     /// The delivery of an earlier run with the same idempotency key: its key has its name already, and
@@ -207,7 +258,7 @@ impl<'a> Delivery<'a> {
     /// The same where the key is not ours: the certificate's own file tells whether the folder is that
     /// of the earlier run.
     async fn without_key_before<A>(
-        &mut self,
+        &self,
         ask: &impl Fn(Execution) -> A,
     ) -> Result<Option<Delivered>, CliError>
     where
@@ -226,7 +277,6 @@ impl<'a> Delivery<'a> {
             self.folder.check_free(names(self.session.encoding()))?;
         }
         let issuance = ask(Execution::Commit).await?;
-        self.folder.make()?;
         Ok(Some(self.deliver_again(issuance).await?))
     }
 
@@ -269,18 +319,11 @@ impl<'a> Delivery<'a> {
         Ok(tokio::task::spawn_blocking(make).await.map_err(|_| CliError::Lost)??)
     }
 
-    /// Leaves nothing behind if the authority certainly issued nothing, and the key if it may have.
-    fn give_up(&mut self, pending: PendingKey, error: CliError) -> CliError {
-        if may_have_issued(&error) {
-            let path = pending.waiting().to_owned();
-            return CliError::KeyKept { path, error: Box::new(error) };
-        }
-        pending.discard();
-        self.folder.unmake();
-        error
-    }
-
-    async fn deliver(self, issuance: Issuance, pending: PendingKey) -> Result<Delivered, CliError> {
+    async fn deliver(
+        &self,
+        issuance: Issuance,
+        pending: PendingKey,
+    ) -> Result<Delivered, CliError> {
         let bundle = self.bundle(&issuance, Some(&pending)).await?;
         let id = &bundle.info.id;
         let contents = contents(&bundle, self.session.encoding());
@@ -312,6 +355,16 @@ impl<'a> Delivery<'a> {
 
 /// The state in which a checkpoint may end a delivery.
 const NOTHING_ISSUED: &str = "nothing was issued";
+
+/// Leaves nothing behind if the authority certainly issued nothing, and the key if it may have.
+fn give_up(pending: PendingKey, error: CliError) -> CliError {
+    if may_have_issued(&error) {
+        let path = pending.waiting().to_owned();
+        return CliError::KeyKept { path, error: Box::new(error) };
+    }
+    pending.discard();
+    error
+}
 
 /// Whether a certificate may exist although the authority returned an error: the store failed, and
 /// how far it came is not known.
