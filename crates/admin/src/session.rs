@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustmq_ca::{
-    Actor, CertificateManager, Clock, OpenMode, Options, PassphraseError, PassphraseSource,
-};
+use rustmq_ca::{Actor, CertificateManager, Clock, OpenMode, Options, PassphraseSource};
 use rustmq_pki::profile::Profile;
 use rustmq_pki::time::UnixTime;
 
@@ -95,13 +93,10 @@ impl Session {
         self.open(OpenMode::Write, self.passphrases()?)
     }
 
-    /// The authority, made if there is none.
+    /// The authority, made by its first write if there is none: a first CA that is refused, or only
+    /// judged, leaves not even an empty store behind.
     pub(crate) fn creator(&self) -> Result<CertificateManager, CliError> {
-        // A first CA without a passphrase leaves not even an empty store behind.
-        if matches!(self.source, Source::Absent) && !self.data_dir()?.exists() {
-            return Err(PassphraseError::Absent.into());
-        }
-        self.open(OpenMode::Create, self.passphrases()?)
+        self.open(OpenMode::CreateOnWrite, self.passphrases()?)
     }
 
     /// The authority, made if there is none, to be written down as it is: needs no passphrase.

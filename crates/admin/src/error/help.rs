@@ -59,6 +59,13 @@ fn of_authority(error: &Error) -> Vec<String> {
             "rustmq-admin ca init --cn NAME  creates the first CA; another data directory is named \
              with --data-dir"
         }
+        Error::UnreadableDataDirectory { .. } => {
+            "run it as the user who owns the data directory, or name another with --data-dir"
+        }
+        Error::EmptyStore { .. } => {
+            "rustmq-admin ca init --cn NAME  begins anew in it; if there were CAs, put a backup in \
+             its place"
+        }
         Error::UnknownProfile { known, .. } => {
             return vec![format!("there are: {}", known.join(", "))];
         }

@@ -128,6 +128,7 @@ pub(crate) struct Completed {
 impl Store {
     /// Makes a reservation durable.
     pub(crate) async fn reserve(&self, reservation: Reservation) -> Result<ReserveOutcome, Error> {
+        self.make().await?;
         let instance = self.instance()?.id().to_owned();
         let store = self.clone();
         let (outcome, reservation) = self
@@ -169,6 +170,9 @@ impl Store {
     /// Abandons the live reservations of processes that have ended, and tells whether there were
     /// any. Cheap when there are none.
     pub(crate) async fn abandon_dead(&self, now: UnixTime, actor: Actor) -> Result<bool, Error> {
+        if self.is_to_be_made() {
+            return Ok(false);
+        }
         let own = self.instance()?.id().to_owned();
         let directory = self.instance()?.directory().to_owned();
         let live = self.read(live_instances).await?;
