@@ -204,6 +204,7 @@ impl Authority {
                 crl_failure: None,
             });
         }
+        self.judge_before_opening(&issuer, &walk).await?;
         let key = self.key_of(&issuer).await?;
         match self.walk(walk, &key).await? {
             Walked::Replayed(number) => self.replay(number, leaf.idempotency, &profile).await,
@@ -222,6 +223,19 @@ impl Authority {
                 })
             }
         }
+    }
+
+    /// Goes through every check first where the key is still to be opened: nobody is asked for a
+    /// passphrase for what is refused. An open key costs nothing, so the walk itself judges then.
+    pub(super) async fn judge_before_opening(
+        &self,
+        issuer: &Prepared,
+        walk: &Walk<'_>,
+    ) -> Result<(), Error> {
+        if !self.keys.is_open(issuer.row.number) {
+            self.walk_dry(walk.clone()).await?;
+        }
+        Ok(())
     }
 
     /// The key of a CA, opened if it is not yet.

@@ -181,7 +181,7 @@ pub(crate) fn append(connection: &Connection, entry: &Entry) -> Result<(), Fault
 
 /// Refuses to sign by a clock that was set back: it would issue into the past and take what has
 /// ended for good.
-pub(super) fn check_clock(connection: &Connection, now: UnixTime) -> Result<(), Fault> {
+pub(crate) fn check_clock(connection: &Connection, now: UnixTime) -> Result<(), Fault> {
     let newest = UnixTime::from_seconds(head(connection)?.latest);
     if now.plus_seconds(CLOCK_TOLERANCE) < newest {
         return Err(Error::ClockBehind { now, newest }.into());
