@@ -63,6 +63,8 @@ fn profiles_are_listed_shown_and_checked() {
     assert_eq!((&checked["name"], &checked["role"]), (&"edge".into(), &"client".into()));
     bench.write("bad.toml", "kind = \"end-entity\"\nvalidity_dayz = 3\n");
     bench.run(&["profile", "check", "bad.toml"]).refused(1, &["bad.toml", "validity_dayz"]);
+    let bad = bench.run(&["profile", "check", "bad.toml"]).stderr;
+    assert!(bad.contains(", column 1: unknown field") && !bad.contains("u{a}"), "{bad}");
     bench.run(&["profile", "check", "none.toml"]).refused(3, &["none.toml cannot be read"]);
 }
 
