@@ -5,7 +5,7 @@ use rustmq_ca::{CaInfo, CaStatus, CaTree, CertificateRole};
 use rustmq_pki::time::UnixTime;
 use serde_json::Value;
 
-use crate::cmd::show::{CA_COLUMNS, ca_record, end_tone, to_json};
+use crate::cmd::show::{CA_COLUMNS, ca_record, end_tone};
 use crate::error::CliError;
 use crate::output::{Report, Tone, grouped, time_left};
 use crate::session::Session;
@@ -25,8 +25,9 @@ impl Tree {
             collect(root, &mut records);
         }
         let lines = align(&rows, session.now());
+        let drawn = roots.iter().map(nested).collect();
         Ok(Report::many("cas", records, CA_COLUMNS)
-            .replacing("cas", "roots", to_json(&roots))
+            .replacing("cas", "roots", Value::Array(drawn))
             .lines(lines))
     }
 }
@@ -108,6 +109,13 @@ fn ca_line(drawn: String, ca: &CaInfo, now: UnixTime) -> Vec<(String, Tone)> {
         line.push((format!(" · {} revoked", grouped(revoked)), Tone::Plain));
     }
     line
+}
+
+/// A CA's record with those below it.
+fn nested(tree: &CaTree) -> Value {
+    let mut record = ca_record(&tree.ca);
+    record["children"] = tree.children.iter().map(nested).collect();
+    record
 }
 
 fn collect(tree: &CaTree, records: &mut Vec<Value>) {
