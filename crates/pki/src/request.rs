@@ -76,6 +76,20 @@ pub enum RequestError {
     /// A critical extension that this authority does not issue.
     #[error("the request asks for the critical extension {0}, which this authority does not issue")]
     CriticalExtension(String),
+    /// The principal that was given is not the one that the request speaks of, and the request has
+    /// names: they are the other's.
+    #[error(
+        "the request is of {common_name:?} and asks for {name}, and the principal given is \
+         {principal:?}: names that one asked for do not go into another's certificate"
+    )]
+    ForeignName {
+        /// The request's common name.
+        common_name: String,
+        /// The first name that is not the principal's own.
+        name: String,
+        /// The principal that was given.
+        principal: String,
+    },
     /// More than one common name, or none and no principal beside the request.
     #[error("the request's subject has {0} common names; give the principal beside the request")]
     CommonNames(usize),
@@ -111,7 +125,8 @@ impl CertificateRequest {
     }
 
     /// Reads a DER PKCS#10 request (RFC 2986) and checks that its signature proves possession of the
-    /// private key. `principal` replaces the subject's common name where it is given.
+    /// private key. `principal` replaces the subject's common name where it is given; the names of a
+    /// request with another common name are refused then.
     pub fn from_pkcs10(der: &[u8], principal: Option<Principal>) -> Result<Self, RequestError> {
         let view = RequestRef::read(der)?;
         let public_key = PublicKey::from_spki(view.spki.der)?;
@@ -122,6 +137,7 @@ impl CertificateRequest {
         let mut asked = Asked::default();
         let principal = subject_principal(&view.subject, principal, &mut asked)?;
         let sans = read_extensions(&view.extensions, &mut asked)?;
+        check_names_are_own(&view.subject, &sans, &principal)?;
         for attribute in view.attributes.iter() {
             if attribute.oid != *oid::EXTENSION_REQUEST {
                 asked.overridden.push(format!("attribute {}", attribute.oid));
@@ -275,6 +291,28 @@ fn subject_principal(
         }
     }
     Ok(principal)
+}
+
+/// Refuses the names of a request whose common name is somebody else's than the principal given. A
+/// request without names leaves all that is said to whoever signs it.
+fn check_names_are_own(
+    subject: &NameRef<'_>,
+    sans: &[SubjectAltName],
+    principal: &Principal,
+) -> Result<(), RequestError> {
+    let texts = subject.values_of(oid::COMMON_NAME).map(|name| name.text().unwrap_or_default());
+    let Some(other) = texts.into_iter().find(|name| name.as_ref() != principal.as_str()) else {
+        return Ok(());
+    };
+    let own = SubjectAltName::parse(principal.as_str()).ok();
+    match sans.iter().find(|san| Some(*san) != own.as_ref()) {
+        Some(name) => Err(RequestError::ForeignName {
+            common_name: shortened(&other),
+            name: shortened(&name.to_string()),
+            principal: principal.to_string(),
+        }),
+        None => Ok(()),
+    }
 }
 
 fn read_extensions(

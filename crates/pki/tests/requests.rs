@@ -141,6 +141,26 @@ fn another_principal_overrides_the_common_name() {
 }
 
 #[test]
+fn names_that_one_asked_for_do_not_go_into_anothers_certificate() {
+    let key = SoftwareKey::generate(KeyType::P256).unwrap();
+    let read = |common_name: &str, names: &[(u8, &[u8])], principal: &str| {
+        let principal = Principal::parse(principal).unwrap();
+        CertificateRequest::from_pkcs10(&pkcs10(&key, common_name, &[sans(names)]), Some(principal))
+    };
+    let foreign = read("alice", &[(0x81, b"alice@x.example")], "bob").unwrap_err();
+    assert_eq!(
+        foreign,
+        RequestError::ForeignName {
+            common_name: "alice".to_owned(),
+            name: "email:alice@x.example".to_owned(),
+            principal: "bob".to_owned(),
+        }
+    );
+    assert!(read("alice", &[(0x81, b"alice@x.example")], "alice").is_ok());
+    assert!(read("placeholder", &[(0x82, b"b-1.example")], "b-1.example").is_ok());
+}
+
+#[test]
 fn requests_that_are_refused_by_name() {
     let ca = key_usage(1 << 5);
     assert_eq!(read(&[basic_constraints(true)]).unwrap_err(), RequestError::Ca);

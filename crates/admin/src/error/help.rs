@@ -2,6 +2,8 @@
 
 use rustmq_ca::{CaName, Error, PassphraseError};
 
+use rustmq_pki::request::RequestError;
+
 use super::CliError;
 use crate::files::FileError;
 use crate::files::key_file::KeyFileError;
@@ -70,6 +72,9 @@ fn of_authority(error: &Error) -> Vec<String> {
             return vec![format!("there are: {}", known.join(", "))];
         }
         Error::UnknownCertificate { .. } => "rustmq-admin certs list  shows ids and serial numbers",
+        Error::Request(RequestError::ForeignName { .. }) => {
+            "leave --principal out, or have a request made without names and give them with --san"
+        }
         Error::Gate(refusal) => return refusal.help().into_iter().collect(),
         other => return of_state(other),
     };

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::workbench::{Run, Workbench, text};
+use crate::workbench::{Run, Workbench, openssl, text};
 
 const ISSUE: [&str; 4] = ["certs", "issue", "--ca-id", "prod_ca_1"];
 
@@ -166,6 +166,28 @@ fn requests_that_cannot_be_signed() {
     sign("text.csr").refused(1, &["PEM"]);
     bench.write("noise.csr", [0x30, 0x03, 0x02, 0x01]);
     sign("noise.csr").refused(1, &["PKCS#10"]);
+    let made = openssl(&[
+        "req",
+        "-new",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=alice",
+        "-addext",
+        "subjectAltName=email:alice@company.com",
+        "-keyout",
+        "/dev/null",
+        "-out",
+        bench.path("alice.csr").to_str().unwrap(),
+    ]);
+    assert!(made.is_some());
+    let as_bob = ["certs", "sign", "--csr", "alice.csr", "--principal", "bob", "--role", "client"];
+    bench
+        .run(&[&as_bob[..], &["--ca-id", "prod_ca_1", "--output-dir", "out"]].concat())
+        .refused(1, &["\"alice\"", "email:alice@company.com", "\"bob\"", "--san"]);
     assert!(!bench.path("out").exists());
 }
 
