@@ -99,14 +99,14 @@ fn ca_line(drawn: String, ca: &CaInfo, now: UnixTime) -> Vec<(String, Tone)> {
     if ca.status != CaStatus::Active {
         line.push((format!("  {}", ca.status), Tone::Bad));
     }
-    if active > 0 {
-        line.push((format!("  {} active", grouped(active)), Tone::Plain));
-    }
-    if expiring > 0 {
-        line.push((format!(" · {} end within 14 days", grouped(expiring)), Tone::Warning));
-    }
-    if revoked > 0 {
-        line.push((format!(" · {} revoked", grouped(revoked)), Tone::Plain));
+    let counts = [
+        (active, "active", Tone::Plain),
+        (expiring, "end within 14 days", Tone::Warning),
+        (revoked, "revoked", Tone::Plain),
+    ];
+    for (nth, (count, what, tone)) in counts.iter().filter(|of| of.0 > 0).enumerate() {
+        let lead = if nth == 0 { "  " } else { " · " };
+        line.push((format!("{lead}{} {what}", grouped(*count)), *tone));
     }
     line
 }
