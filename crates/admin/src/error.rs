@@ -231,6 +231,10 @@ fn of_authority(error: &rustmq_ca::Error) -> Exit {
     if let rustmq_ca::Error::Passphrase(error) = error {
         return of_passphrase(error);
     }
+    // The place that is full or read-only is the archive's, not the store's.
+    if let rustmq_ca::Error::Archive(_) = error {
+        return Exit::Output;
+    }
     match error.kind() {
         ErrorKind::Usage => Exit::Usage,
         ErrorKind::Refused | ErrorKind::Conflict => Exit::Refused,

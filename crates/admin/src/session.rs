@@ -105,11 +105,11 @@ impl Session {
     }
 
     /// The profiles: those of the data directory, or the built-in ones where there is none yet.
-    pub(crate) fn profiles(&self) -> Result<Vec<Profile>, CliError> {
+    pub(crate) fn profiles(&self) -> Result<Vec<Result<Profile, rustmq_ca::Error>>, CliError> {
         match self.reader() {
-            Ok(manager) => Ok(manager.profiles()?),
+            Ok(manager) => Ok(manager.each_profile()?),
             Err(error) if error.is_missing_data_directory() => {
-                Ok(Profile::BUILTIN.into_iter().filter_map(Profile::builtin).collect())
+                Ok(Profile::BUILTIN.into_iter().filter_map(Profile::builtin).map(Ok).collect())
             }
             Err(error) => Err(error),
         }

@@ -39,15 +39,15 @@ pub enum Error {
         path: PathBuf,
     },
     /// The data directory or a file in it cannot be written.
-    #[error("the data directory {} cannot be written: it is read-only for this user", path.display())]
+    #[error("{} cannot be written: the data directory is read-only for this user", path.display())]
     ReadOnlyDataDirectory {
-        /// The data directory.
+        /// The data directory, or the file in it.
         path: PathBuf,
     },
     /// The file system holds no more.
-    #[error("the file system of the data directory {} is full", path.display())]
+    #[error("{} cannot be written: the file system of the data directory is full", path.display())]
     DataDirectoryFull {
-        /// The data directory.
+        /// The data directory, or the file in it.
         path: PathBuf,
     },
     /// Locks or fsync mean nothing there.
@@ -547,7 +547,7 @@ impl Error {
             Self::Gate(refusal) => (refusal.code(), Refused),
             Self::Lint(_) => ("lint", Refused),
             Self::Request(_) => ("invalid_request", Refused),
-            Self::ProfileFile { .. } => ("invalid_profile", Usage),
+            Self::ProfileFile { .. } => ("invalid_profile", Refused),
             Self::NotRenewable { .. } => ("not_renewable", Refused),
             Self::KeyMissing { .. } => ("key_missing", Store),
             Self::Key(_) => ("invalid_key", Refused),

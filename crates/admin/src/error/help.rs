@@ -1,6 +1,6 @@
 //! The ways out: what would be right in place of what was asked.
 
-use rustmq_ca::{CaName, Error, PassphraseError};
+use rustmq_ca::{CaName, Error, PassphraseError, SHORTEST_PREFIX};
 
 use rustmq_pki::request::RequestError;
 
@@ -51,8 +51,18 @@ pub(super) fn of(error: &CliError) -> Vec<String> {
 fn of_authority(error: &Error) -> Vec<String> {
     let line = match error {
         Error::Passphrase(error) => return of_passphrase(error),
-        Error::UnknownCa { nearest, .. } if !nearest.is_empty() => {
-            return vec![format!("nearest: {}", named(nearest))];
+        Error::UnknownCa { name, nearest } => {
+            let digits =
+                name.len() < SHORTEST_PREFIX && name.chars().all(|c| c.is_ascii_hexdigit());
+            let short = digits.then(|| {
+                format!("the beginning of a fingerprint has {SHORTEST_PREFIX} digits or more")
+            });
+            let nearest = Some(named(nearest)).filter(|names| !names.is_empty());
+            return nearest
+                .map(|names| format!("nearest: {names}"))
+                .into_iter()
+                .chain(short)
+                .collect();
         }
         Error::AmbiguousCa { candidates, .. } => {
             return vec![format!("it may be: {}", named(candidates))];

@@ -138,9 +138,10 @@ fn a_short_issuer_shortens_a_default_and_says_both_dates() {
 #[test]
 fn cas_that_may_not_sign() {
     let bench = Workbench::with_hierarchy();
-    bench
-        .run(&["ca", "intermediate", "--parent-ca", "prod_ca_1", "--cn", "Team CA"])
-        .refused(1, &["path length is 0", "RFC 5280 4.2.1.9", "--path-len 1"]);
+    bench.run(&["ca", "intermediate", "--parent-ca", "prod_ca_1", "--cn", "Team CA"]).refused(
+        1,
+        &["\"Production CA\" may not sign", "path length is 0", "RFC 5280 4.2.1.9", "--path-len 1"],
+    );
     let issued = bench.broker("broker-01");
     let leaf = text(&issued["fingerprint"]);
     bench
@@ -164,6 +165,34 @@ fn requests_that_cannot_be_signed() {
     sign("missing.csr").refused(3, &["missing.csr cannot be read"]);
     bench.write("text.csr", "not a request");
     sign("text.csr").refused(1, &["PEM"]);
+    let refused_to = |principal: &str| {
+        let newest = bench.json(&["audit", "list", "--last", "1"])["records"][0].clone();
+        assert_eq!(
+            (&newest["outcome"], &newest["principal"]),
+            (&"refused".into(), &principal.into())
+        );
+    };
+    let md5 = bench.path("md5.csr");
+    let made = openssl(&[
+        "req",
+        "-new",
+        "-newkey",
+        "rsa:2048",
+        "-md5",
+        "-nodes",
+        "-subj",
+        "/CN=old-tool",
+        "-keyout",
+        "/dev/null",
+        "-out",
+        md5.to_str().unwrap(),
+    ]);
+    assert!(made.is_some());
+    sign("md5.csr").refused(1, &["signed with MD5 (md5WithRSAEncryption)", "SHA-256"]);
+    refused_to("old-tool");
+    let twice = fs::read_to_string(&md5).unwrap().repeat(2);
+    bench.write("twice.csr", twice);
+    sign("twice.csr").refused(1, &["follows the request's END line"]);
     bench.write("noise.csr", [0x30, 0x03, 0x02, 0x01]);
     sign("noise.csr").refused(1, &["PKCS#10"]);
     let made = openssl(&[
@@ -295,6 +324,41 @@ fn a_passphrase_that_is_missing_leaves_nothing_behind() {
     let issue = ["--principal", "app", "--role", "client"];
     Run::of(bench.bare().args(ISSUE).args(issue)).refused(4, &["--passphrase-file"]);
     assert!(!bench.path("app").exists());
+}
+
+#[test]
+fn the_beginning_of_a_fingerprint_is_long_enough() {
+    let bench = Workbench::with_hierarchy();
+    let root = bench.json(&["ca", "info", "root_ca_1"]);
+    let fingerprint = text(&root["fingerprint"]);
+    bench.run(&["ca", "info", &fingerprint[..4]]).refused(3, &["nearest:", "6 digits or more"]);
+    assert_eq!(bench.json(&["ca", "info", &fingerprint[..6]])["id"], "root_ca_1");
+}
+
+#[test]
+fn a_broken_profile_hides_no_other_and_has_one_code() {
+    let bench = Workbench::with_hierarchy();
+    fs::create_dir_all(bench.data().join("profiles")).unwrap();
+    let file = bench.data().join("profiles/edge.toml");
+    fs::write(&file, "color = 1\n").unwrap();
+    let list = bench.run(&["profile", "list", "--format", "json"]);
+    let listed: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();
+    assert_eq!(list.code, 1);
+    assert!(listed["profiles"].as_array().unwrap().len() > 4);
+    assert!(text(&listed["notes"][0]).contains("edge.toml: line 1, column 1: unknown field"));
+    bench.run(&["profile", "check", file.to_str().unwrap()]).refused(1, &["unknown field"]);
+    let edge = ["certs", "issue", "--principal", "a", "--profile", "edge", "--ca-id", "prod_ca_1"];
+    bench.run(&edge).refused(1, &["unknown field", "profile check"]);
+}
+
+#[test]
+fn an_archive_that_cannot_be_written_is_not_the_stores_fault() {
+    let bench = Workbench::with_hierarchy();
+    let mut export = std::process::Command::new(assert_cmd::cargo::cargo_bin("rustmq-admin"));
+    export.args(["certs", "export", "--all", "--output", "-"]).env_clear();
+    export.env("RUSTMQ_DATA_DIR", bench.data());
+    export.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    Run::from(export.output().unwrap()).refused(6, &["the archive cannot be written"]);
 }
 
 #[test]

@@ -70,7 +70,11 @@ impl Authority {
         let attempt = Attempt {
             action: "certificate.issue",
             ca: Some(asked.ca.clone()),
-            principal: asked.principal.as_ref().map(ToString::to_string),
+            principal: match &asked.principal {
+                Some(principal) => Some(principal.to_string()),
+                // What the request calls itself: it may be refused before that is proven.
+                None => CertificateRequest::claimed_common_name(&asked.csr),
+            },
             serial: None,
         };
         let execution = asked.execution;
