@@ -12,6 +12,7 @@ use crate::environment::Environment;
 use crate::error::CliError;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
+use crate::output::progress::Progress;
 use crate::passphrase::{Passphrases, Source};
 
 /// What a command may use.
@@ -95,8 +96,13 @@ impl Session {
 
     /// The authority, made by its first write if there is none: a first CA that is refused, or only
     /// judged, leaves not even an empty store behind.
-    pub(crate) fn creator(&self) -> Result<CertificateManager, CliError> {
-        self.open(OpenMode::CreateOnWrite, self.passphrases()?)
+    pub(crate) fn creator(&self, shown: &Progress) -> Result<CertificateManager, CliError> {
+        self.open(OpenMode::CreateOnWrite, self.passphrases()?.pausing(shown.shared()))
+    }
+
+    /// The authority, to make a CA's key with, which `shown` tells of.
+    pub(crate) fn writer_showing(&self, shown: &Progress) -> Result<CertificateManager, CliError> {
+        self.open(OpenMode::Write, self.passphrases()?.pausing(shown.shared()))
     }
 
     /// The authority, made if there is none, to be written down as it is: needs no passphrase.
