@@ -1,6 +1,8 @@
 //! The two shapes in which people read results: a card about one thing and a table about many.
 
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table as Grid, presets};
+use comfy_table::{
+    Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table as Grid, Width, presets,
+};
 
 use super::style::{Appearance, Tone, visible};
 
@@ -65,6 +67,12 @@ impl Card {
     }
 }
 
+/// Columns between two columns of a table.
+const GAP: u16 = 2;
+
+/// From this many digits on, a hexadecimal number may be shortened in a table.
+const LONG: usize = 24;
+
 /// Many things of one kind: a header and a row each.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
@@ -102,14 +110,59 @@ impl Table {
             grid.enforce_styling();
         }
         grid.set_header(self.header.iter().map(|name| cell(name, Tone::Faint)));
-        for row in &self.rows {
+        let rows = self.fitted(look.columns);
+        for row in &rows {
             grid.add_row(row.iter().map(|(text, tone)| cell(text, *tone)));
         }
-        for column in grid.column_iter_mut() {
-            column.set_padding((0, 2));
+        let words = self.longest_words(&rows);
+        let whole = |columns: u16| words.iter().map(|word| word + GAP).sum::<u16>() <= columns;
+        let keep_words = look.columns.is_some_and(whole);
+        for (column, word) in grid.column_iter_mut().zip(words) {
+            column.set_padding((0, GAP));
+            if keep_words {
+                // A name may be wrapped between its words; a date or an id that is cut is another.
+                column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(word + GAP)));
+            }
         }
         grid.lines().map(|line| format!("{}\n", line.trim_end())).collect()
     }
+}
+
+impl Table {
+    /// The rows, with long serial numbers shortened where the table would not fit otherwise: ids name
+    /// certificates just as well.
+    fn fitted(&self, columns: Option<u16>) -> Vec<Vec<(String, Tone)>> {
+        let mut rows = self.rows.clone();
+        let widest = |nth: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(nth));
+            cells.map(|(text, _)| length(text)).max().unwrap_or(0)
+        };
+        let natural =
+            (0..self.header.len()).map(|nth| widest(nth).max(length(self.header[nth])) + GAP);
+        if columns.is_some_and(|columns| natural.sum::<u16>() > columns) {
+            for (text, _) in rows.iter_mut().flatten() {
+                if text.len() >= LONG && text.bytes().all(|octet| octet.is_ascii_hexdigit()) {
+                    *text = format!("{}...{}", &text[..6], &text[text.len() - 4..]);
+                }
+            }
+        }
+        rows
+    }
+
+    /// The longest word of each column, in characters.
+    fn longest_words(&self, rows: &[Vec<(String, Tone)>]) -> Vec<u16> {
+        let of_column = |(nth, header): (usize, &&'static str)| {
+            let cells = rows.iter().filter_map(|row| row.get(nth)).map(|(text, _)| text.as_str());
+            let words = cells.chain([*header]).flat_map(str::split_whitespace);
+            words.map(length).max().unwrap_or(0)
+        };
+        self.header.iter().enumerate().map(of_column).collect()
+    }
+}
+
+/// Characters; no terminal has more columns than fit.
+fn length(text: &str) -> u16 {
+    u16::try_from(text.chars().count()).unwrap_or(u16::MAX / 16)
 }
 
 fn cell(text: &str, tone: Tone) -> Cell {
@@ -148,6 +201,26 @@ mod tests {
         let text = table().render(Appearance { color: false, columns: Some(24) });
         assert!(text.lines().all(|line| line.chars().count() <= 24), "{text}");
         assert!(text.lines().count() > 2, "the long name is wrapped: {text}");
+    }
+
+    #[test]
+    fn dates_and_serial_numbers_are_not_cut_where_there_is_room_for_them() {
+        let mut table = Table::new(&["id", "common name", "ends", "left", "serial"], "none");
+        table.push(
+            ["prod_ca_1", "RustMQ Production CA", "2036-11-20", "10 y left", &"7f".repeat(16)]
+                .map(|text| (text.to_owned(), Tone::Plain))
+                .to_vec(),
+        );
+        let at = |columns| table.render(Appearance { color: false, columns: Some(columns) });
+        assert!(at(100).contains(&"7f".repeat(16)), "{}", at(100));
+        for columns in [60, 70, 80] {
+            let text = at(columns);
+            for whole in ["prod_ca_1", "2036-11-20", "7f7f7f...7f7f"] {
+                assert!(text.contains(whole), "{columns}: {whole} is cut in\n{text}");
+            }
+            let fits = |line: &str| line.chars().count() <= usize::from(columns);
+            assert!(text.lines().all(fits), "{columns}\n{text}");
+        }
     }
 
     #[test]

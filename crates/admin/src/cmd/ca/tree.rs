@@ -24,7 +24,7 @@ impl Tree {
             draw(root, "", "", &mut rows);
             collect(root, &mut records);
         }
-        let lines = align(&rows, session.now());
+        let lines = align(&rows, session.now(), session.output.columns());
         let drawn = roots.iter().map(nested).collect();
         Ok(Report::many("cas", records, CA_COLUMNS)
             .replacing("cas", "roots", Value::Array(drawn))
@@ -34,8 +34,16 @@ impl Tree {
 
 /// A line of the drawing before its columns are aligned.
 enum Row<'a> {
-    Ca { drawn: String, ca: &'a CaInfo },
-    Role { drawn: String, active: u64 },
+    /// `below` stands before what hangs from the CA, and before what did not fit beside it.
+    Ca {
+        drawn: String,
+        below: String,
+        ca: &'a CaInfo,
+    },
+    Role {
+        drawn: String,
+        active: u64,
+    },
 }
 
 impl Row<'_> {
@@ -50,7 +58,8 @@ impl Row<'_> {
 fn draw<'a>(tree: &'a CaTree, lead: &str, below: &str, rows: &mut Vec<Row<'a>>) {
     use CertificateRole::{IntermediateCa, RootCa};
     let ca = &tree.ca;
-    rows.push(Row::Ca { drawn: format!("{lead}{} ({})", ca.common_name, ca.id), ca });
+    let drawn = format!("{lead}{} ({})", ca.common_name, ca.id);
+    rows.push(Row::Ca { drawn, below: below.to_owned(), ca });
     let roles: Vec<_> = ca
         .counts
         .iter()
@@ -69,22 +78,46 @@ fn draw<'a>(tree: &'a CaTree, lead: &str, below: &str, rows: &mut Vec<Row<'a>>) 
     }
 }
 
-fn align(rows: &[Row<'_>], now: UnixTime) -> Vec<Vec<(String, Tone)>> {
+fn align(rows: &[Row<'_>], now: UnixTime, columns: Option<u16>) -> Vec<Vec<(String, Tone)>> {
     let width = rows.iter().map(|row| row.drawn().chars().count()).max().unwrap_or(0) + 3;
     if rows.is_empty() {
         return vec![vec![("no CAs: rustmq-admin ca init creates the first".into(), Tone::Faint)]];
     }
+    // Where the longest name leaves no room for what is said of it, nothing is aligned to it.
+    let width = columns.map_or(width, |columns| width.min(usize::from(columns).saturating_sub(24)));
     rows.iter()
-        .map(|row| {
+        .flat_map(|row| {
             let padded = format!("{:width$}", row.drawn());
             match row {
-                Row::Ca { ca, .. } => ca_line(padded, ca, now),
+                Row::Ca { below, ca, .. } => fit(ca_line(padded, ca, now), below, columns),
                 Row::Role { active, .. } => {
-                    vec![(padded, Tone::Plain), (format!("{:>10}", grouped(*active)), Tone::Plain)]
+                    let count = (format!("{:>10}", grouped(*active)), Tone::Plain);
+                    vec![vec![(padded, Tone::Plain), count]]
                 }
             }
         })
         .collect()
+}
+
+/// Breaks a line between its pieces where it is wider than the terminal.
+fn fit(pieces: Vec<(String, Tone)>, below: &str, columns: Option<u16>) -> Vec<Vec<(String, Tone)>> {
+    let Some(columns) = columns.map(usize::from) else { return vec![pieces] };
+    let (mut lines, mut line, mut used) = (Vec::new(), Vec::new(), 0);
+    for (text, tone) in pieces {
+        let needed = text.trim_end().chars().count();
+        if used > 0 && used + needed > columns {
+            lines.push(std::mem::take(&mut line));
+            let rest = text.trim_start_matches([' ', '·']).to_owned();
+            let lead = format!("{below}  ");
+            used = lead.chars().count() + rest.chars().count();
+            line.extend([(lead, Tone::Plain), (rest, tone)]);
+        } else {
+            used += text.chars().count();
+            line.push((text, tone));
+        }
+    }
+    lines.push(line);
+    lines
 }
 
 fn ca_line(drawn: String, ca: &CaInfo, now: UnixTime) -> Vec<(String, Tone)> {
@@ -121,4 +154,33 @@ fn nested(tree: &CaTree) -> Value {
 fn collect(tree: &CaTree, records: &mut Vec<Value>) {
     records.push(ca_record(&tree.ca));
     tree.children.iter().for_each(|child| collect(child, records));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_wider_than_the_terminal_is_broken_between_its_pieces() {
+        let piece = |text: &str| (text.to_owned(), Tone::Plain);
+        let pieces = vec![
+            piece("├── Production CA (prod_ca_1)   "),
+            piece(" 5 y left"),
+            piece("   p256     "),
+            piece("  1,204 active"),
+            piece(" · 3 end within 14 days"),
+        ];
+        let text = |columns| -> Vec<String> {
+            let lines = fit(pieces.clone(), "│   ", columns);
+            let joined = |line: &Vec<(String, Tone)>| line.iter().map(|p| p.0.as_str()).collect();
+            lines.iter().map(joined).collect()
+        };
+        assert_eq!(text(None).len(), 1);
+        assert_eq!(text(Some(100)).len(), 1);
+        let narrow = text(Some(44));
+        assert!(narrow.len() > 1, "{narrow:?}");
+        assert!(narrow.iter().all(|line| line.trim_end().chars().count() <= 44), "{narrow:?}");
+        assert!(narrow[1].starts_with("│     "), "{narrow:?}");
+        assert!(narrow.concat().contains("3 end within 14 days"), "{narrow:?}");
+    }
 }
