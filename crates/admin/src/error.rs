@@ -83,6 +83,14 @@ pub(crate) enum CliError {
         /// What failed.
         error: Box<CliError>,
     },
+    /// The folder holds a part of what a delivery writes.
+    #[error("{error}; {} missing beside it, as an interrupted command leaves it", are(missing))]
+    Incomplete {
+        /// The names that are missing.
+        missing: Vec<String>,
+        /// Which name is taken.
+        error: FileError,
+    },
     /// The store failed while the authority was issuing, so a certificate may exist for the key.
     #[error("{error}")]
     KeyKept {
@@ -181,7 +189,7 @@ impl CliError {
             Self::Authority(error) => of_authority(error),
             Self::NoNewPassphrase => Exit::Passphrase,
             Self::Passphrase(error) => of_passphrase(error),
-            Self::File(error) => of_file(error),
+            Self::File(error) | Self::Incomplete { error, .. } => of_file(error),
             Self::Key(KeyFileError::File(error)) => of_file(error),
             Self::Key(KeyFileError::OtherType { .. } | KeyFileError::NotPrivate { .. }) => {
                 Exit::Refused
@@ -206,7 +214,9 @@ impl CliError {
             }
             Self::Authority(error) => error.code(),
             Self::NoNewPassphrase => "new_passphrase_missing",
-            Self::File(error) | Self::Key(KeyFileError::File(error)) => file_code(error),
+            Self::File(error)
+            | Self::Incomplete { error, .. }
+            | Self::Key(KeyFileError::File(error)) => file_code(error),
             Self::Key(KeyFileError::OtherType { .. }) => "pending_key_type",
             Self::Key(KeyFileError::NotPrivate { .. }) => "key_not_private",
             Self::Key(KeyFileError::Key { .. }) => "key",
@@ -225,6 +235,11 @@ impl CliError {
     pub(crate) fn help(&self) -> Vec<String> {
         help::of(self)
     }
+}
+
+/// `tls.key is`, `ca.crt, root.crt are`.
+fn are(names: &[String]) -> String {
+    format!("{} {}", names.join(", "), if names.len() == 1 { "is" } else { "are" })
 }
 
 fn of_authority(error: &rustmq_ca::Error) -> Exit {

@@ -176,6 +176,25 @@ fn create_beside(place: &Path, mode: Mode) -> io::Result<(File, PathBuf)> {
     Err(io::Error::other("a hundred unfinished files of that name are in the way"))
 }
 
+/// Whether `found` is a file that a process which has ended began to write beside one of `names`, or
+/// beside a key that waits there: the name that [`create_beside`] gives.
+fn is_unfinished(found: &str, names: &[&str]) -> bool {
+    let parts = || {
+        let middle = found.strip_prefix('.')?.strip_suffix(".new")?;
+        let (name, number) = middle.rsplit_once('.')?;
+        let (process, attempt) = number.split_once('-')?;
+        attempt.parse::<u32>().ok()?;
+        Some((name, rustix::process::Pid::from_raw(process.parse().ok()?)?))
+    };
+    let Some((name, process)) = parts() else { return false };
+    let ours = |known: &&str| {
+        name.strip_prefix(*known)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(".pending"))
+    };
+    names.iter().any(ours)
+        && rustix::process::test_kill_process(process) == Err(rustix::io::Errno::SRCH)
+}
+
 /// O_NOFOLLOW as the standard library's options take it.
 pub(crate) fn no_follow() -> i32 {
     OFlags::NOFOLLOW.bits().cast_signed()

@@ -28,6 +28,23 @@ pub(super) fn of(error: &CliError) -> Vec<String> {
         CliError::Key(KeyFileError::NotPrivate { .. }) => {
             "a key that others can read is nobody's: remove the file, and a new key is made"
         }
+        CliError::Incomplete { .. } => {
+            return vec![
+                "if that command had an --idempotency-key, run it again with the same key: it \
+                 completes the folder"
+                    .to_owned(),
+                "otherwise give --force to begin anew, or another place; rustmq-admin certs list  \
+                 shows what was issued"
+                    .to_owned(),
+            ];
+        }
+        CliError::KeyKept { path, error } if is_lost(error) => {
+            let path = path.display();
+            return vec![
+                "put a backup of the data directory in its place".to_owned(),
+                format!("a certificate may have been issued for the key that waits in {path}"),
+            ];
+        }
         CliError::KeyKept { path, .. } => {
             let path = path.display();
             return vec![format!(
@@ -46,6 +63,16 @@ pub(super) fn of(error: &CliError) -> Vec<String> {
         _ => return Vec::new(),
     };
     vec![line.to_owned()]
+}
+
+/// Whether no repetition helps: the store itself is damaged.
+fn is_lost(error: &CliError) -> bool {
+    matches!(
+        error,
+        CliError::Authority(
+            Error::CorruptStore { .. } | Error::EmptyStore { .. } | Error::ForeignStore { .. }
+        )
+    )
 }
 
 fn of_authority(error: &Error) -> Vec<String> {
@@ -86,6 +113,7 @@ fn of_authority(error: &Error) -> Vec<String> {
             "leave --principal out, or have a request made without names and give them with --san"
         }
         Error::Gate(refusal) => return refusal.help().into_iter().collect(),
+        Error::CorruptStore { .. } => "put a backup of the data directory in its place",
         other => return of_state(other),
     };
     vec![line.to_owned()]

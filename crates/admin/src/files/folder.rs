@@ -103,6 +103,23 @@ impl Folder {
         Ok(is_still_there)
     }
 
+    /// Removes what killed processes left unfinished beside the places of these names. For a folder
+    /// that was taken: no other command is writing them.
+    pub(crate) fn sweep<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
+        if self.lock.is_none() {
+            return;
+        }
+        let names: Vec<_> = names.into_iter().collect();
+        let Ok(entries) = fs::read_dir(&self.dir) else { return };
+        for entry in entries.flatten() {
+            let found = entry.file_name();
+            if found.to_str().is_some_and(|found| super::is_unfinished(found, &names)) {
+                // One that cannot be removed lies under a name that nothing reads.
+                let _left = fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// Writes all files beside their places, so that a full disk leaves what was there before.
     pub(crate) fn stage(&self, files: &[Content]) -> Result<Vec<Staged>, FileError> {
         let stage =
@@ -138,6 +155,23 @@ mod tests {
         folder.unmake();
         assert!(!root.path().join("a/b").exists());
         assert!(root.path().join("a/kept").exists());
+    }
+
+    #[test]
+    fn what_killed_processes_left_unfinished_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let stays = [".tls.crt.1-0.new~", ".other.1-0.new", ".tls.crt.me.new", "tls.crt"];
+        let goes = [".tls.crt.999999999-0.new", ".tls.key.pending.999999999-3.new"];
+        let alive = format!(".tls.crt.{}-0.new", std::process::id());
+        for name in stays.into_iter().chain(goes).chain([alive.as_str()]) {
+            fs::write(root.path().join(name), b"").unwrap();
+        }
+        let mut folder = Folder::new(root.path(), Existing::Keep);
+        assert!(folder.take().unwrap());
+        folder.sweep(["tls.crt", "tls.key"]);
+        assert!(goes.iter().all(|name| !root.path().join(name).exists()));
+        assert!(stays.iter().all(|name| root.path().join(name).exists()));
+        assert!(root.path().join(&alive).exists());
     }
 
     #[test]

@@ -229,6 +229,30 @@ fn mark(key: &str) -> String {
 }
 
 #[test]
+fn an_incomplete_folder_is_named_as_such() {
+    let bench = Workbench::with_hierarchy();
+    let repeat = [&issue("app")[..], &["--idempotency-key", "k"]].concat();
+    bench.ok(&repeat);
+    // As a kill between the certificate and the last of its files leaves it.
+    fs::rename(bench.path("app/crl.pem"), bench.path("app/.crl.pem.999999999-0.new")).unwrap();
+    bench.run(&issue("app")).refused(6, &["app/tls.crt exists", "crl.pem is missing", "--force"]);
+    bench.ok(&repeat);
+    assert_eq!(bench.files("app"), ["ca.crt", "crl.pem", "root.crt", "tls.crt", "tls.key"]);
+}
+
+#[test]
+fn a_damaged_store_leaves_no_key_waiting() {
+    let bench = Workbench::with_hierarchy();
+    let store = bench.data().join("authority.db");
+    let mut bytes = fs::read(&store).unwrap();
+    // All but the first page, which holds the header.
+    bytes[8192..].fill(0x5a);
+    fs::write(&store, bytes).unwrap();
+    bench.run(&issue("app")).refused(5, &["is damaged", "backup"]);
+    assert!(!bench.path("app").exists());
+}
+
+#[test]
 fn a_dry_run_writes_nothing() {
     let bench = Workbench::with_hierarchy();
     let count = bench.certificates().len();

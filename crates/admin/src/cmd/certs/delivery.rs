@@ -148,7 +148,7 @@ impl<'a> Delivery<'a> {
         {
             return Ok(delivered);
         }
-        self.folder.check_free(names(self.session.encoding()))?;
+        self.check_free(names(self.session.encoding()))?;
         self.session.interrupt.checkpoint(NOTHING_ISSUED)?;
         let issuance = ask(Execution::Commit).await?;
         let bundle = self.bundle(&issuance, None).await?;
@@ -185,10 +185,18 @@ impl<'a> Delivery<'a> {
         if let Some(delivered) = self.delivered_before(mark, ask).await? {
             return Ok(delivered);
         }
-        self.folder.check_free(names(self.session.encoding()).into_iter().chain([KEY]))?;
+        self.check_free(names(self.session.encoding()).into_iter().chain([KEY]))?;
         self.session.interrupt.checkpoint(NOTHING_ISSUED)?;
         let pending = self.pending_key(key_type, mark).await?;
         let public_key = pending.public_key().clone();
+        // A store that cannot be read says so before anything is asked of it: nothing was issued, and
+        // no key has to wait.
+        if let Err(error) = ask(public_key.clone(), Execution::DryRun).await
+            && error.kind() == ErrorKind::Store
+        {
+            pending.discard();
+            return Err(error.into());
+        }
         let asked = match self.session.interrupt.checkpoint(NOTHING_ISSUED) {
             Ok(()) => ask(public_key, Execution::Commit).await.map_err(CliError::from),
             Err(interrupted) => Err(interrupted),
@@ -203,6 +211,7 @@ impl<'a> Delivery<'a> {
     async fn enter(&mut self) -> Result<(), CliError> {
         for attempt in 0..WAIT_SECONDS * ATTEMPTS_A_SECOND {
             if self.folder.take()? {
+                self.folder.sweep(names(self.session.encoding()).into_iter().chain([KEY]));
                 return Ok(());
             }
             if attempt == ATTEMPTS_A_SECOND {
@@ -214,6 +223,24 @@ impl<'a> Delivery<'a> {
         }
         let path = self.folder.path().to_owned();
         Err(FileError::Busy { path, seconds: WAIT_SECONDS }.into())
+    }
+
+    /// Refuses a folder in which one of these names is taken, and says which are missing beside it: an
+    /// interrupted command leaves some.
+    fn check_free<'n>(
+        &self,
+        names: impl IntoIterator<Item = &'n str> + Clone,
+    ) -> Result<(), CliError> {
+        let Err(taken) = self.folder.check_free(names.clone()) else { return Ok(()) };
+        let missing: Vec<_> = names
+            .into_iter()
+            .filter(|name| fs::symlink_metadata(self.folder.path().join(name)).is_err())
+            .map(str::to_owned)
+            .collect();
+        match missing.is_empty() {
+            true => Err(taken.into()),
+            false => Err(CliError::Incomplete { missing, error: taken }),
+        }
     }
 
     /// Of a command that was refused, not even an empty folder stays.
@@ -274,7 +301,7 @@ impl<'a> Delivery<'a> {
         if self.folder.existing() == Existing::Keep
             && !holds(self.folder.path(), earlier.certificate())
         {
-            self.folder.check_free(names(self.session.encoding()))?;
+            self.check_free(names(self.session.encoding()))?;
         }
         let issuance = ask(Execution::Commit).await?;
         Ok(Some(self.deliver_again(issuance).await?))
