@@ -111,7 +111,7 @@ impl PassphraseSource for Late {
 
     fn new_passphrase(&self) -> Result<SecretString, PassphraseError> {
         self.asked.send(()).expect("the test listens");
-        self.go_on.lock().unwrap().recv().expect("the test says when");
+        self.go_on.lock().expect("nobody else holds it").recv().expect("the test says when");
         self.existing()
     }
 }

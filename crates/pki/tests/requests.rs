@@ -234,7 +234,7 @@ fn what_is_wrong_with_a_request_is_said_by_its_name() {
     let request = rustmq_pki::read::RequestRef::read(&der).unwrap();
     let weak = encoded(|e| {
         e.nested(tag::SEQUENCE, |e| {
-            _ = e.raw(request.info).raw(&sha1).raw(&der[at + sha256.len()..])
+            _ = e.raw(request.info).raw(&sha1).raw(&der[at + sha256.len()..]);
         });
     });
     let refused = CertificateRequest::from_pkcs10(&weak, None).unwrap_err();

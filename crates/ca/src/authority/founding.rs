@@ -151,7 +151,7 @@ impl Authority {
     /// Makes a CA. Where another process made the first one meanwhile, its passphrase is the data
     /// directory's, and the second attempt is made under that.
     async fn found(&self, founding: Founding<'_>) -> Result<CaCreation, Error> {
-        let epoch = self.store.read(|connection| keys::epoch(connection)).await?;
+        let epoch = self.store.read(keys::epoch).await?;
         match self.attempt_founding(&founding).await {
             Err(Error::PassphraseChanged) if epoch == 0 => self.attempt_founding(&founding).await,
             other => other,
