@@ -85,6 +85,14 @@ pub(crate) enum CliError {
         /// What failed.
         error: Box<CliError>,
     },
+    /// The folder holds a part of what a delivery writes.
+    #[error("{error}; {} missing beside it, as an interrupted command leaves it", are(missing))]
+    Incomplete {
+        /// The names that are missing.
+        missing: Vec<String>,
+        /// Which name is taken.
+        error: FileError,
+    },
     /// The store failed while the authority was issuing, so a certificate may exist for the key.
     #[error("{error}")]
     KeyKept {
@@ -200,7 +208,7 @@ impl CliError {
             Self::Authority(error) => of_authority(error),
             Self::NoNewPassphrase => Exit::Passphrase,
             Self::Passphrase(error) => of_passphrase(error),
-            Self::File(error) => of_file(error),
+            Self::File(error) | Self::Incomplete { error, .. } => of_file(error),
             Self::Key(KeyFileError::File(error)) => of_file(error),
             Self::Key(KeyFileError::OtherType { .. } | KeyFileError::NotPrivate { .. }) => {
                 Exit::Refused
@@ -226,7 +234,9 @@ impl CliError {
             }
             Self::Authority(error) => error.code(),
             Self::NoNewPassphrase => "new_passphrase_missing",
-            Self::File(error) | Self::Key(KeyFileError::File(error)) => file_code(error),
+            Self::File(error)
+            | Self::Incomplete { error, .. }
+            | Self::Key(KeyFileError::File(error)) => file_code(error),
             Self::Key(KeyFileError::OtherType { .. }) => "pending_key_type",
             Self::Key(KeyFileError::NotPrivate { .. }) => "key_not_private",
             Self::Key(KeyFileError::Key { .. }) => "key",
@@ -250,11 +260,17 @@ impl CliError {
     }
 }
 
+/// `tls.key is`, `ca.crt, root.crt are`.
+fn are(names: &[String]) -> String {
+    format!("{} {}", names.join(", "), if names.len() == 1 { "is" } else { "are" })
+}
+
 fn of_authority(error: &rustmq_ca::Error) -> Exit {
     if let rustmq_ca::Error::Passphrase(error) = error {
         return of_passphrase(error);
     }
-    // What the library was writing is the file that the command line names.
+    // What the library was writing is the file that the command line names: the place that is full or
+    // read-only is not the store's.
     if let rustmq_ca::Error::Archive(_) = error {
         return Exit::Output;
     }
@@ -277,7 +293,7 @@ fn of_passphrase(error: &PassphraseError) -> Exit {
 fn of_file(error: &FileError) -> Exit {
     match error {
         FileError::Read { .. } => Exit::NotFound,
-        FileError::Exists { .. } | FileError::Write { .. } => Exit::Output,
+        FileError::Exists { .. } | FileError::Write { .. } | FileError::Busy { .. } => Exit::Output,
     }
 }
 
@@ -293,6 +309,7 @@ fn passphrase_code(error: &PassphraseError) -> &'static str {
 fn file_code(error: &FileError) -> &'static str {
     match error {
         FileError::Exists { .. } => "file_exists",
+        FileError::Busy { .. } => "folder_busy",
         FileError::Write { .. } => "file_write",
         FileError::Read { .. } => "file_read",
     }

@@ -56,6 +56,14 @@ pub(crate) enum FileError {
         /// What the operating system said.
         error: io::Error,
     },
+    /// Another command writes into the folder.
+    #[error("another command has been writing into {} for {seconds} seconds", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+        /// How long this one waited.
+        seconds: u64,
+    },
     /// The operating system refused, or the file is not what it should be.
     #[error("{} cannot be read: {error}", path.display())]
     Read {
@@ -166,6 +174,25 @@ fn create_beside(place: &Path, mode: Mode) -> io::Result<(File, PathBuf)> {
         }
     }
     Err(io::Error::other("a hundred unfinished files of that name are in the way"))
+}
+
+/// Whether `found` is a file that a process which has ended began to write beside one of `names`, or
+/// beside a key that waits there: the name that [`create_beside`] gives.
+fn is_unfinished(found: &str, names: &[&str]) -> bool {
+    let parts = || {
+        let middle = found.strip_prefix('.')?.strip_suffix(".new")?;
+        let (name, number) = middle.rsplit_once('.')?;
+        let (process, attempt) = number.split_once('-')?;
+        attempt.parse::<u32>().ok()?;
+        Some((name, rustix::process::Pid::from_raw(process.parse().ok()?)?))
+    };
+    let Some((name, process)) = parts() else { return false };
+    let ours = |known: &&str| {
+        name.strip_prefix(*known)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(".pending"))
+    };
+    names.iter().any(ours)
+        && rustix::process::test_kill_process(process) == Err(rustix::io::Errno::SRCH)
 }
 
 /// O_NOFOLLOW as the standard library's options take it.

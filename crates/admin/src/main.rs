@@ -67,6 +67,7 @@ fn execute(cli: &Cli, environment: Environment, output: Output) -> Result<Exit, 
     cli.refuse_flags_without_effect()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
+        .enable_time()
         .build()
         .map_err(CliError::Runtime)?;
     let interrupt = Interrupt::default();

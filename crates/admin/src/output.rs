@@ -177,6 +177,11 @@ impl Output {
         }
     }
 
+    /// Columns that the result is fitted to; `None` where it is not shown on a terminal.
+    pub(crate) fn columns(self) -> Option<u16> {
+        self.stdout.columns
+    }
+
     /// Whether standard error is a terminal on which a bar can move.
     pub(crate) fn shows_progress(self) -> bool {
         self.progress

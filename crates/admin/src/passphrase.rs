@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::cli::GlobalArgs;
 use crate::environment::Environment;
 use crate::output::Output;
+use crate::output::progress::UnderWay;
 use crate::terminal::{self, MAX_PASSPHRASE, PromptError};
 
 /// Name of the systemd credential (`LoadCredential=`, `SetCredentialEncrypted=`).
@@ -145,12 +146,20 @@ pub(crate) struct Passphrases {
     new: Source,
     data_dir: PathBuf,
     output: Output,
+    under_way: UnderWay,
 }
 
 impl Passphrases {
     /// The same source for existing keys and for the first key of a data directory.
     pub(crate) fn new(source: Source, data_dir: &Path, output: Output) -> Self {
-        Self { existing: source.clone(), new: source, data_dir: data_dir.to_owned(), output }
+        let (data_dir, under_way) = (data_dir.to_owned(), UnderWay::default());
+        Self { existing: source.clone(), new: source, data_dir, output, under_way }
+    }
+
+    /// Asks without being disturbed by what is shown meanwhile.
+    #[must_use]
+    pub(crate) fn pausing(self, under_way: UnderWay) -> Self {
+        Self { under_way, ..self }
     }
 
     /// Takes the passphrase to change to from a source of its own.
@@ -160,14 +169,20 @@ impl Passphrases {
     }
 
     fn ask(&self, question: &str) -> Result<SecretString, PassphraseError> {
-        let answer = terminal::ask_secret(question).map_err(|error| match error {
-            PromptError::Io(error) => unreadable("the terminal", error),
-            PromptError::Interrupted => {
-                unreadable("the terminal", io::Error::new(io::ErrorKind::Interrupted, error))
-            }
-            PromptError::NotText => PassphraseError::NotText { origin: "the terminal".to_owned() },
-            other => unreadable("the terminal", io::Error::other(other)),
-        })?;
+        let answer =
+            self.under_way.pause(|| terminal::ask_secret(question)).map_err(
+                |error| match error {
+                    PromptError::Io(error) => unreadable("the terminal", error),
+                    PromptError::Interrupted => unreadable(
+                        "the terminal",
+                        io::Error::new(io::ErrorKind::Interrupted, error),
+                    ),
+                    PromptError::NotText => {
+                        PassphraseError::NotText { origin: "the terminal".to_owned() }
+                    }
+                    other => unreadable("the terminal", io::Error::other(other)),
+                },
+            )?;
         if answer.expose_secret().is_empty() { Err(PassphraseError::Empty) } else { Ok(answer) }
     }
 }

@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustmq_ca::{
-    Actor, CertificateManager, Clock, OpenMode, Options, PassphraseError, PassphraseSource,
-};
+use rustmq_ca::{Actor, CertificateManager, Clock, OpenMode, Options, PassphraseSource};
 use rustmq_pki::profile::Profile;
 use rustmq_pki::time::UnixTime;
 
@@ -14,6 +12,7 @@ use crate::environment::Environment;
 use crate::error::CliError;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
+use crate::output::progress::Progress;
 use crate::output::rate::Stopwatch;
 use crate::passphrase::{Passphrases, Source};
 
@@ -99,13 +98,15 @@ impl Session {
         self.open(OpenMode::Write, self.passphrases()?)
     }
 
-    /// The authority, made if there is none.
-    pub(crate) fn creator(&self) -> Result<CertificateManager, CliError> {
-        // A first CA without a passphrase leaves not even an empty store behind.
-        if matches!(self.source, Source::Absent) && !self.data_dir()?.exists() {
-            return Err(PassphraseError::Absent.into());
-        }
-        self.open(OpenMode::Create, self.passphrases()?)
+    /// The authority, made by its first write if there is none: a first CA that is refused, or only
+    /// judged, leaves not even an empty store behind.
+    pub(crate) fn creator(&self, shown: &Progress) -> Result<CertificateManager, CliError> {
+        self.open(OpenMode::CreateOnWrite, self.passphrases()?.pausing(shown.shared()))
+    }
+
+    /// The authority, to make a CA's key with, which `shown` tells of.
+    pub(crate) fn writer_showing(&self, shown: &Progress) -> Result<CertificateManager, CliError> {
+        self.open(OpenMode::Write, self.passphrases()?.pausing(shown.shared()))
     }
 
     /// The authority, made if there is none, to be written down as it is: needs no passphrase.
@@ -114,11 +115,11 @@ impl Session {
     }
 
     /// The profiles: those of the data directory, or the built-in ones where there is none yet.
-    pub(crate) fn profiles(&self) -> Result<Vec<Profile>, CliError> {
+    pub(crate) fn profiles(&self) -> Result<Vec<Result<Profile, rustmq_ca::Error>>, CliError> {
         match self.reader() {
-            Ok(manager) => Ok(manager.profiles()?),
+            Ok(manager) => Ok(manager.each_profile()?),
             Err(error) if error.is_missing_data_directory() => {
-                Ok(Profile::BUILTIN.into_iter().filter_map(Profile::builtin).collect())
+                Ok(Profile::BUILTIN.into_iter().filter_map(Profile::builtin).map(Ok).collect())
             }
             Err(error) => Err(error),
         }

@@ -1,6 +1,9 @@
 //! Values of flags that are one of a list: the parser, the help and the completions know the list.
 
+use std::ffi::OsStr;
+
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Arg, Command};
 use rustmq_ca::{CertificateRole, CertificateStatus};
 use rustmq_pki::crl::RevocationReason;
 use rustmq_pki::key::KeyType;
@@ -18,9 +21,35 @@ pub(crate) fn certificate_role() -> impl TypedValueParser<Value = CertificateRol
     PossibleValuesParser::new(roles).try_map(|text| text.parse())
 }
 
-/// `--key-type`.
+/// `--key-type`: the names that are shown, and every other that [`KeyType`] understands.
 pub(crate) fn key_type() -> impl TypedValueParser<Value = KeyType> {
-    PossibleValuesParser::new(KeyType::ALL.map(KeyType::as_str)).try_map(|text| text.parse())
+    KeyTypeParser
+}
+
+#[derive(Clone, Copy, Debug)]
+struct KeyTypeParser;
+
+impl TypedValueParser for KeyTypeParser {
+    type Value = KeyType;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<KeyType, clap::Error> {
+        let understood = value.to_str().and_then(|text| text.parse().ok());
+        let listed = PossibleValuesParser::new(KeyType::ALL.map(KeyType::as_str));
+        match understood {
+            Some(key_type) => Ok(key_type),
+            // The list's parser says what there is.
+            None => listed.try_map(|text| text.parse()).parse_ref(command, argument, value),
+        }
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(KeyType::ALL.iter().map(|key_type| PossibleValue::new(key_type.as_str()))))
+    }
 }
 
 /// `--status`.

@@ -28,7 +28,7 @@ use crate::request::{Execution, Options};
 use crate::signing::{self, SigningKey};
 use crate::store::{
     CaRow, Completed, Completion, Entry, Fault, IssuerVersion, OpenStore, Outcome, Repeatable,
-    Reservation, ReserveOutcome, Store, Subject, authorities, certificates, key_holders,
+    Reservation, ReserveOutcome, Store, Subject, audit, authorities, certificates, key_holders,
 };
 use crate::{Actor, Clock, Error, describe, gate, names};
 
@@ -70,6 +70,7 @@ pub(crate) struct Prepared {
 }
 
 /// A request on its way through the line.
+#[derive(Clone)]
 struct Walk<'a> {
     request: CertificateRequest,
     profile: &'a Profile,
@@ -268,6 +269,7 @@ impl Authority {
         let subject = walk.subject;
         self.store
             .read(move |connection| {
+                audit::check_clock(connection, now)?;
                 if let Some(issuer) = &issuer {
                     authorities::check_may_issue(connection, issuer, now)?;
                 }

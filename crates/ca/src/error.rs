@@ -26,16 +26,30 @@ pub enum Error {
         /// The data directory.
         path: PathBuf,
     },
+    /// The data directory may not be searched by this user, or the store in it not be read.
+    #[error("{} cannot be read by this user: whether an authority is there is not known", path.display())]
+    UnreadableDataDirectory {
+        /// The data directory or the store's file.
+        path: PathBuf,
+    },
+    /// The store's file has no content.
+    #[error(
+        "the store {} is empty: making it was interrupted, or what it held was lost", path.display()
+    )]
+    EmptyStore {
+        /// The store's file.
+        path: PathBuf,
+    },
     /// The data directory or a file in it cannot be written.
-    #[error("the data directory {} cannot be written: it is read-only for this user", path.display())]
+    #[error("{} cannot be written: the data directory is read-only for this user", path.display())]
     ReadOnlyDataDirectory {
-        /// The data directory.
+        /// The data directory, or the file in it.
         path: PathBuf,
     },
     /// The file system holds no more.
-    #[error("the file system of the data directory {} is full", path.display())]
+    #[error("{} cannot be written: the file system of the data directory is full", path.display())]
     DataDirectoryFull {
-        /// The data directory.
+        /// The data directory, or the file in it.
         path: PathBuf,
     },
     /// Locks or fsync mean nothing there.
@@ -542,6 +556,8 @@ impl Error {
         use ErrorKind::{Conflict, NotFound, Passphrase, Refused, Store, Usage};
         match self {
             Self::MissingDataDirectory { .. } => ("missing_data_directory", Store),
+            Self::UnreadableDataDirectory { .. } => ("unreadable_data_directory", Store),
+            Self::EmptyStore { .. } => ("empty_store", Store),
             Self::ReadOnlyDataDirectory { .. } => ("read_only_data_directory", Store),
             Self::DataDirectoryFull { .. } => ("data_directory_full", Store),
             Self::NetworkFileSystem { .. } => ("network_file_system", Store),
@@ -573,7 +589,7 @@ impl Error {
             Self::Gate(refusal) => (refusal.code(), Refused),
             Self::Lint(_) => ("lint", Refused),
             Self::Request(_) => ("invalid_request", Refused),
-            Self::ProfileFile { .. } => ("invalid_profile", Usage),
+            Self::ProfileFile { .. } => ("invalid_profile", Refused),
             Self::NotRenewable { .. } => ("not_renewable", Refused),
             Self::KeyMissing { .. } => ("key_missing", Store),
             Self::Key(_) => ("invalid_key", Refused),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustmq_pki::key::software::SoftwareKey;
-use rustmq_pki::key::{KeyError, KeyType, Signer};
+use rustmq_pki::key::{KeyError, Signer};
 use secrecy::SecretString;
 
 use crate::store::{CaRow, Store, blocking, keys as ca_keys};
@@ -87,9 +87,9 @@ impl Keys {
         .await
     }
 
-    /// Makes a key for a new CA. The passphrase is asked for now, so that nothing is reserved yet
-    /// when it is wrong.
-    pub(crate) async fn create(&self, key_type: KeyType) -> Result<NewKey, Error> {
+    /// Encrypts a new CA's key. The passphrase is asked for now, so that nothing is reserved yet when
+    /// it is wrong.
+    pub(crate) async fn protect(&self, key: SoftwareKey) -> Result<NewKey, Error> {
         let (epoch, known) = self
             .shared
             .store
@@ -102,7 +102,6 @@ impl Keys {
                 Some((_, encrypted)) => keys.proven_passphrase(encrypted, epoch)?,
                 None => keys.shared.source.new_passphrase()?,
             };
-            let key = SoftwareKey::generate(key_type)?;
             let encrypted = key.to_encrypted_pkcs8(&passphrase)?;
             let next_epoch = if known.is_empty() { epoch + 1 } else { epoch };
             let signer = keys.wrap(Arc::new(key));

@@ -102,6 +102,7 @@ pub use info::{
     CertificateInfo, CertificateRole, CertificateStatus, RoleCount,
 };
 pub use manager::CertificateManager;
+pub use names::SHORTEST_PREFIX;
 pub use outcome::{
     Bundle, CaCreation, CrlPublication, ExportSummary, Issuance, Issued, Planned, Revocation,
 };

@@ -214,6 +214,12 @@ impl CertificateManager {
         self.authority.change_passphrase().await
     }
 
+    /// Goes through a change of passphrase up to the write: the old one opens every key, and there is
+    /// a new one. Returns how many keys there are.
+    pub async fn rehearse_passphrase_change(&self) -> Result<usize, Error> {
+        self.authority.rehearse_passphrase_change().await
+    }
+
     /// Writes a tar.gz of certificates, chains, CRLs, profiles and audit records, with a manifest
     /// and without private keys.
     pub async fn export_all(&self, output: Box<dyn Write + Send>) -> Result<ExportSummary, Error> {
@@ -277,6 +283,12 @@ impl CertificateManager {
     pub fn profiles(&self) -> Result<Vec<Profile>, Error> {
         let names = self.authority.profiles.names()?;
         names.iter().map(|name| self.authority.profiles.find(name)).collect()
+    }
+
+    /// The same, one by one: a user's file that is no profile does not hide the others.
+    pub fn each_profile(&self) -> Result<Vec<Result<Profile, Error>>, Error> {
+        let names = self.authority.profiles.names()?;
+        Ok(names.iter().map(|name| self.authority.profiles.find(name)).collect())
     }
 
     /// The profile with this name.

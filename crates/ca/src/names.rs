@@ -7,8 +7,9 @@ use crate::error::CaName;
 use crate::store::{CaRow, CertificateRow, Fault, authorities, certificates};
 use crate::{Error, describe};
 
-/// The shortest fingerprint prefix that is taken for one: shorter ones are found by accident.
-const SHORTEST_PREFIX: usize = 6;
+/// The shortest beginning of a CA's fingerprint that is taken for one, in digits: shorter ones are
+/// found by accident.
+pub const SHORTEST_PREFIX: usize = 6;
 
 /// How many near CAs an error names.
 const NEAREST: usize = 3;

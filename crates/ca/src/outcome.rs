@@ -54,7 +54,8 @@ pub struct Issuance {
     pub notes: Vec<Note>,
     /// Whether an idempotency key gave the certificate of an earlier request.
     pub replayed: bool,
-    /// When the certificate that this one rotates out will be superseded.
+    /// When the certificate that this one rotates out will be superseded; none for a renewal, and for
+    /// the rotation of one that has ended, or will have by then.
     pub supersede_at: Option<UnixTime>,
     /// Why the issuing CA's CRL, which was due, was not signed.
     pub crl_failure: Option<Error>,

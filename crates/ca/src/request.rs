@@ -72,6 +72,9 @@ pub enum OpenMode {
     Write,
     /// Reads and writes; the directory and the store are made when absent.
     Create,
+    /// The same, but they are made by the first write: what is only judged, or refused before it was
+    /// written down, leaves nothing.
+    CreateOnWrite,
 }
 
 /// Makes a retry give the first answer again: the same key and request give the same certificate.

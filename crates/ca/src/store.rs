@@ -4,7 +4,7 @@
 //! have written in between.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rusqlite::Connection;
 use rustmq_pki::time::UnixTime;
@@ -67,13 +67,24 @@ pub(crate) struct Store {
 struct Shared {
     path: PathBuf,
     readers: Readers,
-    writing: Option<Writing>,
+    writing: OnceLock<Writing>,
+    /// What a store that is made by its first write will be opened with.
+    to_be_made: Mutex<Option<OpenStore>>,
 }
 
 /// What only a store opened for writing has.
 struct Writing {
     writer: Writer,
     instance: Instance,
+}
+
+impl Writing {
+    fn open(options: &OpenStore, path: &Path) -> Result<Self, Error> {
+        let (opening, file) = (options.clone(), path.to_owned());
+        let writer = Writer::start(file.clone(), move || open::for_writing(&opening, &file))?;
+        let instance = Instance::new(&options.data_dir)?;
+        Ok(Self { writer, instance })
+    }
 }
 
 /// What the store is opened with.
@@ -90,18 +101,43 @@ impl Store {
     pub(crate) fn open(options: &OpenStore) -> Result<Self, Error> {
         filesystem::check_file_system(&options.data_dir)?;
         let path = options.data_dir.join(open::FILE);
-        let (readers, writing) = match options.mode {
-            OpenMode::Read => (Readers::new(open::for_reading(&path)?, path.clone()), None),
-            OpenMode::Write | OpenMode::Create => {
-                let (opening, file) = (options.clone(), path.clone());
-                let writer =
-                    Writer::start(path.clone(), move || open::for_writing(&opening, &file))?;
-                let instance = Instance::new(&options.data_dir)?;
-                let readers = Readers::new(open::for_reading(&path)?, path.clone());
-                (readers, Some(Writing { writer, instance }))
+        let writing = OnceLock::new();
+        let mut to_be_made = None;
+        let readers = match options.mode {
+            OpenMode::Read => Readers::new(open::for_reading(&path)?, path.clone()),
+            OpenMode::CreateOnWrite if !open::is_there(&path)? => {
+                let create = OpenStore { mode: OpenMode::Create, ..options.clone() };
+                to_be_made = Some(create);
+                Readers::of_nothing(path.clone(), options.now)
+            }
+            OpenMode::Write | OpenMode::Create | OpenMode::CreateOnWrite => {
+                // Nobody else has this cell yet.
+                let _set = writing.set(Writing::open(options, &path)?);
+                Readers::new(open::for_reading(&path)?, path.clone())
             }
         };
-        Ok(Self { shared: Arc::new(Shared { path, readers, writing }) })
+        let to_be_made = Mutex::new(to_be_made);
+        Ok(Self { shared: Arc::new(Shared { path, readers, writing, to_be_made }) })
+    }
+
+    /// Makes a store that was to be made by its first write.
+    async fn make(&self) -> Result<(), Error> {
+        if self.shared.writing.get().is_some() {
+            return Ok(());
+        }
+        let store = self.clone();
+        blocking(move || {
+            let shared = &store.shared;
+            let mut to_be_made = shared.to_be_made.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(options) = to_be_made.as_ref() {
+                // Whoever made it meanwhile took the options away.
+                let _set = shared.writing.set(Writing::open(options, &shared.path)?);
+                shared.readers.look_again();
+                *to_be_made = None;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// The store's file.
@@ -132,6 +168,7 @@ impl Store {
         &self,
         change: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Error> {
+        self.make().await?;
         self.writing()?.writer.write(change).await
     }
 
@@ -140,17 +177,24 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Error> {
+        self.make().await?;
         let store = self.path().to_owned();
         self.writing()?.writer.alone(work, store).await
     }
 
-    /// Whether the store was opened for writing.
+    /// Whether the store is made by its first write, and nothing was written yet.
+    fn is_to_be_made(&self) -> bool {
+        let to_be_made = self.shared.to_be_made.lock().unwrap_or_else(PoisonError::into_inner);
+        to_be_made.is_some()
+    }
+
+    /// Whether the store is there and was opened for writing.
     pub(crate) fn is_writable(&self) -> bool {
-        self.shared.writing.is_some()
+        self.shared.writing.get().is_some()
     }
 
     fn writing(&self) -> Result<&Writing, Error> {
-        self.shared.writing.as_ref().ok_or(Error::OpenedForReading)
+        self.shared.writing.get().ok_or(Error::OpenedForReading)
     }
 
     /// The id under whose lock this process reserves.

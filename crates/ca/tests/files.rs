@@ -4,15 +4,21 @@ use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
-use rustmq_ca::{AuditFault, CertificateManager, Error, NewCa, OpenMode, RootCaRequest};
+use rustmq_ca::{
+    AuditFault, CertificateManager, Error, Execution, NewCa, OpenMode, PassphraseError,
+    PassphraseSource, RootCaRequest,
+};
 use rustmq_pki::key::Fingerprint;
+use rustmq_pki::profile::Validity;
 use rustmq_pki::role::Role;
 use rustmq_testkit::{
     FakeClock, FixedPassphrase, NoPassphrase, PASSPHRASE, TestCa, named, options,
 };
+use secrecy::SecretString;
 
 fn open(data_dir: &Path, mode: OpenMode) -> Result<CertificateManager, Error> {
     let clock = FakeClock::default();
@@ -61,10 +67,83 @@ fn a_missing_directory_is_made_only_on_request() {
     drop(open(&path, OpenMode::Read).unwrap());
 }
 
+fn root(common_name: &str) -> RootCaRequest {
+    RootCaRequest { ca: NewCa::new(named(common_name)) }
+}
+
+#[tokio::test]
+async fn a_store_that_is_made_by_its_first_write_is_not_made_by_a_refusal() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("a/b");
+    let open = |passphrase: Arc<dyn PassphraseSource>| {
+        let options = options(&path, &FakeClock::default(), passphrase);
+        CertificateManager::open(&options.mode(OpenMode::CreateOnWrite)).unwrap()
+    };
+    let mut dry = root("Root");
+    dry.ca.execution = Execution::DryRun;
+    open(Arc::new(NoPassphrase)).generate_root_ca(dry).await.unwrap();
+    let mut ended = root("Root");
+    ended.ca.validity = Validity::Days(0);
+    let refused = open(Arc::new(NoPassphrase)).generate_root_ca(ended).await;
+    assert!(matches!(refused, Err(Error::Gate(_))), "judged before the passphrase: {refused:?}");
+    assert!(open(Arc::new(NoPassphrase)).generate_root_ca(root("Root")).await.is_err());
+    assert!(!temp.path().join("a").exists());
+    let manager = open(FixedPassphrase::new(PASSPHRASE));
+    manager.generate_root_ca(root("Root")).await.unwrap();
+    assert_eq!(manager.list_cas().await.unwrap().len(), 1);
+    let mut taken = root("Root");
+    taken.ca.id = Some("root_ca_1".to_owned());
+    assert!(manager.generate_root_ca(taken).await.is_err());
+    let newest = manager.audit_list(1).await.unwrap();
+    assert_eq!(newest[0].outcome, "refused", "once there is a store, it records");
+}
+
+/// Says that it is asked for the passphrase of a new data directory, and gives it when told to.
+struct Late {
+    asked: Sender<()>,
+    go_on: Mutex<Receiver<()>>,
+}
+
+impl PassphraseSource for Late {
+    fn existing(&self) -> Result<SecretString, PassphraseError> {
+        FixedPassphrase::new(PASSPHRASE).existing()
+    }
+
+    fn new_passphrase(&self) -> Result<SecretString, PassphraseError> {
+        self.asked.send(()).expect("the test listens");
+        self.go_on.lock().expect("nobody else holds it").recv().expect("the test says when");
+        self.existing()
+    }
+}
+
+#[tokio::test]
+async fn the_second_of_two_first_roots_is_made_under_the_passphrase_of_the_first() {
+    let temp = tempfile::tempdir().unwrap();
+    let open = |passphrase: Arc<dyn PassphraseSource>| {
+        let options = options(temp.path(), &FakeClock::default(), passphrase);
+        CertificateManager::open(&options.mode(OpenMode::CreateOnWrite)).unwrap()
+    };
+    let ((asked, is_asked), (tell, go_on)) = (channel(), channel());
+    let late = open(Arc::new(Late { asked, go_on: Mutex::new(go_on) }));
+    let second = tokio::spawn(async move { late.generate_root_ca(root("Second")).await });
+    tokio::task::spawn_blocking(move || is_asked.recv()).await.unwrap().unwrap();
+    let first = open(FixedPassphrase::new(PASSPHRASE));
+    first.generate_root_ca(root("First")).await.unwrap();
+    tell.send(()).unwrap();
+    let second = second.await.unwrap().unwrap();
+    assert_eq!(second.ca.unwrap().id, "root_ca_2");
+}
+
 #[test]
 fn a_foreign_damaged_or_newer_store_is_named() {
     let temp = tempfile::tempdir().unwrap();
     let store = temp.path().join("authority.db");
+    fs::write(&store, "").unwrap();
+    for mode in [OpenMode::Read, OpenMode::Write] {
+        let error = error_of(open(temp.path(), mode));
+        assert!(matches!(error, Error::EmptyStore { .. }), "{error:?}");
+    }
+    fs::remove_file(&store).unwrap();
     for mode in [OpenMode::Read, OpenMode::Write, OpenMode::Create] {
         fs::write(
             &store,

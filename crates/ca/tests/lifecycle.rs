@@ -2,8 +2,8 @@
 
 use rustmq_ca::{
     CaStatus, CertificateManager, CertificateRole, CertificateStatus, CrlRefresh, Error, Execution,
-    IntermediateCaRequest, ListFilter, NewCa, RenewRequest, RenewalKey, RevokeRequest,
-    RotateRequest,
+    IdempotencyKey, IntermediateCaRequest, ListFilter, NewCa, RenewRequest, RenewalKey,
+    RevokeRequest, RotateRequest,
 };
 use rustmq_pki::crl::RevocationReason;
 use rustmq_pki::profile::Validity;
@@ -181,6 +181,44 @@ async fn a_due_supersession_is_carried_out_by_the_next_writing_command() {
     assert!(after.number() > before.number());
     assert_eq!(serials(after.der()), [old.info().serial.clone()]);
     assert_eq!(stored("root_ca_1").await, root_before);
+}
+
+#[tokio::test]
+async fn a_rotation_of_what_has_ended_promises_no_supersession() {
+    let ca = TestCa::with_hierarchy().await;
+    let old = ca.issue("client@company.com", Role::Client).await;
+    let rotation = |days| RotateRequest {
+        renewal: renew(&old.info().id, RenewalKey::New(new_key())),
+        overlap_days: days,
+    };
+    // Its 90 days are over before the overlap is.
+    let late = ca.manager.rotate_certificate(rotation(91)).await.unwrap();
+    assert_eq!(late.supersede_at, None);
+    let cessation = revoke(&old.info().id, RevocationReason::CessationOfOperation);
+    ca.manager.revoke_certificate(cessation).await.unwrap();
+    let rotated = ca.manager.rotate_certificate(rotation(7)).await.unwrap();
+    assert!(rotated.issued.is_some());
+    assert_eq!(rotated.supersede_at, None);
+    assert_eq!(ca.manager.info(&old.info().id).await.unwrap().supersede_at, None);
+}
+
+#[tokio::test]
+async fn a_repeated_renewal_promises_nothing_that_a_rotation_did() {
+    let ca = TestCa::with_hierarchy().await;
+    let old = ca.issue("client@company.com", Role::Client).await;
+    let mut renewal = renew(&old.info().id, RenewalKey::New(new_key()));
+    renewal.idempotency = Some(IdempotencyKey::new("renew"));
+    ca.manager.renew_certificate(renewal.clone()).await.unwrap();
+    let mut rotation = RotateRequest {
+        renewal: renew(&old.info().id, RenewalKey::New(new_key())),
+        overlap_days: 7,
+    };
+    rotation.renewal.idempotency = Some(IdempotencyKey::new("rotate"));
+    ca.manager.rotate_certificate(rotation.clone()).await.unwrap();
+    let again = ca.manager.renew_certificate(renewal).await.unwrap();
+    assert_eq!((again.replayed, again.supersede_at), (true, None));
+    let again = ca.manager.rotate_certificate(rotation).await.unwrap();
+    assert_eq!((again.replayed, again.supersede_at), (true, Some(START.plus_days(7))));
 }
 
 #[tokio::test]

@@ -341,6 +341,35 @@ async fn ids_are_predictable_and_chosen_ones_are_stepped_over() {
 }
 
 #[tokio::test]
+async fn a_request_is_judged_before_a_passphrase_is_asked_for() {
+    let ca = TestCa::with_hierarchy().await;
+    ca.clock.advance_days(1);
+    let source = FixedPassphrase::new(rustmq_testkit::PASSPHRASE);
+    let open = options(&ca.data_dir(), &ca.clock, source.clone());
+    let manager = CertificateManager::open(&open).unwrap();
+    let mut ended = client("a@b.example", &new_key());
+    ended.validity = Validity::Days(0);
+    let refused = manager.issue_certificate(ended).await;
+    assert!(matches!(refused, Err(Error::Gate(_))), "{refused:?}");
+    let team =
+        IntermediateCaRequest { parent: "prod_ca_1".to_owned(), ca: NewCa::new(named("Team CA")) };
+    assert!(matches!(manager.generate_intermediate_ca(team).await, Err(Error::Gate(_))));
+    let long = RenewCaRequest {
+        ca: "prod_ca_1".to_owned(),
+        validity: Validity::Days(36_500),
+        idempotency: None,
+        execution: Execution::Commit,
+    };
+    assert!(matches!(manager.renew_ca(long).await, Err(Error::Gate(_))));
+    ca.clock.advance_seconds(-3600);
+    let behind = manager.issue_certificate(client("a@b.example", &new_key())).await;
+    assert!(matches!(behind, Err(Error::ClockBehind { .. })), "{behind:?}");
+    assert_eq!(source.times_asked(), 0);
+    let newest = ca.manager.audit_list(4).await.unwrap();
+    assert!(newest.iter().all(|record| record.outcome == "refused"), "{newest:?}");
+}
+
+#[tokio::test]
 async fn keys_are_opened_once_and_only_when_needed() {
     let ca = TestCa::with_hierarchy().await;
     let issued = ca.issue("a@b.example", Role::Client).await;

@@ -1,5 +1,6 @@
 //! The final fields of a certificate, and the TBSCertificate that they make (RFC 5280 4.1).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::constraints::NameConstraints;
@@ -8,6 +9,7 @@ use crate::encode::Encoder;
 use crate::key::{KeyType, PublicKey};
 use crate::name::{DistinguishedName, SubjectAltName};
 use crate::oid;
+use crate::read::NameRef;
 use crate::role::Role;
 use crate::serial::SerialNumber;
 use crate::time::UnixTime;
@@ -48,6 +50,18 @@ pub(crate) struct IssuerFields {
     pub(crate) match_key: String,
     /// The constraints of every certificate from the issuer up.
     pub(crate) constraints: Vec<NameConstraints>,
+}
+
+impl IssuerFields {
+    /// The issuer's common name; nothing where it has none.
+    pub(crate) fn shown(&self) -> String {
+        let name = NameRef::from_der(&self.name).ok();
+        let text = name.and_then(|name| {
+            let common_name = name.values_of(oid::COMMON_NAME).next()?;
+            common_name.text().map(Cow::into_owned)
+        });
+        text.unwrap_or_default()
+    }
 }
 
 /// An end entity, or a CA with what only CAs have.

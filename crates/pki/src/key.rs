@@ -110,13 +110,18 @@ pub struct UnknownKeyType(pub String);
 impl FromStr for KeyType {
     type Err = UnknownKeyType;
 
-    /// Case, `-` and `_` do not matter: `P-256`, `rsa2048` and `ML-DSA-65` are understood.
+    /// Case, `-` and `_` do not matter: `P-256`, `rsa2048` and `ML-DSA-65` are understood, and so are
+    /// the curves' names in SEC 2 and ANSI X9.62 (RFC 5480 2.1.1.1).
     fn from_str(text: &str) -> Result<Self, UnknownKeyType> {
         let plain = |name: &str| name.replace(['-', '_'], "").to_ascii_lowercase();
-        Self::ALL
-            .into_iter()
-            .find(|key_type| plain(key_type.as_str()) == plain(text))
-            .ok_or_else(|| UnknownKeyType(text.to_owned()))
+        let curve = match plain(text).as_str() {
+            "secp256r1" | "prime256v1" | "nistp256" => Some(Self::P256),
+            "secp384r1" | "nistp384" => Some(Self::P384),
+            "secp521r1" | "nistp521" => Some(Self::P521),
+            _ => None,
+        };
+        let named = || Self::ALL.into_iter().find(|known| plain(known.as_str()) == plain(text));
+        curve.or_else(named).ok_or_else(|| UnknownKeyType(text.to_owned()))
     }
 }
 
@@ -131,6 +136,12 @@ pub enum KeyError {
         "the key's algorithm {0} is not supported: use P-256, P-384, P-521, Ed25519, RSA or ML-DSA"
     )]
     UnsupportedAlgorithm(String),
+    /// An elliptic curve that is spelled out in place of its name.
+    #[error(
+        "the key spells its elliptic curve out (explicit parameters), and RFC 5480 2.1.1 allows \
+         named curves only: use P-256, P-384 or P-521"
+    )]
+    ExplicitCurve,
     /// An RSA modulus of another size.
     #[error("an RSA key of {bits} bits is not accepted: use 2048, 3072 or 4096 bits")]
     RsaSize {
@@ -248,6 +259,12 @@ impl PublicKey {
         let mut id = [0; 20];
         id.copy_from_slice(&Fingerprint::of(self.key_octets()).0[..20]);
         id
+    }
+
+    /// Whether signatures with `algorithm` (the DER of an AlgorithmIdentifier) are looked at under this
+    /// key.
+    pub fn accepts(&self, algorithm: &[u8]) -> bool {
+        spki::verification_algorithm(self.key_type, algorithm).is_some()
     }
 
     /// Whether `signature` over `message`, made with `algorithm` (the DER of an

@@ -1,5 +1,7 @@
 //! What somebody asks a certificate for, before anyone has judged it.
 
+use std::borrow::Cow;
+
 use crate::certificate::Certificate;
 use crate::constraints::NameConstraints;
 use crate::key::{KeyError, PublicKey};
@@ -43,16 +45,25 @@ pub enum RequestError {
     /// Not PEM with the label CERTIFICATE REQUEST, and not DER either.
     #[error("this is no PEM certificate request (-----BEGIN CERTIFICATE REQUEST-----)")]
     NotPem,
+    /// Text after the request.
+    #[error("something follows the request's END line: give one request and nothing after it")]
+    TrailingText,
     /// Broken, or bytes follow the request.
     #[error("this is no well-formed PKCS#10 request (RFC 2986): {0}")]
     Malformed(#[from] ReadError),
     /// The key is weak, broken or of an unsupported type.
     #[error("the request's key is refused: {0}")]
     Key(#[from] KeyError),
+    /// The signature's algorithm is broken, or none for the request's key.
+    #[error(
+        "the request is signed with {0}, which is not accepted for its key: sign it with SHA-256 or \
+         better"
+    )]
+    SignatureAlgorithm(String),
     /// The signature does not verify under the request's own key.
     #[error(
-        "the request's signature does not verify under its key with an accepted algorithm: there is \
-         no proof that the requester holds the private key (RFC 2986 4.2)"
+        "the request's signature does not verify under its key: there is no proof that the \
+         requester holds the private key (RFC 2986 4.2)"
     )]
     ProofOfPossession,
     /// basicConstraints with CA:TRUE.
@@ -76,6 +87,20 @@ pub enum RequestError {
     /// A critical extension that this authority does not issue.
     #[error("the request asks for the critical extension {0}, which this authority does not issue")]
     CriticalExtension(String),
+    /// The principal that was given is not the one that the request speaks of, and the request has
+    /// names: they are the other's.
+    #[error(
+        "the request is of {common_name:?} and asks for {name}, and the principal given is \
+         {principal:?}: names that one asked for do not go into another's certificate"
+    )]
+    ForeignName {
+        /// The request's common name.
+        common_name: String,
+        /// The first name that is not the principal's own.
+        name: String,
+        /// The principal that was given.
+        principal: String,
+    },
     /// More than one common name, or none and no principal beside the request.
     #[error("the request's subject has {0} common names; give the principal beside the request")]
     CommonNames(usize),
@@ -111,15 +136,23 @@ impl CertificateRequest {
     }
 
     /// Reads a DER PKCS#10 request (RFC 2986) and checks that its signature proves possession of the
-    /// private key. `principal` replaces the subject's common name where it is given.
+    /// private key. `principal` replaces the subject's common name where it is given; the names of a
+    /// request with another common name are refused then.
     pub fn from_pkcs10(der: &[u8], principal: Option<Principal>) -> Result<Self, RequestError> {
         let view = RequestRef::read(der)?;
         let algorithm = view.signature_algorithm.der;
-        let public_key = PublicKey::proven(view.spki.der, algorithm, view.info, view.signature)?
-            .ok_or(RequestError::ProofOfPossession)?;
+        let proven = PublicKey::proven(view.spki.der, algorithm, view.info, view.signature)?;
+        let Some(public_key) = proven else {
+            let fits = PublicKey::from_spki(view.spki.der)?.accepts(algorithm);
+            return Err(match fits {
+                true => RequestError::ProofOfPossession,
+                false => RequestError::SignatureAlgorithm(signature_name(algorithm)),
+            });
+        };
         let mut asked = Asked::default();
         let principal = subject_principal(&view.subject, principal, &mut asked)?;
         let sans = read_extensions(&view.extensions, &mut asked)?;
+        check_names_are_own(&view.subject, &sans, &principal)?;
         for attribute in view.attributes.iter() {
             if attribute.oid != *oid::EXTENSION_REQUEST {
                 asked.overridden.push(format!("attribute {}", attribute.oid));
@@ -133,16 +166,17 @@ impl CertificateRequest {
         bytes: &[u8],
         principal: Option<Principal>,
     ) -> Result<Self, RequestError> {
-        // DER starts with a SEQUENCE, PEM with text.
-        if bytes.first() == Some(&crate::der::tag::SEQUENCE) {
-            return Self::from_pkcs10(bytes, principal);
-        }
-        match pem_rfc7468::decode_vec(bytes.trim_ascii_start()) {
-            Ok(("CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST", der)) => {
-                Self::from_pkcs10(&der, principal)
-            }
-            _ => Err(RequestError::NotPem),
-        }
+        Self::from_pkcs10(&der_of(bytes)?, principal)
+    }
+
+    /// The one common name of a PKCS#10 request, PEM or DER, as it stands there: nothing is proven
+    /// or checked. For the record of a refusal.
+    pub fn claimed_common_name(bytes: &[u8]) -> Option<String> {
+        let der = der_of(bytes).ok()?;
+        let view = RequestRef::read(&der).ok()?;
+        let mut names = view.subject.values_of(oid::COMMON_NAME);
+        let name = names.next()?.text()?.into_owned();
+        names.next().is_none().then_some(name)
     }
 
     /// A request for the same subject and names as `old` has, with `public_key`. The identity in the
@@ -251,6 +285,45 @@ impl CertificateRequest {
     }
 }
 
+/// The DER of a request that may be PEM: DER starts with a SEQUENCE, PEM with text.
+fn der_of(bytes: &[u8]) -> Result<Cow<'_, [u8]>, RequestError> {
+    if bytes.first() == Some(&crate::der::tag::SEQUENCE) {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    match pem_rfc7468::decode_vec(bytes.trim_ascii_start()) {
+        Ok(("CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST", der)) => Ok(Cow::Owned(der)),
+        _ if text_follows(bytes) => Err(RequestError::TrailingText),
+        _ => Err(RequestError::NotPem),
+    }
+}
+
+/// Whether anything but white space follows the first END line of a request.
+fn text_follows(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let after = text.split_once("-----BEGIN").and_then(|(_, begun)| {
+        let (_, ended) = begun.split_once("CERTIFICATE REQUEST-----")?;
+        ended.split_once("CERTIFICATE REQUEST-----")
+    });
+    after.is_some_and(|(_, rest)| !rest.trim().is_empty())
+}
+
+/// A signature algorithm as people know it, or its object identifier.
+fn signature_name(algorithm: &[u8]) -> String {
+    let mut outer = crate::der::Reader::new(algorithm);
+    let Ok(oid) = outer.nested(crate::der::tag::SEQUENCE).and_then(|mut inner| inner.oid()) else {
+        return "an algorithm of unknown form".to_owned();
+    };
+    let oid = oid.to_string();
+    match oid.as_str() {
+        "1.2.840.113549.1.1.4" => "MD5 (md5WithRSAEncryption)".to_owned(),
+        "1.2.840.113549.1.1.5" => "SHA-1 (sha1WithRSAEncryption)".to_owned(),
+        "1.2.840.10045.4.1" => "SHA-1 (ecdsa-with-SHA1)".to_owned(),
+        "1.2.840.113549.1.1.14" => "SHA-224 (sha224WithRSAEncryption)".to_owned(),
+        "1.2.840.10045.4.3.1" => "SHA-224 (ecdsa-with-SHA224)".to_owned(),
+        _ => format!("the algorithm {oid}"),
+    }
+}
+
 /// The principal, and a note of what else the subject held.
 fn subject_principal(
     subject: &NameRef<'_>,
@@ -273,6 +346,28 @@ fn subject_principal(
         }
     }
     Ok(principal)
+}
+
+/// Refuses the names of a request whose common name is somebody else's than the principal given. A
+/// request without names leaves all that is said to whoever signs it.
+fn check_names_are_own(
+    subject: &NameRef<'_>,
+    sans: &[SubjectAltName],
+    principal: &Principal,
+) -> Result<(), RequestError> {
+    let texts = subject.values_of(oid::COMMON_NAME).map(|name| name.text().unwrap_or_default());
+    let Some(other) = texts.into_iter().find(|name| name.as_ref() != principal.as_str()) else {
+        return Ok(());
+    };
+    let own = SubjectAltName::parse(principal.as_str()).ok();
+    match sans.iter().find(|san| Some(*san) != own.as_ref()) {
+        Some(name) => Err(RequestError::ForeignName {
+            common_name: shortened(&other),
+            name: shortened(&name.to_string()),
+            principal: principal.to_string(),
+        }),
+        None => Ok(()),
+    }
 }
 
 fn read_extensions(

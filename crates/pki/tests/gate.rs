@@ -200,6 +200,11 @@ fn profile_files_that_make_no_sense() {
     assert!(with("policies = [\"x\"]").contains("policies"));
     assert!(with("[patterns]\ndns = [\"*\"]").contains("no effect"));
     assert!(with("max_validity_days = 4").contains("max_validity_days"));
+    let unknown = refused(&format!("{base}validity_days = 1\ncolor = 1"));
+    let line = base.matches('\n').count() + 2;
+    assert!(unknown.starts_with(&format!("line {line}, column 1: unknown field")), "{unknown}");
+    let broken = refused("kind = \"end-entity\"\n  role = \n");
+    assert!(broken.starts_with("line 2, column ") && !broken.contains('\n'), "{broken}");
     let taken = Profile::from_toml("broker", &format!("{base}validity_days = 1")).unwrap_err();
     assert!(taken.to_string().contains("built-in"));
 }

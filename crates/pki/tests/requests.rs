@@ -141,6 +141,26 @@ fn another_principal_overrides_the_common_name() {
 }
 
 #[test]
+fn names_that_one_asked_for_do_not_go_into_anothers_certificate() {
+    let key = SoftwareKey::generate(KeyType::P256).unwrap();
+    let read = |common_name: &str, names: &[(u8, &[u8])], principal: &str| {
+        let principal = Principal::parse(principal).unwrap();
+        CertificateRequest::from_pkcs10(&pkcs10(&key, common_name, &[sans(names)]), Some(principal))
+    };
+    let foreign = read("alice", &[(0x81, b"alice@x.example")], "bob").unwrap_err();
+    assert_eq!(
+        foreign,
+        RequestError::ForeignName {
+            common_name: "alice".to_owned(),
+            name: "email:alice@x.example".to_owned(),
+            principal: "bob".to_owned(),
+        }
+    );
+    assert!(read("alice", &[(0x81, b"alice@x.example")], "alice").is_ok());
+    assert!(read("placeholder", &[(0x82, b"b-1.example")], "b-1.example").is_ok());
+}
+
+#[test]
 fn requests_that_are_refused_by_name() {
     let ca = key_usage(1 << 5);
     assert_eq!(read(&[basic_constraints(true)]).unwrap_err(), RequestError::Ca);
@@ -192,6 +212,36 @@ fn possession_is_proven_or_nothing_is() {
         changed[at] ^= 1;
         assert!(CertificateRequest::from_pkcs10(&changed, None).is_err(), "octet {at}");
     }
+}
+
+#[test]
+fn what_is_wrong_with_a_request_is_said_by_its_name() {
+    let key = SoftwareKey::generate(KeyType::P256).unwrap();
+    let der = pkcs10(&key, "app-1", &[]);
+    let pem = pem_rfc7468::encode_string("CERTIFICATE REQUEST", pem_rfc7468::LineEnding::LF, &der);
+    let pem = pem.unwrap();
+    let read = |text: &str| CertificateRequest::from_pkcs10_bytes(text.as_bytes(), None);
+    assert!(read(&pem).is_ok());
+    for after in ["more text\n", pem.as_str()] {
+        assert_eq!(read(&format!("{pem}{after}")).unwrap_err(), RequestError::TrailingText);
+    }
+    let broken = pem.replace("-----END", "----END");
+    assert_eq!(read(&broken).unwrap_err(), RequestError::NotPem);
+    // ecdsa-with-SHA1 in place of ecdsa-with-SHA256.
+    let sha256 = key.key_type().signature_algorithm();
+    let at = der.windows(sha256.len()).rposition(|window| window == sha256).unwrap();
+    let sha1 = [0x30, 0x09, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1];
+    let request = rustmq_pki::read::RequestRef::read(&der).unwrap();
+    let weak = encoded(|e| {
+        e.nested(tag::SEQUENCE, |e| {
+            _ = e.raw(request.info).raw(&sha1).raw(&der[at + sha256.len()..]);
+        });
+    });
+    let refused = CertificateRequest::from_pkcs10(&weak, None).unwrap_err();
+    assert_eq!(refused, RequestError::SignatureAlgorithm("SHA-1 (ecdsa-with-SHA1)".to_owned()));
+    assert_eq!(CertificateRequest::claimed_common_name(&weak).as_deref(), Some("app-1"));
+    assert_eq!(CertificateRequest::claimed_common_name(pem.as_bytes()).as_deref(), Some("app-1"));
+    assert_eq!(CertificateRequest::claimed_common_name(b"junk"), None);
 }
 
 #[test]

@@ -57,7 +57,13 @@ pub(crate) struct Check {
 
 impl List {
     fn run(&self, session: &Session) -> Result<Report, CliError> {
-        let profiles = session.profiles()?;
+        let (mut profiles, mut broken) = (Vec::new(), Vec::new());
+        for profile in session.profiles()? {
+            match profile {
+                Ok(profile) => profiles.push(profile),
+                Err(error) => broken.push(error.to_string()),
+            }
+        }
         let mut table = Table::new(&["profile", "for", "valid for", "keys", "source"], "");
         for profile in &profiles {
             let keys = profile.keys();
@@ -71,7 +77,8 @@ impl List {
             ]);
         }
         let records = profiles.iter().map(record).collect();
-        Ok(Report::many("profiles", records, COLUMNS).table(table))
+        let bad = !broken.is_empty();
+        Ok(Report::many("profiles", records, COLUMNS).table(table).notes(broken).refused(bad))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The ways out: what would be right in place of what was asked.
 
-use rustmq_ca::{BackupError, CaName, Error, PassphraseError};
+use rustmq_ca::{BackupError, CaName, Error, PassphraseError, SHORTEST_PREFIX};
+
+use rustmq_pki::request::RequestError;
 
 use super::CliError;
 use crate::files::FileError;
@@ -27,6 +29,23 @@ pub(super) fn of(error: &CliError) -> Vec<String> {
         CliError::Key(KeyFileError::NotPrivate { .. }) => {
             "a key that others can read is nobody's: remove the file, and a new key is made"
         }
+        CliError::Incomplete { .. } => {
+            return vec![
+                "if that command had an --idempotency-key, run it again with the same key: it \
+                 completes the folder"
+                    .to_owned(),
+                "otherwise give --force to begin anew, or another place; rustmq-admin certs list  \
+                 shows what was issued"
+                    .to_owned(),
+            ];
+        }
+        CliError::KeyKept { path, error } if is_lost(error) => {
+            let path = path.display();
+            return vec![
+                "put a backup of the data directory in its place".to_owned(),
+                format!("a certificate may have been issued for the key that waits in {path}"),
+            ];
+        }
         CliError::KeyKept { path, .. } => {
             let path = path.display();
             return vec![format!(
@@ -49,11 +68,31 @@ pub(super) fn of(error: &CliError) -> Vec<String> {
     vec![line.to_owned()]
 }
 
+/// Whether no repetition helps: the store itself is damaged.
+fn is_lost(error: &CliError) -> bool {
+    matches!(
+        error,
+        CliError::Authority(
+            Error::CorruptStore { .. } | Error::EmptyStore { .. } | Error::ForeignStore { .. }
+        )
+    )
+}
+
 fn of_authority(error: &Error) -> Vec<String> {
     let line = match error {
         Error::Passphrase(error) => return of_passphrase(error),
-        Error::UnknownCa { nearest, .. } if !nearest.is_empty() => {
-            return vec![format!("nearest: {}", named(nearest))];
+        Error::UnknownCa { name, nearest } => {
+            let digits =
+                name.len() < SHORTEST_PREFIX && name.chars().all(|c| c.is_ascii_hexdigit());
+            let short = digits.then(|| {
+                format!("the beginning of a fingerprint has {SHORTEST_PREFIX} digits or more")
+            });
+            let nearest = Some(named(nearest)).filter(|names| !names.is_empty());
+            return nearest
+                .map(|names| format!("nearest: {names}"))
+                .into_iter()
+                .chain(short)
+                .collect();
         }
         Error::AmbiguousCa { candidates, .. } => {
             return vec![format!("it may be: {}", named(candidates))];
@@ -62,11 +101,22 @@ fn of_authority(error: &Error) -> Vec<String> {
             "rustmq-admin ca init --cn NAME  creates the first CA; another data directory is named \
              with --data-dir"
         }
+        Error::UnreadableDataDirectory { .. } => {
+            "run it as the user who owns the data directory, or name another with --data-dir"
+        }
+        Error::EmptyStore { .. } => {
+            "rustmq-admin ca init --cn NAME  begins anew in it; if there were CAs, put a backup in \
+             its place"
+        }
         Error::UnknownProfile { known, .. } => {
             return vec![format!("there are: {}", known.join(", "))];
         }
         Error::UnknownCertificate { .. } => "rustmq-admin certs list  shows ids and serial numbers",
+        Error::Request(RequestError::ForeignName { .. }) => {
+            "leave --principal out, or have a request made without names and give them with --san"
+        }
         Error::Gate(refusal) => return refusal.help().into_iter().collect(),
+        Error::CorruptStore { .. } => "put a backup of the data directory in its place",
         other => return of_state(other),
     };
     vec![line.to_owned()]
@@ -82,7 +132,12 @@ fn of_state(error: &Error) -> Vec<String> {
         }
         Error::RevokedWithoutCrl { ca, .. } => format!("rustmq-admin ca crl --ca-id {ca}"),
         Error::ProfileRole { .. } => "leave --role or --profile out".to_owned(),
-        Error::IdempotencyMismatch { .. } | Error::IdempotencyStale { .. } => {
+        Error::IdempotencyMismatch { .. } => {
+            "give another --idempotency-key for another certificate, or name the folder that holds \
+             the private key of the first with --output-dir"
+                .to_owned()
+        }
+        Error::IdempotencyStale { .. } => {
             "give another --idempotency-key for another certificate".to_owned()
         }
         Error::ClockBehind { .. } => "set the clock right".to_owned(),
@@ -136,6 +191,9 @@ fn of_file(error: &FileError) -> Vec<String> {
     match error {
         FileError::Exists { .. } => {
             vec!["give --force to replace it, or another place".to_owned()]
+        }
+        FileError::Busy { .. } => {
+            vec!["let it finish, or name another folder with --output-dir".to_owned()]
         }
         _ => Vec::new(),
     }

@@ -1,8 +1,11 @@
 //! The folder into which a certificate is delivered with all that its user needs.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
 
 use super::{Existing, FileError, Mode, Staged, check_free};
 
@@ -29,12 +32,14 @@ pub(crate) struct Folder {
     existing: Existing,
     /// The directories that were made for it, outermost first.
     made: Vec<PathBuf>,
+    /// Held while this command writes there: no other takes its pending key for a leftover.
+    lock: Option<File>,
 }
 
 impl Folder {
     /// The folder `dir`; nothing is made yet.
     pub(crate) fn new(dir: &Path, existing: Existing) -> Self {
-        Self { dir: dir.to_owned(), existing, made: Vec::new() }
+        Self { dir: dir.to_owned(), existing, made: Vec::new(), lock: None }
     }
 
     /// Where it lies.
@@ -75,6 +80,46 @@ impl Folder {
         Err(FileError::Write { path: self.dir.clone(), error })
     }
 
+    /// Makes the folder and takes it for this command alone. `false` while another command has it. A
+    /// file system that cannot lock a directory (NFS) keeps nobody out.
+    pub(crate) fn take(&mut self) -> Result<bool, FileError> {
+        self.make()?;
+        let dir = match File::open(&self.dir) {
+            Ok(dir) => dir,
+            // Whoever waited for it was refused, and it is gone: the next attempt makes it again.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(FileError::write(&self.dir)(error)),
+        };
+        match rustix::fs::flock(&dir, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(false),
+            Err(_cannot_lock) => return Ok(true),
+            Ok(()) => {}
+        }
+        let is_still_there = match (dir.metadata(), fs::metadata(&self.dir)) {
+            (Ok(locked), Ok(named)) => (locked.dev(), locked.ino()) == (named.dev(), named.ino()),
+            _ => false,
+        };
+        self.lock = Some(dir).filter(|_| is_still_there);
+        Ok(is_still_there)
+    }
+
+    /// Removes what killed processes left unfinished beside the places of these names. For a folder
+    /// that was taken: no other command is writing them.
+    pub(crate) fn sweep<'a>(&self, names: impl IntoIterator<Item = &'a str>) {
+        if self.lock.is_none() {
+            return;
+        }
+        let names: Vec<_> = names.into_iter().collect();
+        let Ok(entries) = fs::read_dir(&self.dir) else { return };
+        for entry in entries.flatten() {
+            let found = entry.file_name();
+            if found.to_str().is_some_and(|found| super::is_unfinished(found, &names)) {
+                // One that cannot be removed lies under a name that nothing reads.
+                let _left = fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// Writes all files beside their places, so that a full disk leaves what was there before.
     pub(crate) fn stage(&self, files: &[Content]) -> Result<Vec<Staged>, FileError> {
         let stage =
@@ -110,6 +155,37 @@ mod tests {
         folder.unmake();
         assert!(!root.path().join("a/b").exists());
         assert!(root.path().join("a/kept").exists());
+    }
+
+    #[test]
+    fn what_killed_processes_left_unfinished_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let stays = [".tls.crt.1-0.new~", ".other.1-0.new", ".tls.crt.me.new", "tls.crt"];
+        let goes = [".tls.crt.999999999-0.new", ".tls.key.pending.999999999-3.new"];
+        let alive = format!(".tls.crt.{}-0.new", std::process::id());
+        for name in stays.into_iter().chain(goes).chain([alive.as_str()]) {
+            fs::write(root.path().join(name), b"").unwrap();
+        }
+        let mut folder = Folder::new(root.path(), Existing::Keep);
+        assert!(folder.take().unwrap());
+        folder.sweep(["tls.crt", "tls.key"]);
+        assert!(goes.iter().all(|name| !root.path().join(name).exists()));
+        assert!(stays.iter().all(|name| root.path().join(name).exists()));
+        assert!(root.path().join(&alive).exists());
+    }
+
+    #[test]
+    fn a_folder_is_one_commands_at_a_time() {
+        let root = tempfile::tempdir().unwrap();
+        let new = || Folder::new(&root.path().join("app"), Existing::Keep);
+        let (mut one, mut other) = (new(), new());
+        assert!(one.take().unwrap());
+        assert!(!other.take().unwrap(), "taken");
+        // The first was refused: the folder that the other waits for is gone.
+        one.unmake();
+        drop(one);
+        assert!(other.take().unwrap());
+        assert!(root.path().join("app").exists());
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::cmd::certs::delivery::Delivery;
 use crate::error::CliError;
 use crate::files::folder::Folder;
 use crate::files::{Existing, FileError, key_file};
+use crate::output::progress;
 use crate::scan;
 use crate::session::Session;
 
@@ -142,7 +143,8 @@ impl<'a> Run<'a> {
                 (manager, ca, Vec::new())
             }
             (None, AuthorityPlan::New(new)) => {
-                let manager = self.session.creator()?;
+                let shown = progress::key_generation(self.session.output, new.key_type);
+                let manager = self.session.creator(&shown)?;
                 let job = &self.state.job;
                 let made = hierarchy::make(&manager, new, job, Execution::Commit).await?;
                 (manager, made.last().cloned().unwrap_or_default(), made)

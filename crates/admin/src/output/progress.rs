@@ -16,10 +16,31 @@ const TICK: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Progress(Option<ProgressBar>);
 
+impl Progress {
+    /// A second handle of the same.
+    pub(crate) fn shared(&self) -> UnderWay {
+        UnderWay(self.0.clone())
+    }
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
+        }
+    }
+}
+
+/// What a question on the terminal has to keep off it meanwhile.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UnderWay(Option<ProgressBar>);
+
+impl UnderWay {
+    /// Carries `question` out while nothing moves on the terminal.
+    pub(crate) fn pause<T>(&self, question: impl FnOnce() -> T) -> T {
+        match &self.0 {
+            Some(bar) if !bar.is_finished() => bar.suspend(question),
+            _ => question(),
         }
     }
 }

@@ -170,7 +170,12 @@ fn the_tree_draws_hierarchy_counts_and_what_is_left() {
     assert!(lines[3].starts_with("└── Staging CA (staging_ca_1)"), "{tree}");
     let json = bench.json(&["ca", "tree"]);
     assert_eq!(json["roots"][0]["id"], "root_ca_1");
-    assert_eq!(json["roots"][0]["children"][0]["id"], "prod_ca_1");
+    let prod = &json["roots"][0]["children"][0];
+    assert_eq!(prod["id"], "prod_ca_1");
+    let info = bench.json(&["ca", "info", "prod_ca_1"]);
+    for key in info.as_object().unwrap().keys() {
+        assert_eq!(prod[key], info[key], "{key}");
+    }
 }
 
 #[test]

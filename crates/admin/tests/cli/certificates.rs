@@ -94,6 +94,7 @@ fn a_rotation_supersedes_the_old_certificate_when_its_overlap_ends() {
     let id = text(&old["id"]);
     let dry = bench.json(&["certs", "rotate", id, "--dry-run"]);
     assert_eq!(dry["dry_run"], true);
+    assert!(dry["supersede_at"].is_string(), "{dry}");
     assert_eq!(bench.certificates().iter().filter(|c| c["role"] == "broker").count(), 1);
     let rotated = bench.json(&["certs", "rotate", id, "--overlap", "0"]);
     assert_eq!(rotated["renews"], *id);
@@ -113,6 +114,13 @@ fn a_hold_is_released_and_a_revocation_is_not() {
     let id = text(&issued["id"]);
     let dry = bench.json(&["certs", "revoke", id, "--dry-run"]);
     assert_eq!((&dry["dry_run"], &dry["status"]), (&true.into(), &"active".into()));
+    let reason = ["--reason", "key-compromise", "--dry-run"];
+    let dry = bench.json(&[&["certs", "revoke", id][..], &reason].concat())["planned"].clone();
+    assert_eq!((&dry["status"], &dry["reason"]), (&"revoked".into(), &"keyCompromise".into()));
+    let shown = bench.ok(&[&["certs", "revoke", id][..], &reason].concat()).stdout;
+    assert!(shown.contains("revoked (keyCompromise)"), "{shown}");
+    let shown = bench.ok(&[&["ca", "revoke", "prod_ca_1"][..], &reason].concat()).stdout;
+    assert!(shown.contains("revoked (keyCompromise)"), "{shown}");
     let held = bench.json(&["certs", "revoke", id, "--reason", "certificate-hold"]);
     assert_eq!(held["status"], "on-hold");
     assert_eq!(held["crl"]["revoked"], 1);

@@ -51,6 +51,28 @@ fn there_is_a_manual_page_for_every_command() {
 }
 
 #[test]
+fn key_types_go_by_all_their_names() {
+    let bench = Workbench::new();
+    for (name, shown) in [
+        ("P-256", "p256"),
+        ("secp256r1", "p256"),
+        ("prime256v1", "p256"),
+        ("SECP384R1", "p384"),
+        ("RSA-2048", "rsa-2048"),
+        ("rsa2048", "rsa-2048"),
+        ("Ed25519", "ed25519"),
+        ("ML_DSA_65", "ml-dsa-65"),
+    ] {
+        let id = format!("ca_{shown}_{}", name.len());
+        let made = bench.json(&["ca", "init", "--cn", name, "--id", &id, "--key-type", name]);
+        assert_eq!(made["key_type"], shown, "{name}");
+    }
+    bench
+        .run(&["ca", "init", "--cn", "R", "--key-type", "secp256k1"])
+        .refused(2, &["secp256k1", "p256, p384, p521, ed25519, rsa-2048"]);
+}
+
+#[test]
 fn profiles_are_listed_shown_and_checked() {
     let bench = Workbench::new();
     let list = bench.json(&["profile", "list"]);
@@ -63,6 +85,8 @@ fn profiles_are_listed_shown_and_checked() {
     assert_eq!((&checked["name"], &checked["role"]), (&"edge".into(), &"client".into()));
     bench.write("bad.toml", "kind = \"end-entity\"\nvalidity_dayz = 3\n");
     bench.run(&["profile", "check", "bad.toml"]).refused(1, &["bad.toml", "validity_dayz"]);
+    let bad = bench.run(&["profile", "check", "bad.toml"]).stderr;
+    assert!(bad.contains(", column 1: unknown field") && !bad.contains("u{a}"), "{bad}");
     bench.run(&["profile", "check", "none.toml"]).refused(3, &["none.toml cannot be read"]);
 }
 

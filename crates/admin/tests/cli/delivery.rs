@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use crate::workbench::{Workbench, openssl, text};
+use crate::workbench::{Run, Workbench, openssl, text};
 
 const ISSUE: [&str; 6] = ["certs", "issue", "--role", "client", "--ca-id", "prod_ca_1"];
 
@@ -100,6 +100,94 @@ fn the_same_idempotency_key_gives_the_same_certificate() {
     bench.run(&repeat).refused(1, &["deploy-7", "revoked"]);
 }
 
+/// Runs the same command eight times at once.
+fn eight_at_once(bench: &Workbench, arguments: &[&str]) -> Vec<Run> {
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..8).map(|_| scope.spawn(|| bench.run(arguments))).collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn commands_into_one_folder_go_one_after_the_other() {
+    let bench = Workbench::with_hierarchy();
+    let before = bench.certificates().len();
+    let runs = eight_at_once(&bench, &issue("same"));
+    assert_eq!(runs.iter().filter(|run| run.code == 0).count(), 1, "{runs:?}");
+    for run in runs.iter().filter(|run| run.code != 0) {
+        run.refused(6, &["same/tls.crt exists"]);
+    }
+    assert_eq!(bench.certificates().len(), before + 1);
+    let repeat = [&issue("again")[..], &["--idempotency-key", "k"]].concat();
+    let runs = eight_at_once(&bench, &repeat);
+    assert!(runs.iter().all(|run| run.code == 0), "{runs:?}");
+    assert_eq!(bench.certificates().len(), before + 2);
+    assert_eq!(bench.files("again"), ["ca.crt", "crl.pem", "root.crt", "tls.crt", "tls.key"]);
+}
+
+/// Runs a renewal twice: the second run finds the folder of the first and issues nothing.
+#[track_caller]
+fn replays(bench: &Workbench, arguments: &[&str]) -> serde_json::Value {
+    let first = bench.json(arguments);
+    let (issued, files) = (bench.certificates().len(), bench.files(""));
+    let again = bench.json(arguments);
+    assert_eq!((&again["serial"], &again["replayed"]), (&first["serial"], &true.into()));
+    assert_eq!(again["directory"], first["directory"]);
+    assert_eq!((bench.certificates().len(), bench.files("")), (issued, files), "{arguments:?}");
+    first
+}
+
+#[test]
+fn a_renewal_and_a_rotation_can_be_repeated() {
+    let bench = Workbench::with_hierarchy();
+    let old = bench.json(&issue("app"));
+    let id = text(&old["id"]);
+    let renewed = replays(&bench, &["certs", "renew", id, "--idempotency-key", "r1"]);
+    assert_eq!(renewed["directory"], "app~2");
+    let same = ["certs", "renew", id, "--same-key", "--idempotency-key", "r2"];
+    assert_eq!(replays(&bench, &same)["directory"], "app~3");
+    let rotated = replays(&bench, &["certs", "rotate", id, "--idempotency-key", "r3"]);
+    assert_eq!(rotated["directory"], "app~4");
+    // The first is found between the others.
+    replays(&bench, &["certs", "renew", id, "--idempotency-key", "r1"]);
+    bench.ok(&["certs", "revoke", text(&renewed["id"])]);
+    bench.run(&["certs", "renew", id, "--idempotency-key", "r1"]).refused(1, &["r1", "revoked"]);
+    assert_eq!(bench.files(""), ["app", "app~2", "app~3", "app~4"]);
+}
+
+#[test]
+fn a_signed_request_and_a_renewal_with_the_same_key_replay_in_place() {
+    let bench = Workbench::with_hierarchy();
+    let (key, csr) = (bench.path("q.key"), bench.path("q.csr"));
+    let made = openssl(&[
+        "req",
+        "-new",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=q",
+        "-keyout",
+        key.to_str().unwrap(),
+        "-out",
+        csr.to_str().unwrap(),
+    ]);
+    assert!(made.is_some());
+    let sign = ["certs", "sign", "--csr", "q.csr", "--ca-id", "prod_ca_1", "--role", "client"];
+    let sign = [&sign[..], &["--idempotency-key", "s"]].concat();
+    let signed = replays(&bench, &sign);
+    fs::remove_file(bench.path("q/crl.pem")).unwrap();
+    bench.ok(&sign);
+    assert!(bench.path("q/crl.pem").exists(), "what was missing is written again");
+    let renew = ["certs", "renew", text(&signed["id"]), "--same-key", "--output-dir", "v5"];
+    replays(&bench, &[&renew[..], &["--idempotency-key", "v5"]].concat());
+    // Another certificate's folder is not taken for the earlier run's.
+    let elsewhere = [&sign[..], &["--output-dir", "v5"]].concat();
+    bench.run(&elsewhere).refused(6, &["v5/tls.crt exists"]);
+}
+
 #[test]
 fn an_idempotency_key_does_not_reuse_the_key_of_another_certificate() {
     let bench = Workbench::with_hierarchy();
@@ -138,6 +226,30 @@ fn a_key_that_an_interrupted_command_left_is_used() {
 /// the key.
 fn mark(key: &str) -> String {
     rustmq_pki::key::Fingerprint::of(format!("\0{key}").as_bytes()).to_string()[..16].to_owned()
+}
+
+#[test]
+fn an_incomplete_folder_is_named_as_such() {
+    let bench = Workbench::with_hierarchy();
+    let repeat = [&issue("app")[..], &["--idempotency-key", "k"]].concat();
+    bench.ok(&repeat);
+    // As a kill between the certificate and the last of its files leaves it.
+    fs::rename(bench.path("app/crl.pem"), bench.path("app/.crl.pem.999999999-0.new")).unwrap();
+    bench.run(&issue("app")).refused(6, &["app/tls.crt exists", "crl.pem is missing", "--force"]);
+    bench.ok(&repeat);
+    assert_eq!(bench.files("app"), ["ca.crt", "crl.pem", "root.crt", "tls.crt", "tls.key"]);
+}
+
+#[test]
+fn a_damaged_store_leaves_no_key_waiting() {
+    let bench = Workbench::with_hierarchy();
+    let store = bench.data().join("authority.db");
+    let mut bytes = fs::read(&store).unwrap();
+    // All but the first page, which holds the header.
+    bytes[8192..].fill(0x5a);
+    fs::write(&store, bytes).unwrap();
+    bench.run(&issue("app")).refused(5, &["is damaged", "backup"]);
+    assert!(!bench.path("app").exists());
 }
 
 #[test]

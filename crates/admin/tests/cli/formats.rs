@@ -178,3 +178,16 @@ fn what_is_looked_at_needs_no_passphrase() {
         assert_eq!(run.code, 0, "{arguments:?}: {}", run.stderr);
     }
 }
+
+#[test]
+fn a_ca_key_that_takes_long_to_make_is_told_of() {
+    let bench = Workbench::new();
+    let init = ["ca", "init", "--cn", "R", "--key-type", "rsa-3072"];
+    let told = "making an rsa-3072 key";
+    assert!(bench.ok(&init).stderr.contains(told));
+    let below = ["ca", "intermediate", "--parent-ca", "root_ca_1", "--cn", "I"];
+    let run = bench.ok(&[&below[..], &["--key-type", "rsa-3072", "--format", "json"]].concat());
+    assert!(run.stderr.contains(&format!("{{\"progress\":\"{told}\"}}")), "{}", run.stderr);
+    assert!(bench.ok(&["ca", "renew", "root_ca_1", "--rekey"]).stderr.contains(told));
+    assert!(!bench.ok(&["ca", "renew", "root_ca_1"]).stderr.contains(told), "no key is made");
+}

@@ -115,7 +115,11 @@ fn a_file_that_is_missing_or_no_text_is_named() {
 fn the_passphrase_is_changed_and_the_old_one_opens_nothing() {
     let bench = with_file(b"new one\n");
     bench.ok(&INIT);
-    let changed = bench.json(&["ca", "passphrase", "--new-passphrase-file", "pass"]);
+    let change = ["ca", "passphrase", "--new-passphrase-file", "pass"];
+    let dry = bench.json(&[&change[..], &["--dry-run"]].concat());
+    assert_eq!((&dry["keys"], &dry["dry_run"]), (&1.into(), &true.into()));
+    assert_eq!(Run::of(crl(&bench).env("RUSTMQ_CA_PASSPHRASE", PASSPHRASE)).code, 0);
+    let changed = bench.json(&change);
     assert_eq!(changed["keys"], 1);
     assert_eq!(Run::of(crl(&bench).env("RUSTMQ_CA_PASSPHRASE", PASSPHRASE)).code, 4);
     assert_eq!(Run::of(crl(&bench).env("RUSTMQ_CA_PASSPHRASE", "new one")).code, 0);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::workbench::{Run, Workbench, text};
+use crate::workbench::{Run, Workbench, openssl, text};
 
 const ISSUE: [&str; 4] = ["certs", "issue", "--ca-id", "prod_ca_1"];
 
@@ -138,9 +138,10 @@ fn a_short_issuer_shortens_a_default_and_says_both_dates() {
 #[test]
 fn cas_that_may_not_sign() {
     let bench = Workbench::with_hierarchy();
-    bench
-        .run(&["ca", "intermediate", "--parent-ca", "prod_ca_1", "--cn", "Team CA"])
-        .refused(1, &["path length is 0", "RFC 5280 4.2.1.9", "--path-len 1"]);
+    bench.run(&["ca", "intermediate", "--parent-ca", "prod_ca_1", "--cn", "Team CA"]).refused(
+        1,
+        &["\"Production CA\" may not sign", "path length is 0", "RFC 5280 4.2.1.9", "--path-len 1"],
+    );
     let issued = bench.broker("broker-01");
     let leaf = text(&issued["fingerprint"]);
     bench
@@ -164,9 +165,105 @@ fn requests_that_cannot_be_signed() {
     sign("missing.csr").refused(3, &["missing.csr cannot be read"]);
     bench.write("text.csr", "not a request");
     sign("text.csr").refused(1, &["PEM"]);
+    let refused_to = |principal: &str| {
+        let newest = bench.json(&["audit", "list", "--last", "1"])["records"][0].clone();
+        assert_eq!(
+            (&newest["outcome"], &newest["principal"]),
+            (&"refused".into(), &principal.into())
+        );
+    };
+    let md5 = bench.path("md5.csr");
+    let made = openssl(&[
+        "req",
+        "-new",
+        "-newkey",
+        "rsa:2048",
+        "-md5",
+        "-nodes",
+        "-subj",
+        "/CN=old-tool",
+        "-keyout",
+        "/dev/null",
+        "-out",
+        md5.to_str().unwrap(),
+    ]);
+    assert!(made.is_some());
+    sign("md5.csr").refused(1, &["signed with MD5 (md5WithRSAEncryption)", "SHA-256"]);
+    refused_to("old-tool");
+    let twice = fs::read_to_string(&md5).unwrap().repeat(2);
+    bench.write("twice.csr", twice);
+    sign("twice.csr").refused(1, &["follows the request's END line"]);
     bench.write("noise.csr", [0x30, 0x03, 0x02, 0x01]);
     sign("noise.csr").refused(1, &["PKCS#10"]);
+    let made = openssl(&[
+        "req",
+        "-new",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=alice",
+        "-addext",
+        "subjectAltName=email:alice@company.com",
+        "-keyout",
+        "/dev/null",
+        "-out",
+        bench.path("alice.csr").to_str().unwrap(),
+    ]);
+    assert!(made.is_some());
+    let as_bob = ["certs", "sign", "--csr", "alice.csr", "--principal", "bob", "--role", "client"];
+    bench
+        .run(&[&as_bob[..], &["--ca-id", "prod_ca_1", "--output-dir", "out"]].concat())
+        .refused(1, &["\"alice\"", "email:alice@company.com", "\"bob\"", "--san"]);
     assert!(!bench.path("out").exists());
+}
+
+#[test]
+fn a_first_ca_that_is_refused_or_only_judged_founds_nothing() {
+    let bench = Workbench::new();
+    let init = ["ca", "init", "--cn", "R"];
+    let with = |flags: &[&'static str]| [&init[..], flags].concat();
+    for (flags, code) in [
+        (["--validity-days", "0"], 1),
+        (["--id", "BAD"], 2),
+        (["--profile", "nope"], 3),
+        (["--crl-days", "0"], 2),
+    ] {
+        bench.run(&with(&flags)).refused(code, &[]);
+        assert!(!bench.data().exists(), "{flags:?}");
+    }
+    Run::of(bench.bare().args(init)).refused(4, &["--passphrase-file"]);
+    assert!(!bench.data().exists());
+    // A dry run needs no passphrase, as every other.
+    let dry = Run::of(bench.bare().args(with(&["--dry-run"])));
+    assert_eq!(dry.code, 0, "{}", dry.stderr);
+    assert!(!bench.data().exists());
+    bench.run(&["ca", "list"]).refused(5, &["there is no authority in"]);
+    bench.ok(&init);
+    bench.run(&with(&["--validity-days", "0"])).refused(1, &["0 days"]);
+    let records = bench.json(&["audit", "list", "--last", "1"])["records"].clone();
+    assert_eq!(records[0]["outcome"], "refused", "once there is a store, it records");
+}
+
+/// Runs the program as a user who may not enter the data directory.
+#[test]
+fn a_directory_that_may_not_be_read_is_not_taken_for_an_empty_one() {
+    use std::os::unix::process::CommandExt;
+    let bench = Workbench::new();
+    bench.ok(&["ca", "init", "--cn", "R"]);
+    fs::set_permissions(bench.data(), fs::Permissions::from_mode(0o000)).unwrap();
+    let mut program = std::process::Command::new(assert_cmd::cargo::cargo_bin("rustmq-admin"));
+    program.args(["ca", "list"]).env_clear().env("RUSTMQ_DATA_DIR", bench.data());
+    if rustix::process::geteuid().is_root() {
+        // Nobody: root may enter everything.
+        program.uid(65534).gid(65534);
+    }
+    let run = Run::from(program.output().unwrap());
+    fs::set_permissions(bench.data(), fs::Permissions::from_mode(0o700)).unwrap();
+    run.refused(5, &["cannot be read by this user", "--data-dir"]);
+    assert!(!run.stderr.contains("ca init"), "{}", run.stderr);
 }
 
 #[test]
@@ -176,6 +273,11 @@ fn data_directories_that_cannot_be_used() {
     assert!(!bench.data().exists(), "looking makes no directory");
     bench.ok(&["ca", "init", "--cn", "R"]);
     let file = bench.write("file", "");
+    let empty = bench.data().join("empty");
+    fs::create_dir(&empty).unwrap();
+    fs::write(empty.join("authority.db"), "").unwrap();
+    let mut on_empty = bench.command(&["ca", "list"]);
+    Run::of(on_empty.env("RUSTMQ_DATA_DIR", &empty)).refused(5, &["is empty", "backup"]);
     let mut onto_a_file = bench.command(&["ca", "list"]);
     Run::of(onto_a_file.env("RUSTMQ_DATA_DIR", &file)).refused(5, &["file"]);
 }
@@ -225,6 +327,41 @@ fn a_passphrase_that_is_missing_leaves_nothing_behind() {
 }
 
 #[test]
+fn the_beginning_of_a_fingerprint_is_long_enough() {
+    let bench = Workbench::with_hierarchy();
+    let root = bench.json(&["ca", "info", "root_ca_1"]);
+    let fingerprint = text(&root["fingerprint"]);
+    bench.run(&["ca", "info", &fingerprint[..4]]).refused(3, &["nearest:", "6 digits or more"]);
+    assert_eq!(bench.json(&["ca", "info", &fingerprint[..6]])["id"], "root_ca_1");
+}
+
+#[test]
+fn a_broken_profile_hides_no_other_and_has_one_code() {
+    let bench = Workbench::with_hierarchy();
+    fs::create_dir_all(bench.data().join("profiles")).unwrap();
+    let file = bench.data().join("profiles/edge.toml");
+    fs::write(&file, "color = 1\n").unwrap();
+    let list = bench.run(&["profile", "list", "--format", "json"]);
+    let listed: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();
+    assert_eq!(list.code, 1);
+    assert!(listed["profiles"].as_array().unwrap().len() > 4);
+    assert!(text(&listed["notes"][0]).contains("edge.toml: line 1, column 1: unknown field"));
+    bench.run(&["profile", "check", file.to_str().unwrap()]).refused(1, &["unknown field"]);
+    let edge = ["certs", "issue", "--principal", "a", "--profile", "edge", "--ca-id", "prod_ca_1"];
+    bench.run(&edge).refused(1, &["unknown field", "profile check"]);
+}
+
+#[test]
+fn an_archive_that_cannot_be_written_is_not_the_stores_fault() {
+    let bench = Workbench::with_hierarchy();
+    let mut export = std::process::Command::new(assert_cmd::cargo::cargo_bin("rustmq-admin"));
+    export.args(["certs", "export", "--all", "--output", "-"]).env_clear();
+    export.env("RUSTMQ_DATA_DIR", bench.data());
+    export.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    Run::from(export.output().unwrap()).refused(6, &["the archive cannot be written"]);
+}
+
+#[test]
 fn two_roots_made_at_once_have_their_own_ids() {
     let bench = Workbench::new();
     let start = |cn: &str| {
@@ -241,7 +378,7 @@ fn two_roots_made_at_once_have_their_own_ids() {
     let (one, two) = (start("One"), start("Two"));
     let runs = [one, two].map(|child| Run::from(child.wait_with_output().unwrap()));
     let done = runs.iter().filter(|run| run.code == 0).count();
-    assert!(done > 0 && runs.iter().all(|run| run.code <= 1), "{runs:?}");
+    assert_eq!(done, 2, "{runs:?}");
     let cas = bench.json(&["ca", "list"])["cas"].as_array().unwrap().clone();
     assert_eq!(cas.len(), done);
     for ca in cas {

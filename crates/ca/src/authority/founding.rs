@@ -17,7 +17,7 @@ use crate::request::{
     RootCaRequest,
 };
 use crate::signing::SigningKey;
-use crate::store::{NewCaRow, NewId, Repeatable, Subject, authorities, blocking};
+use crate::store::{NewCaRow, NewId, Repeatable, Subject, authorities, blocking, keys};
 use crate::{Error, names};
 
 /// Days from one CRL to its nextUpdate.
@@ -148,22 +148,36 @@ impl Authority {
         .await
     }
 
-    /// Makes a CA: key, certificate, first CRL, and its issuer's CRL while that key is open.
+    /// Makes a CA. Where another process made the first one meanwhile, its passphrase is the data
+    /// directory's, and the second attempt is made under that.
     async fn found(&self, founding: Founding<'_>) -> Result<CaCreation, Error> {
+        let epoch = self.store.read(keys::epoch).await?;
+        match self.attempt_founding(&founding).await {
+            Err(Error::PassphraseChanged) if epoch == 0 => self.attempt_founding(&founding).await,
+            other => other,
+        }
+    }
+
+    /// Key, certificate, first CRL, and the issuer's CRL while its key is open.
+    async fn attempt_founding(&self, founding: &Founding<'_>) -> Result<CaCreation, Error> {
         let scope = founding.parent.map_or(0, |parent| parent.row.number);
         if let Some(number) = self.earlier(scope, founding.repeatable.as_ref()).await? {
-            return self.replay_ca(number, &founding).await;
+            return self.replay_ca(number, founding).await;
         }
+        let key_type = founding.key_type;
+        let key = blocking(move || Ok(SoftwareKey::generate(key_type)?)).await?;
+        // Judged before the passphrase is asked for: a refusal costs nobody a prompt.
+        let judged = self.judge_founding(founding, key.public_key()).await?;
         if founding.execution == Execution::DryRun {
-            return self.found_dry(founding).await;
+            return Ok(judged);
         }
         self.keep_house().await?;
-        // The issuer's key first: it proves the passphrase before a key is made under it.
+        // The issuer's key first: it proves the passphrase before another is stored under it.
         let issuing = match founding.parent {
             Some(parent) => Some(self.key_of(parent).await?),
             None => None,
         };
-        let new_key = self.keys.create(founding.key_type).await?;
+        let new_key = self.keys.protect(key).await?;
         let row = NewCaRow {
             id: founding.id.clone(),
             parent: founding.parent.map(|parent| parent.row.number),
@@ -180,31 +194,35 @@ impl Authority {
         let key = issuing.unwrap_or_else(|| SigningKey::Root(new_key.signer.clone()));
         let walked = match self.walk(walk, &key).await? {
             Walked::Issued(walked) => walked,
-            Walked::Replayed(number) => return self.replay_ca(number, &founding).await,
+            Walked::Replayed(number) => return self.replay_ca(number, founding).await,
         };
         let number = walked.completed.row.subject_authority.unwrap_or_default();
         self.keys.keep(number, new_key);
         let crl_failure = self.publish_after(number, founding.parent).await.err();
         let ca = Some(self.ca_info(number).await?);
         let WalkedThrough { notes, planned, .. } = *walked;
-        Ok(creation(ca, planned, notes, founding.base_url, founding.trust_domain, crl_failure))
+        let (base_url, trust_domain) = (founding.base_url.clone(), founding.trust_domain.clone());
+        Ok(creation(ca, planned, notes, base_url, trust_domain, crl_failure))
     }
 
-    /// The same up to the reservation, with a key that nobody keeps.
-    async fn found_dry(&self, founding: Founding<'_>) -> Result<CaCreation, Error> {
-        let key_type = founding.key_type;
-        let key = blocking(move || Ok(SoftwareKey::generate(key_type)?)).await?;
+    /// The same up to the reservation.
+    async fn judge_founding(
+        &self,
+        founding: &Founding<'_>,
+        key: &PublicKey,
+    ) -> Result<CaCreation, Error> {
         // No row is looked at in a dry run: any CA's number stands for one to come.
-        let walk = founding.walk(key.public_key(), Subject::RenewedCa(0))?;
+        let walk = founding.walk(key, Subject::RenewedCa(0))?;
         let (planned, notes) = self.walk_dry(walk).await?;
-        if let NewId::Chosen(id) = founding.id {
+        if let NewId::Chosen(id) = founding.id.clone() {
             let wanted = id.clone();
             let taken = self.store.read(move |c| authorities::by_id(c, &wanted)).await?;
             if taken.is_some() {
                 return Err(Error::CaIdTaken { id });
             }
         }
-        Ok(creation(None, planned, notes, founding.base_url, founding.trust_domain, None))
+        let (base_url, trust_domain) = (founding.base_url.clone(), founding.trust_domain.clone());
+        Ok(creation(None, planned, notes, base_url, trust_domain, None))
     }
 
     /// The CA of an earlier request with the same idempotency key.

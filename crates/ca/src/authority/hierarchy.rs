@@ -46,6 +46,7 @@ impl Authority {
             return Ok(creation(None, planned, notes, base_url, trust_domain, None));
         }
         self.keep_house().await?;
+        self.judge_before_opening(parent.as_ref().unwrap_or(&old), &walk).await?;
         let key = match &parent {
             Some(parent) => self.key_of(parent).await?,
             None => SigningKey::Root(self.keys.signer(&old.row).await?),

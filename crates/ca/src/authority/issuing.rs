@@ -1,9 +1,11 @@
 //! End entities: issue, sign a request, renew, rotate.
 
+use rustmq_pki::crl::RevocationReason;
 use rustmq_pki::issuer::Issuer;
 use rustmq_pki::profile::{Profile, ProfileKind, Validity};
 use rustmq_pki::request::CertificateRequest;
 use rustmq_pki::role::Role;
+use rustmq_pki::time::UnixTime;
 
 use super::housekeeping::Swept;
 use super::{Attempt, Authority, Prepared, Walk, WalkIssuer, Walked};
@@ -13,7 +15,9 @@ use crate::request::{
     Execution, IdempotencyKey, IssueRequest, RenewRequest, RenewalKey, RotateRequest, SignRequest,
 };
 use crate::signing::SigningKey;
-use crate::store::{CertificateRow, Earlier, Repeatable, Subject, certificates, idempotency};
+use crate::store::{
+    CertificateRow, Earlier, Repeatable, Subject, certificates, idempotency, revocations,
+};
 use crate::{Error, describe, names};
 
 /// A request for an end entity, whatever way it came.
@@ -66,7 +70,11 @@ impl Authority {
         let attempt = Attempt {
             action: "certificate.issue",
             ca: Some(asked.ca.clone()),
-            principal: asked.principal.as_ref().map(ToString::to_string),
+            principal: match &asked.principal {
+                Some(principal) => Some(principal.to_string()),
+                // What the request calls itself: it may be refused before that is proven.
+                None => CertificateRequest::claimed_common_name(&asked.csr),
+            },
             serial: None,
         };
         let execution = asked.execution;
@@ -177,12 +185,15 @@ impl Authority {
         let profile = self.leaf_profile(leaf.role, leaf.profile.as_deref())?;
         let repeatable = repeatable(&leaf, &profile)?;
         if let Some(earlier) = self.earlier(issuer.row.number, repeatable.as_ref()).await? {
-            return self.replay(earlier, leaf.idempotency, &profile).await;
+            return self.replay(earlier, &leaf, &profile).await;
         }
-        let supersede = leaf.supersede.map(|(old, days)| (old, self.now().plus_days(days)));
+        let supersede = match leaf.supersede {
+            Some((old, days)) => self.supersession(old, self.now().plus_days(days)).await?,
+            None => None,
+        };
         let key_hash = *leaf.request.public_key().fingerprint().as_bytes();
         let walk = Walk {
-            request: leaf.request,
+            request: leaf.request.clone(),
             profile: &profile,
             role: leaf_role(&profile),
             subject: Subject::EndEntity { key_hash },
@@ -204,9 +215,10 @@ impl Authority {
                 crl_failure: None,
             });
         }
+        self.judge_before_opening(&issuer, &walk).await?;
         let key = self.key_of(&issuer).await?;
         match self.walk(walk, &key).await? {
-            Walked::Replayed(number) => self.replay(number, leaf.idempotency, &profile).await,
+            Walked::Replayed(number) => self.replay(number, &leaf, &profile).await,
             Walked::Issued(walked) => {
                 let crl_failure = match walked.completed.crl_due {
                     true => self.sign_crl(&issuer).await.err(),
@@ -222,6 +234,19 @@ impl Authority {
                 })
             }
         }
+    }
+
+    /// Goes through every check first where the key is still to be opened: nobody is asked for a
+    /// passphrase for what is refused. An open key costs nothing, so the walk itself judges then.
+    pub(super) async fn judge_before_opening(
+        &self,
+        issuer: &Prepared,
+        walk: &Walk<'_>,
+    ) -> Result<(), Error> {
+        if !self.keys.is_open(issuer.row.number) {
+            self.walk_dry(walk.clone()).await?;
+        }
+        Ok(())
     }
 
     /// The key of a CA, opened if it is not yet.
@@ -278,24 +303,38 @@ impl Authority {
     async fn replay(
         &self,
         number: i64,
-        idempotency: Option<IdempotencyKey>,
+        leaf: &LeafRequest,
         profile: &Profile,
     ) -> Result<Issuance, Error> {
-        let row = self.earlier_row(number, idempotency.as_ref()).await?;
+        let row = self.earlier_row(number, leaf.idempotency.as_ref()).await?;
         let issuer = self.prepare(&row.ca_id).await?;
         let planned = WalkIssuer::Ca(&issuer).planned(profile, row.certificate.not_after());
-        let supersede_at = self.supersession_of(&row).await?;
+        // A renewal promises none, even where a rotation of the same certificate did.
+        let supersede_at = match leaf.supersede {
+            Some(_) => self.supersession_of(&row).await?,
+            None => None,
+        };
         let info = describe::certificate(&row, self.now());
         let issued = Some(Issued::new(info, row.certificate, issuer.chain.clone()));
         let notes = Vec::new();
         Ok(Issuance { issued, planned, notes, replayed: true, supersede_at, crl_failure: None })
     }
 
-    /// When the certificate that `row` renews will be superseded.
-    async fn supersession_of(
+    /// The supersession of a certificate at `due_at`; none of one that has ended, or will have by then.
+    async fn supersession(
         &self,
-        row: &CertificateRow,
-    ) -> Result<Option<rustmq_pki::time::UnixTime>, Error> {
+        old: i64,
+        due_at: UnixTime,
+    ) -> Result<Option<(i64, UnixTime)>, Error> {
+        let row = self.store.read(move |c| certificates::by_number(c, old)).await?;
+        let stands = |row: CertificateRow| {
+            revocations::check_revocable(&row, RevocationReason::Superseded, due_at).is_ok()
+        };
+        Ok(row.is_some_and(stands).then_some((old, due_at)))
+    }
+
+    /// When the certificate that `row` renews will be superseded.
+    async fn supersession_of(&self, row: &CertificateRow) -> Result<Option<UnixTime>, Error> {
         let Some(old) = row.renews else { return Ok(None) };
         let old =
             self.store.read(move |connection| certificates::by_number(connection, old)).await?;

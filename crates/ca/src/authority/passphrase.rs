@@ -7,6 +7,12 @@ use crate::request::Execution;
 use crate::store::{Entry, Outcome, audit, keys};
 
 impl Authority {
+    /// Opens every CA key and takes the new passphrase, and stores nothing. Returns how many keys
+    /// there are.
+    pub(crate) async fn rehearse_passphrase_change(&self) -> Result<usize, Error> {
+        Ok(self.keys.reencrypt().await?.keys.len())
+    }
+
     /// Encrypts every CA key anew, all in one transaction, and then sees to it that no page of the
     /// database or its WAL holds a key under the old passphrase.
     pub(crate) async fn change_passphrase(&self) -> Result<usize, Error> {

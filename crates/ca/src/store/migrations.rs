@@ -106,9 +106,7 @@ pub(super) fn check(connection: &Connection, store: &Path) -> Result<(), Error> 
             path: store.to_owned(),
             detail: format!("schema version {version} needs a writing command to bring it up"),
         }),
-        Ok(Found::Nothing) => {
-            Err(Error::MissingDataDirectory { path: store.parent().unwrap_or(store).to_owned() })
-        }
+        Ok(Found::Nothing) => Err(Error::EmptyStore { path: store.to_owned() }),
         Err(fault) => Err(fault.into_error(store)),
     }
 }

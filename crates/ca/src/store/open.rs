@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
+use rustmq_pki::time::UnixTime;
 
 use super::fault::{BUSY_SECONDS, database_error};
 use super::instances::OPEN_LOCK;
@@ -18,12 +19,43 @@ fn missing(data_dir: &Path) -> Error {
     Error::MissingDataDirectory { path: data_dir.to_owned() }
 }
 
+/// Whether there is a store. A directory that may not be searched is not the same as none.
+pub(super) fn is_there(store: &Path) -> Result<bool, Error> {
+    use std::io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    // Not by opening it: closing it again would take this process's locks away from the database.
+    match rustix::fs::access(store, rustix::fs::Access::READ_OK).map_err(std::io::Error::from) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(false),
+        Err(error) if error.kind() == PermissionDenied => {
+            Err(Error::UnreadableDataDirectory { path: store.parent().unwrap_or(store).to_owned() })
+        }
+        Err(error) => Err(filesystem::io_error(store, error)),
+    }
+}
+
+/// Refuses a file without content, which only `OpenMode::Create` fills.
+fn refuse_empty(store: &Path) -> Result<(), Error> {
+    match store.metadata() {
+        Ok(found) if found.len() == 0 => Err(Error::EmptyStore { path: store.to_owned() }),
+        _ => Ok(()),
+    }
+}
+
+/// A connection to an empty store in memory, which stands for one that is not there yet.
+pub(super) fn nothing(store: &Path, now: UnixTime) -> Result<Connection, Error> {
+    let mut connection =
+        Connection::open_in_memory().map_err(|error| database_error(store, &error))?;
+    migrations::migrate(&mut connection, store, now).map_err(|fault| fault.into_error(store))?;
+    Ok(connection)
+}
+
 /// A connection that writes: WAL, every commit on disk before it returns, old content overwritten.
 pub(super) fn for_writing(options: &OpenStore, store: &Path) -> Result<Connection, Error> {
     match options.mode {
         OpenMode::Create => filesystem::create_directory(&options.data_dir)?,
-        _ if store.exists() => {}
-        _ => return Err(missing(&options.data_dir)),
+        _ if !is_there(store)? => return Err(missing(&options.data_dir)),
+        OpenMode::Write => refuse_empty(store)?,
+        _ => {}
     }
     // Switching a new file to WAL does not wait for another process that does the same.
     let _lock = filesystem::lock(&options.data_dir.join(OPEN_LOCK))?;
@@ -53,9 +85,10 @@ pub(super) fn for_writing(options: &OpenStore, store: &Path) -> Result<Connectio
 
 /// A connection that only reads.
 pub(super) fn for_reading(store: &Path) -> Result<Connection, Error> {
-    if !store.exists() {
+    if !is_there(store)? {
         return Err(missing(store.parent().unwrap_or(store)));
     }
+    refuse_empty(store)?;
     let connection = match open_read_only(store) {
         // A directory that cannot be written holds no index of the WAL. Without a WAL the file
         // alone is the whole store, and nobody can change it.

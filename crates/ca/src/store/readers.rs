@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use rusqlite::Connection;
+use rustmq_pki::time::UnixTime;
 
 use super::fault::Fault;
 use super::open;
@@ -16,11 +17,32 @@ const IDLE: usize = 4;
 pub(super) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
+    /// Since when there is nothing to read: the store is made by its first write.
+    nothing_since: Mutex<Option<UnixTime>>,
 }
 
 impl Readers {
     pub(super) fn new(first: Connection, path: PathBuf) -> Self {
-        Self { path, idle: Mutex::new(vec![first]) }
+        Self { path, idle: Mutex::new(vec![first]), nothing_since: Mutex::new(None) }
+    }
+
+    /// Readers of a store that is not there: each sees an empty one.
+    pub(super) fn of_nothing(path: PathBuf, now: UnixTime) -> Self {
+        Self { path, idle: Mutex::default(), nothing_since: Mutex::new(Some(now)) }
+    }
+
+    /// The store has been made: from now on it is read.
+    pub(super) fn look_again(&self) {
+        *self.nothing_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn open(&self) -> Result<Connection, Error> {
+        let nothing_since = *self.nothing_since.lock().unwrap_or_else(PoisonError::into_inner);
+        match nothing_since {
+            Some(now) => open::nothing(&self.path, now),
+            None => open::for_reading(&self.path),
+        }
     }
 
     /// Runs a query in a read transaction, so that all of it sees the same state.
@@ -31,7 +53,7 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match idle {
             Some(connection) => connection,
-            None => open::for_reading(&self.path)?,
+            None => self.open()?,
         };
         let result = in_transaction(&mut connection, query);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

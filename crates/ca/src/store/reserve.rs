@@ -135,6 +135,7 @@ impl Store {
     }
 
     async fn reserve_to_its_end(&self, reservation: Reservation) -> Result<ReserveOutcome, Error> {
+        self.make().await?;
         let instance = self.instance()?.id().to_owned();
         let store = self.clone();
         let (outcome, reservation) = self
@@ -180,6 +181,9 @@ impl Store {
     /// Abandons the live reservations of processes that have ended, and tells whether there were
     /// any. Cheap when there are none.
     pub(crate) async fn abandon_dead(&self, now: UnixTime, actor: Actor) -> Result<bool, Error> {
+        if self.is_to_be_made() {
+            return Ok(false);
+        }
         let own = self.instance()?.id().to_owned();
         let directory = self.instance()?.directory().to_owned();
         let live = self.read(live_instances).await?;

@@ -94,6 +94,9 @@ pub(super) fn parse_form(spki: &[u8]) -> Result<PublicKey, KeyError> {
     if FIXED.iter().any(|(_, header, _)| windows_contain(header, algorithm)) {
         return Err(KeyError::InvalidPoint);
     }
+    if has_explicit_curve(algorithm) {
+        return Err(KeyError::ExplicitCurve);
+    }
     Err(KeyError::UnsupportedAlgorithm(algorithm_name(algorithm)))
 }
 
@@ -110,6 +113,14 @@ fn split(spki: &[u8]) -> Option<(&[u8], &[u8])> {
 
 fn windows_contain(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// Whether id-ecPublicKey is followed by ECParameters that are a SEQUENCE (ANSI X9.62 `specifiedCurve`).
+fn has_explicit_curve(algorithm: &[u8]) -> bool {
+    let mut outer = Reader::new(algorithm);
+    let Ok(mut identifier) = outer.nested(tag::SEQUENCE) else { return false };
+    identifier.oid().is_ok_and(|oid| oid.as_bytes() == oid::EC_PUBLIC_KEY)
+        && identifier.element(tag::SEQUENCE).is_ok()
 }
 
 fn algorithm_name(algorithm: &[u8]) -> String {
@@ -305,6 +316,20 @@ mod tests {
         });
         let error = PublicKey::from_spki(&curve.into_bytes()).unwrap_err();
         assert!(error.to_string().contains("1.3.132.0.10"), "{error}");
+    }
+
+    #[test]
+    fn a_curve_that_is_spelled_out_is_named_as_such() {
+        let mut explicit = Encoder::default();
+        explicit.nested(tag::SEQUENCE, |info| {
+            info.nested(tag::SEQUENCE, |algorithm| {
+                algorithm.oid(oid::EC_PUBLIC_KEY);
+                algorithm.nested(tag::SEQUENCE, |parameters| _ = parameters.unsigned(&[1]));
+            });
+            info.nested_bit_string(|bits| _ = bits.raw(&[4; 65]));
+        });
+        let error = PublicKey::from_spki(&explicit.into_bytes()).unwrap_err();
+        assert_eq!(error, KeyError::ExplicitCurve);
     }
 
     #[test]

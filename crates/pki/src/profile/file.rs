@@ -134,6 +134,15 @@ const fn yes() -> bool {
     true
 }
 
+/// The parser's words with the place in front; its own form draws the line with a caret below.
+fn on_one_line(error: &toml::de::Error, text: &str) -> String {
+    let words = error.message().replace('\n', ", ");
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return words };
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!("line {line}, column {column}: {words}")
+}
+
 fn value(key: &'static str, why: impl Into<String>) -> ProfileError {
     ProfileError::Value { key, why: why.into() }
 }
@@ -142,7 +151,7 @@ impl Profile {
     /// Reads a profile called `name` from TOML.
     pub fn from_toml(name: &str, text: &str) -> Result<Self, ProfileError> {
         let file: ProfileFile =
-            toml::from_str(text).map_err(|error| ProfileError::Toml(error.to_string()))?;
+            toml::from_str(text).map_err(|error| ProfileError::Toml(on_one_line(&error, text)))?;
         check_name(name)?;
         let kind = file.profile_kind()?;
         let is_ca = matches!(file.kind, FileKind::RootCa | FileKind::IntermediateCa);

@@ -200,7 +200,7 @@ impl Profile {
                 if let Some(left) = issuer.path_len
                     && path_len.is_none_or(|own| own >= left)
                 {
-                    return Err(Refusal::PathLength(left));
+                    return Err(Refusal::PathLength { issuer: issuer.shown(), limit: left });
                 }
                 let constraints =
                     own.narrowed_by(constraints.clone()).map_err(Refusal::WiderConstraints)?;

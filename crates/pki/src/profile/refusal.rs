@@ -144,8 +144,13 @@ pub enum Refusal {
     #[error("the issuing CA is not valid before {0}")]
     IssuerNotYetValid(UnixTime),
     /// The issuer may not sign CAs, or not with so long a path below.
-    #[error("the issuing CA may not sign this CA: its path length is {0} (RFC 5280 4.2.1.9)")]
-    PathLength(u8),
+    #[error("{issuer:?} may not sign this CA: its path length is {limit} (RFC 5280 4.2.1.9)")]
+    PathLength {
+        /// The issuing CA's common name.
+        issuer: String,
+        /// Its path length.
+        limit: u8,
+    },
     /// A wildcard as a client's identity helps nobody but an impostor.
     #[error("{0} is a wildcard, which only a server certificate may have")]
     WildcardWithoutServer(SubjectAltName),
@@ -176,7 +181,7 @@ impl Refusal {
             Self::IssuerEndsTooSoon { .. } => "issuer_ends_too_soon",
             Self::IssuerExpired(_) => "issuer_expired",
             Self::IssuerNotYetValid(_) => "issuer_not_yet_valid",
-            Self::PathLength(_) => "path_length",
+            Self::PathLength { .. } => "path_length",
             Self::WildcardWithoutServer(_) => "wildcard_without_server",
         }
     }
@@ -210,7 +215,7 @@ impl Refusal {
             Self::IssuerEndsTooSoon { .. } | Self::IssuerExpired(_) => {
                 "renew the CA (ca renew), or issue under another".to_owned()
             }
-            Self::PathLength(_) => {
+            Self::PathLength { .. } => {
                 "create it under a CA higher up, or issue a new intermediate with --path-len 1"
                     .to_owned()
             }

@@ -11,6 +11,7 @@ use crate::cmd::subject::subject;
 use crate::cmd::{notes, validity};
 use crate::error::CliError;
 use crate::output::Report;
+use crate::output::progress::{self, Progress};
 use crate::session::Session;
 use crate::values;
 
@@ -61,6 +62,11 @@ pub(crate) struct NewCaArgs {
 }
 
 impl NewCaArgs {
+    /// Shows that the key is made, where that takes long.
+    pub(crate) fn key_generation(&self, session: &Session) -> Progress {
+        progress::key_generation(session.output, self.key_type)
+    }
+
     /// The request that these flags make.
     pub(crate) fn request(&self) -> Result<NewCa, CliError> {
         let mut ca = NewCa::new(subject(&self.cn, &self.organization)?);
@@ -119,7 +125,9 @@ impl Init {
     /// Creates the root.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
         let request = RootCaRequest { ca: self.ca.request()? };
-        let creation = session.creator()?.generate_root_ca(request).await?;
+        let shown = self.ca.key_generation(session);
+        let creation = session.creator(&shown)?.generate_root_ca(request).await?;
+        drop(shown);
         Ok(created(&creation, |id| {
             format!("rustmq-admin ca intermediate --parent-ca {id} --cn \"Production CA\"")
         }))

@@ -23,7 +23,10 @@ impl Intermediate {
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
         let request =
             IntermediateCaRequest { parent: self.parent_ca.clone(), ca: self.ca.request()? };
-        let creation = session.writer()?.generate_intermediate_ca(request).await?;
+        let shown = self.ca.key_generation(session);
+        let manager = session.writer_showing(&shown)?;
+        let creation = manager.generate_intermediate_ca(request).await?;
+        drop(shown);
         Ok(created(&creation, |id| {
             format!("rustmq-admin certs issue --principal broker-01 --role broker --ca-id {id}")
         }))

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use crate::cli::DryRun;
 use crate::error::CliError;
 use crate::output::{Card, Report, count};
 use crate::passphrase::Source;
@@ -19,6 +20,8 @@ pub(crate) struct Passphrase {
     /// Open file descriptor to read the new passphrase from
     #[arg(long, value_name = "N", conflicts_with = "new_passphrase_file")]
     new_passphrase_fd: Option<u32>,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 impl Passphrase {
@@ -28,11 +31,20 @@ impl Passphrase {
             ("--new-passphrase-file", self.new_passphrase_file.as_deref()),
             ("--new-passphrase-fd", self.new_passphrase_fd),
         );
-        let keys = session.changer(new)?.change_passphrase().await?;
+        let manager = session.changer(new)?;
+        if self.dry_run.dry_run {
+            let keys = manager.rehearse_passphrase_change().await?;
+            let card = Card::new(["dry run: the passphrase would be changed; nothing was done"])
+                .line("encrypted", format!("{}, anew", count(keys as u64, "CA key")));
+            let record = json!({ "keys": keys, "dry_run": true });
+            return Ok(Report::one(record, &["keys", "dry_run"]).card(card));
+        }
+        let keys = manager.change_passphrase().await?;
         let encrypted = count(keys as u64, "CA key");
         let card = Card::new(["passphrase changed"])
             .line("encrypted", format!("{encrypted}, anew"))
             .line("backups", "older copies of the data directory still open with the old one");
-        Ok(Report::one(json!({ "keys": keys }), &["keys"]).card(card))
+        let record = json!({ "keys": keys, "dry_run": false });
+        Ok(Report::one(record, &["keys", "dry_run"]).card(card))
     }
 }

@@ -9,6 +9,7 @@ use crate::cli::{CaName, DryRun, RepeatArgs};
 use crate::cmd::validity;
 use crate::error::CliError;
 use crate::output::Report;
+use crate::output::progress::{self, Progress};
 use crate::session::Session;
 use crate::values;
 
@@ -36,9 +37,30 @@ pub(crate) struct Renew {
 }
 
 impl Renew {
+    /// Shows that the successor's key is made, where that takes long.
+    async fn key_generation(&self, session: &Session) -> Result<Progress, CliError> {
+        let key_type = match self.key_type {
+            Some(key_type) => Some(key_type),
+            None => {
+                // One that is not found is said, and recorded, by the command itself.
+                let old = session.reader()?.find_ca(self.ca.as_str()).await.ok();
+                old.and_then(|old| old.certificate.key_type.parse().ok())
+            }
+        };
+        let key_type = key_type.unwrap_or(KeyType::P256);
+        Ok(progress::key_generation(session.output, key_type))
+    }
+
     /// Renews it.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
-        let manager = session.writer()?;
+        let shown = match self.rekey {
+            true => Some(self.key_generation(session).await?),
+            false => None,
+        };
+        let manager = match &shown {
+            Some(shown) => session.writer_showing(shown)?,
+            None => session.writer()?,
+        };
         let ca = self.ca.as_str().to_owned();
         let validity = validity(self.validity_days);
         let (idempotency, execution) = (self.repeat.request(), self.dry_run.execution());
@@ -50,6 +72,7 @@ impl Renew {
         } else {
             manager.renew_ca(RenewCaRequest { ca, validity, idempotency, execution }).await?
         };
+        drop(shown);
         Ok(created(&creation, |id| {
             format!("rustmq-admin ca export --ca-id {id} --output {id}.crt")
         }))

@@ -6,7 +6,7 @@ use rustmq_pki::crl::RevocationReason;
 use rustmq_pki::time::UnixTime;
 
 use crate::cli::{CaName, DryRun};
-use crate::cmd::certs::revoke::ca_revoked;
+use crate::cmd::certs::revoke::{Plan, ca_revoked};
 use crate::error::CliError;
 use crate::output::Report;
 use crate::session::Session;
@@ -46,6 +46,10 @@ impl Revoke {
             };
             manager.revoke_ca(request).await?
         };
-        Ok(ca_revoked(&revocation, execution, session.now()))
+        let plan = match self.release {
+            true => Plan::Release,
+            false => Plan::Revoke(self.reason, self.invalidity_date),
+        };
+        Ok(ca_revoked(&revocation, plan, execution, session.now()))
     }
 }

@@ -5,7 +5,7 @@ use rustmq_ca::{CaInfo, CaStatus, CaTree, CertificateRole};
 use rustmq_pki::time::UnixTime;
 use serde_json::Value;
 
-use crate::cmd::show::{CA_COLUMNS, ca_record, end_tone, to_json};
+use crate::cmd::show::{CA_COLUMNS, ca_record, end_tone};
 use crate::error::CliError;
 use crate::output::{Report, Tone, grouped, time_left};
 use crate::session::Session;
@@ -24,17 +24,26 @@ impl Tree {
             draw(root, "", "", &mut rows);
             collect(root, &mut records);
         }
-        let lines = align(&rows, session.now());
+        let lines = align(&rows, session.now(), session.output.columns());
+        let drawn = roots.iter().map(nested).collect();
         Ok(Report::many("cas", records, CA_COLUMNS)
-            .replacing("cas", "roots", to_json(&roots))
+            .replacing("cas", "roots", Value::Array(drawn))
             .lines(lines))
     }
 }
 
 /// A line of the drawing before its columns are aligned.
 enum Row<'a> {
-    Ca { drawn: String, ca: &'a CaInfo },
-    Role { drawn: String, active: u64 },
+    /// `below` stands before what hangs from the CA, and before what did not fit beside it.
+    Ca {
+        drawn: String,
+        below: String,
+        ca: &'a CaInfo,
+    },
+    Role {
+        drawn: String,
+        active: u64,
+    },
 }
 
 impl Row<'_> {
@@ -49,7 +58,8 @@ impl Row<'_> {
 fn draw<'a>(tree: &'a CaTree, lead: &str, below: &str, rows: &mut Vec<Row<'a>>) {
     use CertificateRole::{IntermediateCa, RootCa};
     let ca = &tree.ca;
-    rows.push(Row::Ca { drawn: format!("{lead}{} ({})", ca.common_name, ca.id), ca });
+    let drawn = format!("{lead}{} ({})", ca.common_name, ca.id);
+    rows.push(Row::Ca { drawn, below: below.to_owned(), ca });
     let roles: Vec<_> = ca
         .counts
         .iter()
@@ -68,22 +78,46 @@ fn draw<'a>(tree: &'a CaTree, lead: &str, below: &str, rows: &mut Vec<Row<'a>>) 
     }
 }
 
-fn align(rows: &[Row<'_>], now: UnixTime) -> Vec<Vec<(String, Tone)>> {
+fn align(rows: &[Row<'_>], now: UnixTime, columns: Option<u16>) -> Vec<Vec<(String, Tone)>> {
     let width = rows.iter().map(|row| row.drawn().chars().count()).max().unwrap_or(0) + 3;
     if rows.is_empty() {
         return vec![vec![("no CAs: rustmq-admin ca init creates the first".into(), Tone::Faint)]];
     }
+    // Where the longest name leaves no room for what is said of it, nothing is aligned to it.
+    let width = columns.map_or(width, |columns| width.min(usize::from(columns).saturating_sub(24)));
     rows.iter()
-        .map(|row| {
+        .flat_map(|row| {
             let padded = format!("{:width$}", row.drawn());
             match row {
-                Row::Ca { ca, .. } => ca_line(padded, ca, now),
+                Row::Ca { below, ca, .. } => fit(ca_line(padded, ca, now), below, columns),
                 Row::Role { active, .. } => {
-                    vec![(padded, Tone::Plain), (format!("{:>10}", grouped(*active)), Tone::Plain)]
+                    let count = (format!("{:>10}", grouped(*active)), Tone::Plain);
+                    vec![vec![(padded, Tone::Plain), count]]
                 }
             }
         })
         .collect()
+}
+
+/// Breaks a line between its pieces where it is wider than the terminal.
+fn fit(pieces: Vec<(String, Tone)>, below: &str, columns: Option<u16>) -> Vec<Vec<(String, Tone)>> {
+    let Some(columns) = columns.map(usize::from) else { return vec![pieces] };
+    let (mut lines, mut line, mut used) = (Vec::new(), Vec::new(), 0);
+    for (text, tone) in pieces {
+        let needed = text.trim_end().chars().count();
+        if used > 0 && used + needed > columns {
+            lines.push(std::mem::take(&mut line));
+            let rest = text.trim_start_matches([' ', '·']).to_owned();
+            let lead = format!("{below}  ");
+            used = lead.chars().count() + rest.chars().count();
+            line.extend([(lead, Tone::Plain), (rest, tone)]);
+        } else {
+            used += text.chars().count();
+            line.push((text, tone));
+        }
+    }
+    lines.push(line);
+    lines
 }
 
 fn ca_line(drawn: String, ca: &CaInfo, now: UnixTime) -> Vec<(String, Tone)> {
@@ -98,19 +132,55 @@ fn ca_line(drawn: String, ca: &CaInfo, now: UnixTime) -> Vec<(String, Tone)> {
     if ca.status != CaStatus::Active {
         line.push((format!("  {}", ca.status), Tone::Bad));
     }
-    if active > 0 {
-        line.push((format!("  {} active", grouped(active)), Tone::Plain));
-    }
-    if expiring > 0 {
-        line.push((format!(" · {} end within 14 days", grouped(expiring)), Tone::Warning));
-    }
-    if revoked > 0 {
-        line.push((format!(" · {} revoked", grouped(revoked)), Tone::Plain));
+    let counts = [
+        (active, "active", Tone::Plain),
+        (expiring, "end within 14 days", Tone::Warning),
+        (revoked, "revoked", Tone::Plain),
+    ];
+    for (nth, (count, what, tone)) in counts.iter().filter(|of| of.0 > 0).enumerate() {
+        let lead = if nth == 0 { "  " } else { " · " };
+        line.push((format!("{lead}{} {what}", grouped(*count)), *tone));
     }
     line
+}
+
+/// A CA's record with those below it.
+fn nested(tree: &CaTree) -> Value {
+    let mut record = ca_record(&tree.ca);
+    record["children"] = tree.children.iter().map(nested).collect();
+    record
 }
 
 fn collect(tree: &CaTree, records: &mut Vec<Value>) {
     records.push(ca_record(&tree.ca));
     tree.children.iter().for_each(|child| collect(child, records));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_wider_than_the_terminal_is_broken_between_its_pieces() {
+        let piece = |text: &str| (text.to_owned(), Tone::Plain);
+        let pieces = vec![
+            piece("├── Production CA (prod_ca_1)   "),
+            piece(" 5 y left"),
+            piece("   p256     "),
+            piece("  1,204 active"),
+            piece(" · 3 end within 14 days"),
+        ];
+        let text = |columns| -> Vec<String> {
+            let lines = fit(pieces.clone(), "│   ", columns);
+            let joined = |line: &Vec<(String, Tone)>| line.iter().map(|p| p.0.as_str()).collect();
+            lines.iter().map(joined).collect()
+        };
+        assert_eq!(text(None).len(), 1);
+        assert_eq!(text(Some(100)).len(), 1);
+        let narrow = text(Some(44));
+        assert!(narrow.len() > 1, "{narrow:?}");
+        assert!(narrow.iter().all(|line| line.trim_end().chars().count() <= 44), "{narrow:?}");
+        assert!(narrow[1].starts_with("│     "), "{narrow:?}");
+        assert!(narrow.concat().contains("3 end within 14 days"), "{narrow:?}");
+    }
 }

@@ -3,10 +3,13 @@
 //! The order is what makes a crash harmless: check that every place is free; write the private key
 //! beside its place and sync it; ask the authority; give the key and then the other files their names.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use rustmq_ca::{Bundle, CertificateInfo, CertificateManager, ErrorKind, Execution, Issuance};
+use rustmq_pki::certificate::Certificate;
 use rustmq_pki::key::{KeyType, PublicKey, Signer};
 use rustmq_pki::profile::Note;
 use serde_json::{Map, Value};
@@ -16,14 +19,22 @@ use crate::cmd::destination::{certificates, crls};
 use crate::cmd::notes;
 use crate::cmd::show::{CERTIFICATE_COLUMNS, issued_card, to_json};
 use crate::error::CliError;
-use crate::files::Existing;
 use crate::files::folder::{Content, Folder};
 use crate::files::key_file::{self, PendingKey};
+use crate::files::{Existing, FileError};
 use crate::output::{Report, progress};
 use crate::session::Session;
 
 /// The private key's file.
 const KEY: &str = "tls.key";
+
+/// The file that begins with the certificate itself.
+const LEAF: &str = "tls.crt";
+
+/// How long a command waits for another that writes into the same folder: issuing takes well under
+/// a second, so this is time to type a passphrase.
+const WAIT_SECONDS: u64 = 30;
+const ATTEMPTS_A_SECOND: u64 = 50;
 
 /// Where the files of a certificate go.
 #[derive(Debug, Args)]
@@ -43,20 +54,44 @@ impl DeliveryArgs {
         Folder::new(&dir, Existing::by_force(self.force))
     }
 
-    /// The folder for a further certificate: the first free of `name`, `name~2`, `name~3`, ... (no
-    /// principal's folder name has a `~`).
-    pub(crate) fn next_folder(&self, folder_name: &str, mark: Option<&str>) -> Folder {
+    /// The folder for a further certificate: the first of `name`, `name~2`, `name~3`, ... that is free,
+    /// or that an earlier run of a repeated command filled (no principal's folder name has a `~`).
+    pub(crate) async fn next_folder(
+        &self,
+        folder_name: &str,
+        mark: Option<&str>,
+        filled_before: impl AsyncFn(&Path) -> bool,
+    ) -> Folder {
         if self.output_dir.is_some() || self.force {
             return self.folder(folder_name);
         }
         let numbered = (2..=u32::MAX).map(|nth| format!("{folder_name}~{nth}"));
-        let free = |name: &String| {
-            let dir = Path::new(name);
+        for name in std::iter::once(folder_name.to_owned()).chain(numbered) {
+            let dir = Path::new(&name);
             let waiting = key_file::waiting_place(&dir.join(KEY), mark);
-            !dir.join("tls.crt").exists() && !dir.join(KEY).exists() || waiting.exists()
-        };
-        let first = std::iter::once(folder_name.to_owned()).chain(numbered).find(free);
-        self.folder(first.as_deref().unwrap_or(folder_name))
+            let free = !dir.join(LEAF).exists() && !dir.join(KEY).exists();
+            if free || waiting.exists() || mark.is_some() && filled_before(dir).await {
+                return self.folder(&name);
+            }
+        }
+        self.folder(folder_name)
+    }
+}
+
+/// The public half of the private key that lies in a folder, if one can be read there.
+pub(crate) fn key_in(dir: &Path) -> Option<PublicKey> {
+    Some(key_file::read(&dir.join(KEY)).ok()?.public_key().clone())
+}
+
+/// Whether the leaf's file in a folder begins with this certificate, PEM or DER.
+pub(crate) fn holds(dir: &Path, certificate: &Certificate) -> bool {
+    let Ok(bytes) = fs::read(dir.join(LEAF)) else { return false };
+    let end = b"-----END CERTIFICATE-----";
+    let first = bytes.windows(end.len()).position(|window| window == end);
+    let first = first.map_or(&bytes[..], |at| &bytes[..at + end.len()]);
+    match pem_rfc7468::decode_vec(first) {
+        Ok((_, der)) => der == certificate.der(),
+        Err(_) => bytes == certificate.der(),
     }
 }
 
@@ -87,16 +122,38 @@ impl<'a> Delivery<'a> {
     }
 
     /// Asks for a certificate whose private key is not ours to write.
-    pub(crate) async fn without_key(
+    pub(crate) async fn without_key<A>(
         mut self,
-        ask: impl Future<Output = Result<Issuance, rustmq_ca::Error>>,
-    ) -> Result<Delivered, CliError> {
-        self.folder.check_free(names(self.session.encoding()))?;
+        mark: Option<&str>,
+        ask: impl Fn(Execution) -> A,
+    ) -> Result<Delivered, CliError>
+    where
+        A: Future<Output = Result<Issuance, rustmq_ca::Error>>,
+    {
+        let asked = self.ask_without_key(mark, &ask).await;
+        self.leave(asked)
+    }
+
+    async fn ask_without_key<A>(
+        &mut self,
+        mark: Option<&str>,
+        ask: &impl Fn(Execution) -> A,
+    ) -> Result<Delivered, CliError>
+    where
+        A: Future<Output = Result<Issuance, rustmq_ca::Error>>,
+    {
+        self.enter().await?;
+        if mark.is_some()
+            && let Some(delivered) = self.without_key_before(ask).await?
+        {
+            return Ok(delivered);
+        }
+        self.check_free(names(self.session.encoding()))?;
         self.session.interrupt.checkpoint(NOTHING_ISSUED)?;
-        let issuance = ask.await?;
+        let issuance = ask(Execution::Commit).await?;
         let bundle = self.bundle(&issuance, None).await?;
         let contents = contents(&bundle, self.session.encoding());
-        let placed = self.folder.make().and_then(|()| self.folder.deliver(&contents));
+        let placed = self.folder.deliver(&contents);
         placed.map_err(|error| undelivered(&bundle.info.id, None, error.into()))?;
         Ok(self.delivered(issuance, bundle, contents))
     }
@@ -111,28 +168,87 @@ impl<'a> Delivery<'a> {
     where
         A: Future<Output = Result<Issuance, rustmq_ca::Error>>,
     {
-        if let Some(delivered) = self.delivered_before(mark, &ask).await? {
+        let asked = self.ask_with_key(key_type, mark, &ask).await;
+        self.leave(asked)
+    }
+
+    async fn ask_with_key<A>(
+        &mut self,
+        key_type: KeyType,
+        mark: Option<&str>,
+        ask: &impl Fn(PublicKey, Execution) -> A,
+    ) -> Result<Delivered, CliError>
+    where
+        A: Future<Output = Result<Issuance, rustmq_ca::Error>>,
+    {
+        self.enter().await?;
+        if let Some(delivered) = self.delivered_before(mark, ask).await? {
             return Ok(delivered);
         }
-        self.folder.check_free(names(self.session.encoding()).into_iter().chain([KEY]))?;
+        self.check_free(names(self.session.encoding()).into_iter().chain([KEY]))?;
         self.session.interrupt.checkpoint(NOTHING_ISSUED)?;
-        self.folder.make()?;
-        let pending = match self.pending_key(key_type, mark).await {
-            Ok(pending) => pending,
-            Err(error) => {
-                self.folder.unmake();
-                return Err(error);
-            }
-        };
+        let pending = self.pending_key(key_type, mark).await?;
         let public_key = pending.public_key().clone();
+        // A store that cannot be read says so before anything is asked of it: nothing was issued, and
+        // no key has to wait.
+        if let Err(error) = ask(public_key.clone(), Execution::DryRun).await
+            && error.kind() == ErrorKind::Store
+        {
+            pending.discard();
+            return Err(error.into());
+        }
         let asked = match self.session.interrupt.checkpoint(NOTHING_ISSUED) {
             Ok(()) => ask(public_key, Execution::Commit).await.map_err(CliError::from),
             Err(interrupted) => Err(interrupted),
         };
         match asked {
             Ok(issuance) => self.deliver(issuance, pending).await,
-            Err(error) => Err(self.give_up(pending, error)),
+            Err(error) => Err(give_up(pending, error)),
         }
+    }
+
+    /// Makes the folder and waits until no other command writes into it.
+    async fn enter(&mut self) -> Result<(), CliError> {
+        for attempt in 0..WAIT_SECONDS * ATTEMPTS_A_SECOND {
+            if self.folder.take()? {
+                self.folder.sweep(names(self.session.encoding()).into_iter().chain([KEY]));
+                return Ok(());
+            }
+            if attempt == ATTEMPTS_A_SECOND {
+                let dir = self.folder.path().display();
+                self.session.output.line(&format!("waiting for another command to leave {dir}"));
+            }
+            self.session.interrupt.checkpoint(NOTHING_ISSUED)?;
+            tokio::time::sleep(Duration::from_millis(1000 / ATTEMPTS_A_SECOND)).await;
+        }
+        let path = self.folder.path().to_owned();
+        Err(FileError::Busy { path, seconds: WAIT_SECONDS }.into())
+    }
+
+    /// Refuses a folder in which one of these names is taken, and says which are missing beside it: an
+    /// interrupted command leaves some.
+    fn check_free<'n>(
+        &self,
+        names: impl IntoIterator<Item = &'n str> + Clone,
+    ) -> Result<(), CliError> {
+        let Err(taken) = self.folder.check_free(names.clone()) else { return Ok(()) };
+        let missing: Vec<_> = names
+            .into_iter()
+            .filter(|name| fs::symlink_metadata(self.folder.path().join(name)).is_err())
+            .map(str::to_owned)
+            .collect();
+        match missing.is_empty() {
+            true => Err(taken.into()),
+            false => Err(CliError::Incomplete { missing, error: taken }),
+        }
+    }
+
+    /// Of a command that was refused, not even an empty folder stays.
+    fn leave(mut self, asked: Result<Delivered, CliError>) -> Result<Delivered, CliError> {
+        if asked.is_err() {
+            self.folder.unmake();
+        }
+        asked
     }
 
     /// The delivery of an earlier run with the same idempotency key: its key has its name already, and
@@ -161,15 +277,47 @@ impl<'a> Delivery<'a> {
             _ => return Ok(None),
         }
         let issuance = ask(public_key, Execution::Commit).await?;
+        let mut delivered = self.deliver_again(issuance).await?;
+        delivered.files.insert(1, KEY.to_owned());
+        Ok(Some(delivered))
+    }
+
+    /// The same where the key is not ours: the certificate's own file tells whether the folder is that
+    /// of the earlier run.
+    async fn without_key_before<A>(
+        &self,
+        ask: &impl Fn(Execution) -> A,
+    ) -> Result<Option<Delivered>, CliError>
+    where
+        A: Future<Output = Result<Issuance, rustmq_ca::Error>>,
+    {
+        let earlier = match ask(Execution::DryRun).await {
+            Ok(judged) if judged.replayed => judged.issued,
+            Err(error) if is_about_repeating(&error) => return Err(error.into()),
+            // A refusal is left to the request itself, so that it is recorded.
+            _ => None,
+        };
+        let Some(earlier) = earlier else { return Ok(None) };
+        if self.folder.existing() == Existing::Keep
+            && !holds(self.folder.path(), earlier.certificate())
+        {
+            self.check_free(names(self.session.encoding()))?;
+        }
+        let issuance = ask(Execution::Commit).await?;
+        Ok(Some(self.deliver_again(issuance).await?))
+    }
+
+    /// Writes what is missing of a certificate that was issued before. What is there stays, unless it
+    /// shall be replaced.
+    async fn deliver_again(&self, issuance: Issuance) -> Result<Delivered, CliError> {
+        let keep = self.folder.existing() == Existing::Keep;
         let bundle = self.bundle(&issuance, None).await?;
         let contents = contents(&bundle, self.session.encoding());
         let written = |file: &&Content| !keep || !self.folder.path().join(&file.name).exists();
         let written: Vec<_> = contents.iter().filter(written).cloned().collect();
         let placed = self.folder.deliver(&written);
         placed.map_err(|error| undelivered(&bundle.info.id, None, error.into()))?;
-        let mut delivered = self.delivered(issuance, bundle, contents);
-        delivered.files.insert(1, KEY.to_owned());
-        Ok(Some(delivered))
+        Ok(self.delivered(issuance, bundle, contents))
     }
 
     /// The certificate with the chain and the CRLs that stand beside it.
@@ -198,18 +346,11 @@ impl<'a> Delivery<'a> {
         Ok(tokio::task::spawn_blocking(make).await.map_err(|_| CliError::Lost)??)
     }
 
-    /// Leaves nothing behind if the authority certainly issued nothing, and the key if it may have.
-    fn give_up(&mut self, pending: PendingKey, error: CliError) -> CliError {
-        if may_have_issued(&error) {
-            let path = pending.waiting().to_owned();
-            return CliError::KeyKept { path, error: Box::new(error) };
-        }
-        pending.discard();
-        self.folder.unmake();
-        error
-    }
-
-    async fn deliver(self, issuance: Issuance, pending: PendingKey) -> Result<Delivered, CliError> {
+    async fn deliver(
+        &self,
+        issuance: Issuance,
+        pending: PendingKey,
+    ) -> Result<Delivered, CliError> {
         let bundle = self.bundle(&issuance, Some(&pending)).await?;
         let id = &bundle.info.id;
         let contents = contents(&bundle, self.session.encoding());
@@ -242,6 +383,16 @@ impl<'a> Delivery<'a> {
 /// The state in which a checkpoint may end a delivery.
 const NOTHING_ISSUED: &str = "nothing was issued";
 
+/// Leaves nothing behind if the authority certainly issued nothing, and the key if it may have.
+fn give_up(pending: PendingKey, error: CliError) -> CliError {
+    if may_have_issued(&error) {
+        let path = pending.waiting().to_owned();
+        return CliError::KeyKept { path, error: Box::new(error) };
+    }
+    pending.discard();
+    error
+}
+
 /// Whether a certificate may exist although the authority returned an error: the store failed, and
 /// how far it came is not known.
 fn may_have_issued(error: &CliError) -> bool {
@@ -270,8 +421,8 @@ fn undelivered(id: &str, pending: Option<&PendingKey>, error: CliError) -> CliEr
 /// The names that every delivery takes beside the key's.
 fn names(encoding: Encoding) -> [&'static str; 4] {
     match encoding {
-        Encoding::Pem => ["tls.crt", "ca.crt", "root.crt", "crl.pem"],
-        Encoding::Der => ["tls.crt", "ca.crt", "root.crt", "crl.der"],
+        Encoding::Pem => [LEAF, "ca.crt", "root.crt", "crl.pem"],
+        Encoding::Der => [LEAF, "ca.crt", "root.crt", "crl.der"],
     }
 }
 
@@ -286,7 +437,7 @@ fn contents(bundle: &Bundle, encoding: Encoding) -> Vec<Content> {
             let presented: Vec<_> = leaf.chain(issuing.iter().copied()).collect();
             let lists: Vec<_> = bundle.crls.iter().collect();
             vec![
-                Content::new("tls.crt", certificates(&presented, encoding)),
+                Content::new(LEAF, certificates(&presented, encoding)),
                 Content::new("ca.crt", certificates(&chain, encoding)),
                 Content::new("root.crt", certificates(&[*root], encoding)),
                 Content::new("crl.pem", crls(&lists, encoding)),
@@ -294,7 +445,7 @@ fn contents(bundle: &Bundle, encoding: Encoding) -> Vec<Content> {
         }
         Encoding::Der => {
             let cas = if issuing.is_empty() { &chain } else { issuing };
-            let mut files = vec![Content::new("tls.crt", bundle.certificate.der())];
+            let mut files = vec![Content::new(LEAF, bundle.certificate.der())];
             files.extend(numbered("ca", "crt", cas.iter().map(|ca| ca.der().to_vec())));
             files.push(Content::new("root.crt", root.der()));
             files.extend(numbered("crl", "der", bundle.crls.iter().map(|crl| crl.der().to_vec())));

@@ -97,5 +97,8 @@ where
 
 /// The report of a dry run.
 pub(crate) fn rehearsed(issuance: &Issuance) -> Report {
-    planned(&issuance.planned).notes(notes(&issuance.notes, None))
+    let report = planned(&issuance.planned).notes(notes(&issuance.notes, None));
+    let Some(at) = issuance.supersede_at.map(|at| at.to_string()) else { return report };
+    let note = format!("the old certificate would be superseded at {at}");
+    report.with("supersede_at", at).notes([note])
 }

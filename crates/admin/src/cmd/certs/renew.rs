@@ -1,11 +1,13 @@
 //! `certs renew`, and what `certs rotate` shares with it.
 
+use std::path::Path;
+
 use clap::Args;
 use rustmq_ca::{CertificateManager, Execution, Issuance, RenewRequest, RenewalKey};
 use rustmq_pki::key::KeyType;
 use rustmq_pki::name::Principal;
 
-use super::delivery::{Delivery, DeliveryArgs};
+use super::delivery::{Delivery, DeliveryArgs, holds, key_in};
 use super::issue::{rehearse, rehearsed};
 use crate::cli::{CertificateName, DryRun, RepeatArgs};
 use crate::cmd::validity;
@@ -77,14 +79,23 @@ impl RenewalArgs {
         let old = manager.info(&self.certificate.plain()).await?;
         let mark = self.repeat.mark();
         let folder_name = Principal::parse(&old.principal).map_or(old.id, |p| p.folder_name());
-        let folder = self.delivery.next_folder(&folder_name, mark.as_deref());
-        let delivery = Delivery::new(session, &manager, folder);
+        let mark = mark.as_deref();
         if self.same_key {
             let same = |execution| ask(manager.clone(), self.request(RenewalKey::Same, execution));
             if self.dry_run.dry_run {
                 return Ok(rehearsed(&same(Execution::DryRun).await?));
             }
-            return Ok(delivery.without_key(same(Execution::Commit)).await?.report());
+            // Only a repeated command needs to know: without a mark nothing was issued before.
+            let earlier = match mark {
+                Some(_) => same(Execution::DryRun).await.ok().and_then(|judged| judged.issued),
+                None => None,
+            };
+            let filled = async |dir: &Path| {
+                earlier.as_ref().is_some_and(|issued| holds(dir, issued.certificate()))
+            };
+            let folder = self.delivery.next_folder(&folder_name, mark, filled).await;
+            let delivery = Delivery::new(session, &manager, folder);
+            return Ok(delivery.without_key(mark, same).await?.report());
         }
         let key_type = match self.key_type {
             Some(key_type) => key_type,
@@ -95,6 +106,16 @@ impl RenewalArgs {
         if self.dry_run.dry_run {
             return rehearse(key_type, with_key).await;
         }
-        Ok(delivery.with_key(key_type, mark.as_deref(), with_key).await?.report())
+        // The key in the folder is part of the request: only the folder of the earlier run replays.
+        let filled = async |dir: &Path| {
+            let Some(key) = key_in(dir) else { return false };
+            match with_key(key, Execution::DryRun).await {
+                Ok(judged) => judged.replayed,
+                Err(error) => matches!(error, rustmq_ca::Error::IdempotencyStale { .. }),
+            }
+        };
+        let folder = self.delivery.next_folder(&folder_name, mark, filled).await;
+        let delivery = Delivery::new(session, &manager, folder);
+        Ok(delivery.with_key(key_type, mark, with_key).await?.report())
     }
 }

@@ -1,5 +1,7 @@
 //! `certs rotate`.
 
+use std::cell::Cell;
+
 use clap::Args;
 use rustmq_ca::{CertificateManager, RotateRequest};
 
@@ -22,9 +24,22 @@ impl Rotate {
     /// Rotates it.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
         let overlap_days = self.overlap;
-        let rotate = |manager: CertificateManager, renewal| async move {
-            manager.rotate_certificate(RotateRequest { renewal, overlap_days }).await
+        let superseded = Cell::new(true);
+        let rotate = |manager: CertificateManager, renewal| {
+            let superseded = &superseded;
+            async move {
+                let rotation = RotateRequest { renewal, overlap_days };
+                let issuance = manager.rotate_certificate(rotation).await?;
+                superseded.set(issuance.supersede_at.is_some());
+                Ok(issuance)
+            }
         };
-        self.renewal.run(session, rotate).await
+        let report = self.renewal.run(session, rotate).await?;
+        let note = (!superseded.get()).then(|| {
+            "the old certificate has ended, or will have before the overlap is over: there is \
+             nothing to supersede"
+                .to_owned()
+        });
+        Ok(report.notes(note))
     }
 }

@@ -60,21 +60,25 @@ impl Sign {
         let folder_name = named.as_ref().and_then(CertificateRequest::principal);
         let folder_name = folder_name.map(Principal::folder_name);
         let manager = session.writer()?;
-        let asked = manager.sign_request(SignRequest {
-            ca: self.ca_id.clone(),
-            csr,
-            principal,
-            role: self.role,
-            profile: self.profile.clone(),
-            sans: parse_sans(&self.san)?,
-            validity: validity(self.validity_days),
-            idempotency: self.repeat.request(),
-            execution: self.dry_run.execution(),
-        });
-        let Some(folder_name) = folder_name.filter(|_| !self.dry_run.dry_run) else {
-            return Ok(rehearsed(&asked.await?));
+        let sans = parse_sans(&self.san)?;
+        let ask = |execution| {
+            manager.sign_request(SignRequest {
+                ca: self.ca_id.clone(),
+                csr: csr.clone(),
+                principal: principal.clone(),
+                role: self.role,
+                profile: self.profile.clone(),
+                sans: sans.clone(),
+                validity: validity(self.validity_days),
+                idempotency: self.repeat.request(),
+                execution,
+            })
         };
+        let Some(folder_name) = folder_name.filter(|_| !self.dry_run.dry_run) else {
+            return Ok(rehearsed(&ask(self.dry_run.execution()).await?));
+        };
+        let mark = self.repeat.mark();
         let delivery = Delivery::new(session, &manager, self.delivery.folder(&folder_name));
-        Ok(delivery.without_key(asked).await?.report())
+        Ok(delivery.without_key(mark.as_deref(), ask).await?.report())
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::revoke::revoked;
+use super::revoke::{Plan, revoked};
 use crate::cli::{CertificateName, DryRun};
 use crate::error::CliError;
 use crate::output::Report;
@@ -23,6 +23,6 @@ impl Unrevoke {
         let execution = self.dry_run.execution();
         let manager = session.writer()?;
         let release = manager.release_certificate(&self.certificate.plain(), execution).await?;
-        Ok(revoked(&release, execution, session.now()))
+        Ok(revoked(&release, Plan::Release, execution, session.now()))
     }
 }
