@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustmq_ca::batch::{Batch, BatchIssued, BatchRow, RowKey};
 use rustmq_ca::{Error, ErrorKind, RenewalKey};
 use rustmq_pki::certificate::Certificate;
+use rustmq_pki::der::{List, Reader, tag};
 use rustmq_pki::key::PublicKey;
 use rustmq_pki::oid;
 use rustmq_pki::profile::{Refusal, Validity};
@@ -130,8 +131,10 @@ pub(crate) fn certified(issued: BatchIssued) -> Option<Certified> {
 fn identity(certificate: &Certificate) -> Option<(String, Role)> {
     let view = certificate.view();
     let name = view.subject.values_of(oid::COMMON_NAME).last()?.text()?.into_owned();
-    let attributes = view.extensions.find(oid::SUBJECT_DIRECTORY_ATTRIBUTES)?;
-    let role = role_names(attributes.value).ok()?.into_iter().find_map(|name| match name {
+    let mut attributes =
+        Reader::new(view.extensions.find(oid::SUBJECT_DIRECTORY_ATTRIBUTES)?.value);
+    let attributes = List::from_contents(attributes.contents(tag::SEQUENCE).ok()?).ok()?;
+    let role = role_names(attributes).ok()?.into_iter().find_map(|name| match name {
         GeneralName::Uri(uri) => Role::from_uri(std::str::from_utf8(uri).ok()?),
         _ => None,
     });
