@@ -13,7 +13,7 @@ const SMALL: usize = 10_000;
 /// Measures and adds the rows.
 pub(crate) fn run(table: &mut Table, raw: f64) {
     let runtime = Runtime::new().unwrap();
-    let mut small = Store::new(&runtime);
+    let mut small = Store::new(&runtime, 1);
     durable(table, raw, &runtime, &mut small);
     small.fill(&runtime, SMALL);
     let mut large = batch::run(table, &runtime);

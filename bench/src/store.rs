@@ -30,11 +30,13 @@ pub(crate) struct Store {
     serials: Vec<String>,
     issued: usize,
     slices: u64,
+    /// Of so many certificates of a batch, one is kept to look up and to revoke.
+    sample: usize,
     looked_up: usize,
 }
 
 impl Store {
-    pub(crate) fn new(runtime: &Runtime) -> Self {
+    pub(crate) fn new(runtime: &Runtime, sample: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let manager = open(&directory, OpenMode::Create);
         let named = |name| {
@@ -47,7 +49,16 @@ impl Store {
             let request = IntermediateCaRequest { parent: root.id, ca };
             manager.generate_intermediate_ca(request).await.unwrap().ca.unwrap().id
         });
-        Self { directory, manager, ca, serials: Vec::new(), issued: 0, slices: 0, looked_up: 0 }
+        Self {
+            directory,
+            manager,
+            ca,
+            serials: Vec::new(),
+            issued: 0,
+            slices: 0,
+            sample,
+            looked_up: 0,
+        }
     }
 
     /// Closes the data directory and opens it again: what a checkpoint owes is paid.
@@ -114,8 +125,7 @@ impl Store {
         let issued = runtime.block_on(batch.issue_slice(self.slices, rows)).unwrap();
         assert!(issued.len() == count && issued.iter().all(|issued| !issued.replayed));
         self.slices += 1;
-        // Each hundredth is enough to look up and to revoke.
-        let some = issued.iter().step_by(100);
+        let some = issued.iter().step_by(self.sample);
         self.serials.extend(some.map(|issued| issued.certificate.serial().to_string()));
     }
 

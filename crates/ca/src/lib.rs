@@ -20,13 +20,18 @@
 //! lock that its owner is dead, and abandons it: a certificate with that serial number may exist, so
 //! the number is audited, listed and on the CA's next CRL.
 //!
+//! A batch walks the same line with many values at once: `store/slices.rs` reserves and completes a
+//! slice in one transaction each, and its rows are signed on all cores (`parallel.rs`). [`batch`] is
+//! what callers see of it.
+//!
 //! # Where things are
 //!
 //! - `manager.rs`: the public face. `request.rs`, `outcome.rs`, `info.rs`, `error.rs`: its values.
 //! - `authority/`: new CAs, CAs that are there, end entities, revocation, housekeeping with CRLs.
 //! - `keys.rs`: encrypted CA keys, opened once a process and only when needed.
 //! - `store/`: one writing thread with group commit, read-only connections beside it, one file a
-//!   table or rule; `store/audit.rs` is the hash chain.
+//!   table or rule; `store/audit.rs` is the hash chain, `store/lookup.rs` finds certificates by key and
+//!   by principal.
 //! - `query.rs`, `names.rs`, `describe.rs`: what is read. `transfer.rs`: what is exported.
 //!
 //! # Example

@@ -206,6 +206,22 @@ impl PublicKey {
         spki::parse(spki)
     }
 
+    /// [`Self::from_spki`] for a key that comes with a signature of its own over `message`; `None`
+    /// where that does not verify. The point is read once, by the verification.
+    pub(crate) fn proven(
+        spki: &[u8],
+        algorithm: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<Option<Self>, KeyError> {
+        let key = spki::parse_form(spki)?;
+        if key.verifies(algorithm, message, signature) {
+            return Ok(Some(key));
+        }
+        // A point that is not on its curve is told as such.
+        Self::from_spki(spki).map(|_| None)
+    }
+
     /// The DER of the SubjectPublicKeyInfo.
     pub fn spki(&self) -> &[u8] {
         &self.spki

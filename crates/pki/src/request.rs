@@ -114,11 +114,9 @@ impl CertificateRequest {
     /// private key. `principal` replaces the subject's common name where it is given.
     pub fn from_pkcs10(der: &[u8], principal: Option<Principal>) -> Result<Self, RequestError> {
         let view = RequestRef::read(der)?;
-        let public_key = PublicKey::from_spki(view.spki.der)?;
         let algorithm = view.signature_algorithm.der;
-        if !public_key.verifies(algorithm, view.info, view.signature) {
-            return Err(RequestError::ProofOfPossession);
-        }
+        let public_key = PublicKey::proven(view.spki.der, algorithm, view.info, view.signature)?
+            .ok_or(RequestError::ProofOfPossession)?;
         let mut asked = Asked::default();
         let principal = subject_principal(&view.subject, principal, &mut asked)?;
         let sans = read_extensions(&view.extensions, &mut asked)?;

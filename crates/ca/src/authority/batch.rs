@@ -24,8 +24,8 @@ use crate::request::{Execution, RenewalKey};
 use crate::signing::{self, SigningKey};
 use crate::store::slices;
 use crate::store::{
-    EarlierSlice, IssuerVersion, SliceOutcome, SliceRequest, SliceReservation, SliceRow,
-    StoredSlice,
+    EarlierSlice, IssuerVersion, ReservedSlice, SliceOutcome, SliceRequest, SliceReservation,
+    SliceRow, StoredSlice,
 };
 use crate::{Error, gate, names};
 
@@ -251,13 +251,18 @@ impl Job {
         let terms = Arc::new(SliceTerms { issuer: issuer.clone(), now });
         let (rows, digest) = self.lint_rows(rows, terms, prefix).await?;
         if let EarlierSlice::Complete(stored) = earlier {
-            return self.replay(stored, &digest, ordinal).await;
+            return self.replay(stored, &digest, ordinal, row_numbers).await;
         }
         if self.request.execution == Execution::DryRun {
             self.check_keys(&issuer, rows, now).await?;
             return Ok(Vec::new());
         }
-        let key = self.key.get_or_try_init(|| self.authority.key_of(&issuer)).await?;
+        let request = SliceRequest {
+            job: self.request.job.clone(),
+            ordinal,
+            digest,
+            row_numbers: row_numbers.clone(),
+        };
         let reservation = SliceReservation {
             rows,
             prefix,
@@ -265,14 +270,25 @@ impl Job {
                 number: issuer.row.number,
                 certificate: issuer.row.certificate,
             },
-            request: SliceRequest { job: self.request.job.clone(), ordinal, digest, row_numbers },
+            request,
             now,
             actor: self.authority.actor.clone(),
         };
-        let reserved = match self.authority.store.reserve_slice(reservation).await? {
-            SliceOutcome::Reserved(reserved) => *reserved,
-            SliceOutcome::Replayed(stored) => return self.replay(stored, &digest, ordinal).await,
-        };
+        // The key first: a wrong passphrase leaves nothing behind.
+        let key = self.key.get_or_try_init(|| self.authority.key_of(&issuer)).await?;
+        match self.authority.store.reserve_slice(reservation).await? {
+            SliceOutcome::Reserved(reserved) => self.sign_and_complete(*reserved, key).await,
+            SliceOutcome::Replayed(stored) => {
+                self.replay(stored, &digest, ordinal, row_numbers).await
+            }
+        }
+    }
+
+    async fn sign_and_complete(
+        &self,
+        reserved: ReservedSlice,
+        key: &SigningKey,
+    ) -> Result<Vec<BatchIssued>, Error> {
         let signed = signing::sign_slice(reserved, key).await?;
         let (now, actor) = (self.authority.now(), self.authority.actor.clone());
         let completed = self.authority.store.complete_slice(signed, now, actor).await?;
@@ -381,12 +397,14 @@ impl Job {
         stored: StoredSlice,
         digest: &[u8; 32],
         ordinal: i64,
+        row_numbers: Vec<u8>,
     ) -> Result<Vec<BatchIssued>, Error> {
         if stored.digest != digest {
             let key = slices::name(&self.request.job, ordinal);
             return Err(Error::IdempotencyMismatch { key });
         }
-        self.stored(stored).await
+        // The rows as they are called now.
+        self.stored(StoredSlice { row_numbers, ..stored }).await
     }
 
     async fn stored(&self, stored: StoredSlice) -> Result<Vec<BatchIssued>, Error> {

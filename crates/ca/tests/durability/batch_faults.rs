@@ -73,7 +73,7 @@ enum Told {
 }
 
 /// A fault at each call in turn. Returns how often it was told.
-fn sweep(call: &str, error: &str, code: &str) -> usize {
+fn sweep(call: &str, error: &str, codes: &[&str]) -> usize {
     let temp = tempfile::tempdir().expect("a directory");
     let template = fixture::template(temp.path());
     let (next, told) = (AtomicUsize::new(1), AtomicUsize::new(0));
@@ -87,7 +87,7 @@ fn sweep(call: &str, error: &str, code: &str) -> usize {
                         None => return,
                         Some(Told::Acknowledged) => {}
                         Some(Told::Refused(said)) => {
-                            assert_eq!(said, code, "{call} {at}");
+                            assert!(codes.contains(&&*said), "{call} {at}: {said}");
                             told.fetch_add(1, Ordering::SeqCst);
                         }
                     }
@@ -100,19 +100,20 @@ fn sweep(call: &str, error: &str, code: &str) -> usize {
 
 #[test]
 fn a_full_disk_stops_a_batch_at_every_write_and_harms_nothing() {
-    let told = sweep("pwrite64", "ENOSPC", "data_directory_full");
+    let told = sweep("pwrite64", "ENOSPC", &["data_directory_full"]);
     assert!(told > 60, "{told} writes met the full disk");
 }
 
 #[test]
 fn a_failing_disk_stops_a_batch_at_every_write_and_harms_nothing() {
-    let told = sweep("pwrite64", "EIO", "store");
+    // Where the index of the WAL cannot grow, SQLite does not tell why.
+    let told = sweep("pwrite64", "EIO", &["store", "data_directory_full"]);
     assert!(told > 60, "{told} writes met the failing disk");
 }
 
 #[test]
 fn a_failing_fsync_stops_a_batch() {
-    let told = sweep("fsync", "EIO", "store");
+    let told = sweep("fsync", "EIO", &["store"]);
     assert!(told > 3, "{told} calls failed");
 }
 
@@ -123,8 +124,9 @@ async fn two_processes_run_batches_on_one_store() {
     let data_dir = ca.data_dir();
     let start = || child(Operation::OwnBatch, &data_dir, temp.path(), &[]).start();
     let children = [start(), start()];
-    let own = batches::issue(&ca.manager, "job", batches::SLICES, &temp.path().join("own"));
-    let own = own.await.expect("a batch");
+    let markers = temp.path().join("own");
+    let own = batches::issue(&ca.manager, "job", batches::SLICES, &markers).await;
+    let own = own.expect("a batch");
     let mut serials: Vec<_> = own.split(' ').map(str::to_owned).collect();
     for child in children {
         let output = child.wait_with_output().expect("it ends");

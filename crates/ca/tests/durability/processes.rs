@@ -17,7 +17,7 @@ use rustmq_testkit::{
 };
 
 use super::child::{self, Child, MANY, Operation};
-use super::fixture;
+use super::{batches, fixture};
 
 fn child<'a>(operation: Operation, data_dir: &'a Path, markers: &'a Path) -> Child<'a> {
     Child {
@@ -209,6 +209,19 @@ fn stopped_at_the_signature(
     request: IssueRequest,
     meanwhile: impl AsyncFnOnce(CertificateManager),
 ) -> Result<String, Error> {
+    let issue = async move |manager: CertificateManager| {
+        let issued = manager.issue_certificate(request).await?.issued;
+        Ok(issued.expect("no dry run").info().serial.clone())
+    };
+    stopped_while(data_dir, issue, meanwhile)
+}
+
+/// The same with any work that signs once.
+fn stopped_while(
+    data_dir: &Path,
+    work: impl AsyncFnOnce(CertificateManager) -> Result<String, Error> + Send,
+    meanwhile: impl AsyncFnOnce(CertificateManager),
+) -> Result<String, Error> {
     let (reached, has_reached) = mpsc::channel();
     let (let_go, go_on) = mpsc::channel();
     let watch = Arc::new(Stopping { reached, go_on: Arc::new(Mutex::new(go_on)) });
@@ -219,9 +232,7 @@ fn stopped_at_the_signature(
     std::thread::scope(|scope| {
         let issuing = scope.spawn(|| {
             runtime().block_on(async {
-                let manager = CertificateManager::open(&stopping.mode(OpenMode::Write))?;
-                let issued = manager.issue_certificate(request).await?.issued;
-                Ok(issued.expect("no dry run").info().serial.clone())
+                work(CertificateManager::open(&stopping.mode(OpenMode::Write))?).await
             })
         });
         has_reached.recv().expect("it gets to its signature");
@@ -337,4 +348,37 @@ fn the_key_of_an_abandoned_reservation_keeps_its_principal() {
         manager.issue_certificate(slow).await.expect("its own principal");
     });
     assert!(matches!(outcome, Err(Error::ReservationLost { .. })), "{outcome:?}");
+}
+
+/// The same for a row of a batch: its slice is abandoned, and told which row it was.
+#[test]
+fn a_slice_whose_key_another_process_certified_meanwhile_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    let data_dir = fixture::template(temp.path());
+    let key = new_key();
+    let row = batches::row(7, "slow@b.example", &key);
+    let slice = async move |manager: CertificateManager| {
+        let batch = manager.batch(batches::request("job")).await?;
+        batch.issue_slice(0, vec![row]).await.map(|_| String::new())
+    };
+    let outcome = stopped_while(&data_dir, slice, async |manager| {
+        let quick = issue_request("prod_ca_1", "quick@b.example", Role::Client, &key);
+        manager.issue_certificate(quick).await.expect("nobody holds the key yet");
+    });
+    let error = outcome.unwrap_err();
+    assert_eq!(error.code(), "key_held_by_another");
+    assert!(matches!(error, Error::BatchRow { row: 7, .. }), "{error}");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let manager = opened(&data_dir);
+        let crl = manager.generate_crl("prod_ca_1", CrlRefresh::Always).await.unwrap();
+        let abandoned = manager.abandoned().await.unwrap();
+        assert_eq!((abandoned.len(), crl.entries), (1, 1));
+        assert_eq!(abandoned[0].principal, "slow@b.example");
+        let batch = manager.batch(batches::request("job")).await.unwrap();
+        let other = batches::row(7, "slow@b.example", &new_key());
+        let issued = batch.issue_slice(0, vec![other]).await.expect("the slice is free again");
+        assert!(!issued[0].replayed);
+        assert_eq!(manager.audit_verify().await.unwrap().fault, None);
+    });
 }
