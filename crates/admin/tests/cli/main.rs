@@ -4,6 +4,7 @@
 mod authorities;
 mod batch_rows;
 mod batches;
+mod batches_interrupted;
 mod batches_of_stored;
 mod certificates;
 mod command_line;
