@@ -42,7 +42,7 @@ fn ctrl_c_ends_after_the_slice_and_the_same_command_goes_on() {
     child.stderr.as_mut().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
     let done = lines(&bench, "fleet.ndjson").len();
-    assert!(done < ROWS && done % 2 == 0, "{done}");
+    assert!(done < ROWS && done.is_multiple_of(2), "{done}");
     assert!(
         said.contains(&format!("stopped after {done} certificates of {ROWS}, all durable")),
         "{said}"
