@@ -5,9 +5,11 @@ use std::sync::Arc;
 use rustmq_ca::batch::{Batch, BatchIssued, BatchRow, RowKey};
 use rustmq_ca::{Error, ErrorKind, RenewalKey};
 use rustmq_pki::certificate::Certificate;
+use rustmq_pki::der::{List, Reader, tag};
 use rustmq_pki::key::PublicKey;
 use rustmq_pki::oid;
 use rustmq_pki::profile::{Refusal, Validity};
+use rustmq_pki::read::{GeneralName, role_names};
 use rustmq_pki::role::Role;
 
 use super::delivery::Certified;
@@ -124,13 +126,19 @@ pub(crate) fn certified(issued: BatchIssued) -> Option<Certified> {
     Some(Certified { row, principal, role, number, certificate })
 }
 
-/// The principal and the role that a certificate of this authority names.
+/// The principal and the role that a certificate of this authority names: the two values and no other,
+/// since a million certificates are read here.
 fn identity(certificate: &Certificate) -> Option<(String, Role)> {
     let view = certificate.view();
     let name = view.subject.values_of(oid::COMMON_NAME).last()?.text()?.into_owned();
-    let known = view.extensions.known().ok()?;
-    let role = known.roles().ok()?.into_iter().find_map(|role| role.parse().ok())?;
-    Some((name, role))
+    let mut attributes =
+        Reader::new(view.extensions.find(oid::SUBJECT_DIRECTORY_ATTRIBUTES)?.value);
+    let attributes = List::from_contents(attributes.contents(tag::SEQUENCE).ok()?).ok()?;
+    let role = role_names(attributes).ok()?.into_iter().find_map(|name| match name {
+        GeneralName::Uri(uri) => Role::from_uri(std::str::from_utf8(uri).ok()?),
+        _ => None,
+    });
+    Some((name, role?))
 }
 
 /// A batch that is open, shared by the threads that check rows.

@@ -5,6 +5,7 @@ use std::thread;
 
 use rustmq_pki::key::software::SoftwareKey;
 use rustmq_pki::key::{KeyError, KeyType, PublicKey, Signer};
+use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
 use super::row::Row;
@@ -28,17 +29,15 @@ impl SliceKeys {
         rows: &[Row],
         key_type: KeyType,
     ) -> Result<(Self, PublicKeys), KeyError> {
-        let made = on_all_cores(rows, |row| match row.key.is_made() {
-            true => SoftwareKey::generate(key_type)
-                .and_then(|key| Ok(Some((key.public_key().clone(), key.to_pkcs8()?)))),
-            false => Ok(None),
-        });
-        let made = made.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let count = rows.iter().filter(|row| row.key.is_made()).count();
+        let made = generate_on_all_cores(count, key_type)?;
         // Reserved at once: a buffer that grows leaves copies of keys behind.
-        let length = made.iter().flatten().map(|(_, pkcs8)| pkcs8.len()).sum();
+        let length = made.iter().map(|(_, pkcs8)| pkcs8.len()).sum();
         let mut keys = Self::with_capacity(slice, rows.len(), length);
         let mut public_keys = Vec::with_capacity(rows.len());
-        for pair in made {
+        let mut made = made.into_iter();
+        for row in rows {
+            let pair = if row.key.is_made() { made.next() } else { None };
             let (public_key, pkcs8) = pair.unzip();
             keys.push(pkcs8.as_ref().map_or(&[], |pkcs8| pkcs8.as_slice()));
             public_keys.push(public_key);
@@ -89,6 +88,32 @@ impl SliceKeys {
         });
         read.into_iter().collect()
     }
+}
+
+/// A public key, and its private key as PKCS#8.
+type Pair = (PublicKey, Zeroizing<Vec<u8>>);
+
+/// Makes keys, a share on each core. The threads are the runtime's and stay: a new one would have to
+/// seed a random generator of its own first, which costs more than a hundred keys.
+fn generate_on_all_cores(count: usize, key_type: KeyType) -> Result<Vec<Pair>, KeyError> {
+    let Ok(runtime) = Handle::try_current() else { return generate(count, key_type) };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = count / cores;
+    let others: Vec<_> =
+        (1..cores).map(|_| runtime.spawn_blocking(move || generate(share, key_type))).collect();
+    let mut pairs = generate(count - share * others.len(), key_type)?;
+    for other in others {
+        pairs.extend(runtime.block_on(other).map_err(|_| KeyError::Crypto)??);
+    }
+    Ok(pairs)
+}
+
+fn generate(count: usize, key_type: KeyType) -> Result<Vec<Pair>, KeyError> {
+    let make = |_| {
+        let key = SoftwareKey::generate(key_type)?;
+        Ok((key.public_key().clone(), key.to_pkcs8()?))
+    };
+    (0..count).map(make).collect()
 }
 
 /// Does `work` for each of `items`, a share on each core; the answers stand in the items' order.

@@ -102,7 +102,7 @@ pub(crate) fn per_second(count: u64, elapsed: Duration) -> u64 {
 fn span(seconds: u64) -> String {
     match seconds {
         ..120 => format!("{seconds} s"),
-        ..7200 => format!("{} min", seconds / 60),
+        120..7200 => format!("{} min", seconds / 60),
         _ => format!("{} h", seconds / 3600),
     }
 }

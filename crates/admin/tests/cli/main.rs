@@ -7,6 +7,7 @@ mod backup_crashes;
 mod backups;
 mod batch_rows;
 mod batches;
+mod batches_interrupted;
 mod batches_of_stored;
 mod certificates;
 mod command_line;
