@@ -34,12 +34,13 @@ pub(super) fn for_writing(options: &OpenStore, store: &Path) -> Result<Connectio
         let connection = Connection::open_with_flags(store, flags)?;
         connection.busy_timeout(Duration::from_secs(BUSY_SECONDS))?;
         connection.set_prepared_statement_cache_capacity(128);
-        // 8 KiB pages and a checkpoint of 16,000 pages (128 MB) instead of 1000: fewer, longer writes,
-        // and a page that many slices touch is written back once. The WAL shrinks to that again.
+        // 8 KiB pages and a checkpoint of 4000 pages (32 MB) instead of 1000: fewer, longer writes. A
+        // later one gained batches nothing, and a WAL that grows makes each single commit dearer.
+        // One that a large merge has stretched is cut to 64 MB again.
         connection.execute_batch(
             "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA secure_delete = ON; \
-             PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 16000; \
-             PRAGMA journal_size_limit = 134217728; \
+             PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 4000; \
+             PRAGMA journal_size_limit = 67108864; \
              PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;",
         )?;
         connection.pragma_update(None, "synchronous", options.synchronous)?;
@@ -92,7 +93,10 @@ fn open_immutable(store: &Path) -> rusqlite::Result<Connection> {
 fn prepare_reader(connection: Connection) -> rusqlite::Result<Connection> {
     connection.busy_timeout(Duration::from_secs(BUSY_SECONDS))?;
     connection.set_prepared_statement_cache_capacity(64);
-    connection.execute_batch("PRAGMA query_only = ON; PRAGMA trusted_schema = OFF;")?;
+    // 4 MiB hold the inner pages of trees with millions of rows beside the leaves that pass through.
+    connection.execute_batch(
+        "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -4096;",
+    )?;
     // The first query opens the file, its WAL and the index of that.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
     Ok(connection)
