@@ -192,6 +192,13 @@ impl CliError {
         matches!(self, Self::NoDataDirectory | Self::Authority(MissingDataDirectory { .. }))
     }
 
+    /// Whether no CA can ever have been made in the data directory: it is missing, or making its store
+    /// was interrupted.
+    pub(crate) fn is_without_authority(&self) -> bool {
+        use rustmq_ca::Error::EmptyStore;
+        self.is_missing_data_directory() || matches!(self, Self::Authority(EmptyStore { .. }))
+    }
+
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {

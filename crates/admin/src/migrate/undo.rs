@@ -40,7 +40,7 @@ pub(crate) async fn undo(session: &Session, output: &Output) -> Result<Undone, C
     }
     let manager = match session.writer() {
         // It was stopped before anything was made.
-        Err(error) if error.is_missing_data_directory() && state.authority.is_none() => None,
+        Err(error) if error.is_without_authority() && state.authority.is_none() => None,
         manager => Some(manager?),
     };
     state.stage = Stage::Undoing;
