@@ -1,6 +1,7 @@
 //! A certificate as an owned value.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use crate::key::{Fingerprint, KeyError, PublicKey};
 use crate::read::{CertificateRef, ReadError};
@@ -11,13 +12,23 @@ use crate::time::UnixTime;
 const CERTIFICATE: &str = "CERTIFICATE";
 
 /// A well-formed X.509 certificate: its DER, and what is asked of it most.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Certificate {
     der: Vec<u8>,
     serial: SerialNumber,
     not_before: UnixTime,
     not_after: UnixTime,
+    /// Computed when it is first asked for: a batch asks three times.
+    fingerprint: OnceLock<Fingerprint>,
 }
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for Certificate {}
 
 /// Why bytes are no certificate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +56,7 @@ impl Certificate {
             not_before: view.validity.not_before.at,
             not_after: view.validity.not_after.at,
             der: der.to_vec(),
+            fingerprint: OnceLock::new(),
         })
     }
 
@@ -62,7 +74,7 @@ impl Certificate {
         serial: SerialNumber,
         (not_before, not_after): (UnixTime, UnixTime),
     ) -> Self {
-        Self { der, serial, not_before, not_after }
+        Self { der, serial, not_before, not_after, fingerprint: OnceLock::new() }
     }
 
     /// The DER.
@@ -88,7 +100,7 @@ impl Certificate {
 
     /// SHA-256 of the DER.
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.der)
+        *self.fingerprint.get_or_init(|| Fingerprint::of(&self.der))
     }
 
     /// The first second of its validity.

@@ -4,7 +4,6 @@
 //! all lines have in common is encoded once.
 
 use rustmq_pki::certificate::Certificate;
-use rustmq_pki::key::Fingerprint;
 use rustmq_pki::role::Role;
 use rustmq_pki::time::UnixTime;
 
@@ -72,7 +71,7 @@ impl LineWriter {
         out.extend_from_slice(b"\",\"serial\":\"");
         push_hex(out, certificate.serial().as_bytes());
         out.extend_from_slice(b"\",\"fingerprint\":\"");
-        push_hex(out, Fingerprint::of(certificate.der()).as_bytes());
+        push_hex(out, certificate.fingerprint().as_bytes());
         out.extend_from_slice(b"\",\"not_before\":\"");
         self.push_time(out, 0, certificate.not_before());
         out.extend_from_slice(b"\",\"not_after\":\"");
