@@ -1,8 +1,9 @@
 //! Durable, audited batches, with few and with many certificates stored.
 //!
-//! All CPU time counts: the keys, the merging of the look-up tables, and the checkpoint at the end.
+//! The reference keeps all cores busy, as a batch does. All CPU time counts: the keys, the merging of the look-up tables, and the checkpoint at the end.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -12,7 +13,7 @@ use aws_lc_rs::signature::{
 use rustmq_ca::batch::SLICE_ROWS;
 use tokio::runtime::Runtime;
 
-use crate::measure::{Table, Target, cpu_time};
+use crate::measure::{Table, Target, cpu_time, on_all_cores};
 use crate::store::Store;
 
 /// Certificates stored before the first and before the last measurement.
@@ -67,25 +68,22 @@ fn measure(
     runtime: &Runtime,
     store: &mut Store,
     slices: usize,
-    mut reference: impl FnMut(),
+    reference: &(dyn Fn() + Sync),
     mut issue: impl FnMut(&mut Store) -> std::time::Duration,
 ) -> (f64, f64) {
     // The CA's key is opened once a process: its passphrase is hashed for a tenth of a second.
     store.issue_at_once(runtime, 1);
     let (mut referred, mut issued) = (0.0, 0.0);
     for _ in 0..slices {
-        let start = cpu_time();
-        (0..REFERENCE).for_each(|_| reference());
-        referred += (cpu_time() - start).as_secs_f64();
+        referred += on_all_cores(REFERENCE, reference);
         issued += issue(store).as_secs_f64();
     }
     let start = cpu_time();
     store.reopen();
     issued += (cpu_time() - start).as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "some thousands are exact")]
-    let (references, certificates) =
-        ((slices * REFERENCE as usize) as f64, (slices * SLICE_ROWS) as f64);
-    (referred / references * 1e6, issued / certificates * 1e6)
+    let (slices, certificates) = (slices as f64, (slices * SLICE_ROWS) as f64);
+    (referred / slices, issued / certificates * 1e6)
 }
 
 fn batch(runtime: &Runtime, store: &mut Store) -> (f64, f64) {
@@ -96,7 +94,7 @@ fn batch(runtime: &Runtime, store: &mut Store) -> (f64, f64) {
         assert!(signing.sign(&SystemRandom::new(), &message).unwrap().as_ref().len() > 60);
     };
     let mut opened = None;
-    measure(runtime, store, SLICES, reference, |store| {
+    measure(runtime, store, SLICES, &reference, |store| {
         let start = cpu_time();
         let batch = opened.get_or_insert_with(|| store.batch(runtime));
         let rows = store.rows(SLICE_ROWS);
@@ -118,14 +116,14 @@ fn csr_batch(runtime: &Runtime, store: &mut Store) -> (f64, f64) {
             (UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public), signature)
         })
         .collect();
-    let mut turn = signed.iter().cycle();
+    let turn = AtomicUsize::new(0);
     let reference = || {
-        let (key, signature) = turn.next().unwrap();
+        let (key, signature) = &signed[turn.fetch_add(1, Ordering::Relaxed) % signed.len()];
         key.verify(&message, signature.as_ref()).unwrap();
         assert!(signing.sign(&SystemRandom::new(), &message).unwrap().as_ref().len() > 60);
     };
     let mut opened = None;
-    measure(runtime, store, CSR_SLICES, reference, |store| {
+    measure(runtime, store, CSR_SLICES, &reference, |store| {
         let csrs = (0..SLICE_ROWS).map(|_| csr()).collect();
         let start = cpu_time();
         let batch = opened.get_or_insert_with(|| store.batch(runtime));

@@ -13,6 +13,21 @@ pub(crate) fn cpu_time() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
+/// CPU microseconds of one piece of work, done on all cores at once: what a batch that keeps all of
+/// them busy is compared with, since two threads of one core slow each other down.
+pub(crate) fn on_all_cores(repetitions: u32, work: &(dyn Fn() + Sync)) -> f64 {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let each = repetitions / u32::try_from(threads).unwrap_or(1);
+    let start = cpu_time();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| (0..each).for_each(|_| work()));
+        }
+    });
+    let done = f64::from(each) * f64::from(u32::try_from(threads).unwrap_or(1));
+    (cpu_time() - start).as_secs_f64() * 1e6 / done
+}
+
 /// User and system time, in seconds, of a bash script and all that it starts in `folder`; `None` where
 /// it fails, because a program is not here.
 pub(crate) fn cpu_of_script(script: &str, folder: &Path) -> Option<f64> {
