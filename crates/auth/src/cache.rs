@@ -114,7 +114,10 @@ impl Verdicts {
         let way = find(&same)
             .or_else(|| places.iter().position(|held| held.load().is_none()))
             .or_else(|| find(&|held| !held.holds(verdict.snapshot, now)))
-            .unwrap_or(usize::from(verdict.fingerprint[31]) % WAYS);
+            .unwrap_or_else(|| {
+                let beside = verdict.beside.as_ref().map_or(0, |beside| beside[0]);
+                usize::from(verdict.fingerprint[31] ^ beside) % WAYS
+            });
         tags[way].store(0, Ordering::Release);
         places[way].store(Some(Arc::clone(verdict)));
         tags[way].store(place.tag, Ordering::Release);

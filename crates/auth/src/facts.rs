@@ -10,7 +10,7 @@ use rustmq_pki::read::{CertificateRef, SpkiRef};
 const MOST: usize = 256;
 
 /// A certificate and the key that its signature was verified under, both as encoded.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Fact {
     certificate: Box<[u8]>,
     key: Box<[u8]>,
@@ -37,7 +37,10 @@ impl Facts {
         let fact = Arc::new(Fact { certificate: certificate.der.into(), key: key.der.into() });
         self.verified.rcu(|verified| {
             let mut next = if verified.len() < MOST { (**verified).clone() } else { Vec::new() };
-            next.push(Arc::clone(&fact));
+            // Another thread may have learned it meanwhile.
+            if !next.iter().any(|held| **held == *fact) {
+                next.push(Arc::clone(&fact));
+            }
             next
         });
     }

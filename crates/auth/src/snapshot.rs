@@ -213,7 +213,7 @@ impl Snapshot {
             }
             let successors = self.crls.iter().enumerate();
             let successor = successors
-                .filter(|(_, crl)| same_scope(crl, &old_view))
+                .filter(|(_, crl)| same_scope(crl, old, &old_view))
                 .max_by(|(_, a), (_, b)| a.by_age(b))
                 .map(|(at, _)| at);
             let reason = match successor {
@@ -225,7 +225,12 @@ impl Snapshot {
             match successor {
                 // Its key may be one that peers will send a certificate for: it is asked first, and
                 // the old one answers as long as nothing vouches for it.
-                Some(_) if reason == KeptReason::Signature => self.crls.push(old.clone()),
+                Some(_) if reason == KeptReason::Signature => {
+                    let held = |crl: &Crl| crl.is_of_series(old) && crl.by_age(old).is_ge();
+                    if !self.crls.iter().any(|crl| crl.is_verified() && held(crl)) {
+                        self.crls.push(old.clone());
+                    }
+                }
                 Some(at) => self.crls[at] = old.clone(),
                 None => self.crls.push(old.clone()),
             }
@@ -278,15 +283,18 @@ fn is_current(view: &CrlRef<'_>, now: UnixTime) -> bool {
     view.this_update.at <= now && view.next_update.is_some_and(|next| now <= next.at)
 }
 
-/// The same issuer, distribution point and kind.
-fn same_scope(crl: &Crl, other: &CrlRef<'_>) -> bool {
+/// The same issuer, distribution point and kind, and the same key where both name theirs.
+fn same_scope(crl: &Crl, old: &Crl, old_view: &CrlRef<'_>) -> bool {
     crl.view().is_some_and(|view| {
-        let point = |view: &CrlRef<'_>| {
-            view.extensions.find(oid::ISSUING_DISTRIBUTION_POINT).map(|e| e.value.to_vec())
-        };
-        same_name(&view.issuer, &other.issuer)
-            && point(&view) == point(other)
-            && view.known.delta_base.is_some() == other.known.delta_base.is_some()
+        let extension =
+            |view: &CrlRef<'_>, oid| view.extensions.find(oid).map(|e| e.value.to_vec());
+        let same = |oid| extension(&view, oid) == extension(old_view, oid);
+        let keys = crl.verified_key().zip(old.verified_key());
+        same_name(&view.issuer, &old_view.issuer)
+            && same(oid::ISSUING_DISTRIBUTION_POINT)
+            && same(oid::AUTHORITY_KEY_IDENTIFIER)
+            && view.known.delta_base.is_some() == old_view.known.delta_base.is_some()
+            && keys.is_none_or(|(new, old)| new.der == old.der)
     })
 }
 

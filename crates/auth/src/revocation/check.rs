@@ -43,6 +43,15 @@ impl<'a> Point<'a> {
     }
 }
 
+/// Who signed a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signer {
+    /// Whoever answers for the certificate in question.
+    Responsible,
+    /// A CA of the same name with another key, which signs its own lists: what it revokes is revoked.
+    Namesake,
+}
+
 /// What is known of one certificate so far.
 pub(super) struct Status<'c> {
     covered: ReasonFlags,
@@ -175,8 +184,22 @@ impl<'q, 'a> Search<'q, 'a> {
             status.nearest = Unusable::DeltaWithoutBase;
             return Ok(());
         }
-        if let Err(unusable) = self.check_crl(subject, crl, &view)? {
+        let form = self.check_form(crl, &view);
+        if let Err(unusable) = form
+            && !matches!(unusable, Unusable::Profile(_))
+        {
             status.nearest = unusable;
+            return Ok(());
+        }
+        let signer = match self.check_signer(subject, crl, &view)? {
+            Ok(signer) => signer,
+            Err(unusable) => {
+                status.nearest = unusable;
+                return Ok(());
+            }
+        };
+        // Without a key identifier it is known only now whose list this is.
+        if status.used.iter().any(|used| crl.is_superseded_by(used)) {
             return Ok(());
         }
         let certificate = &subject.certificate.view;
@@ -186,35 +209,48 @@ impl<'q, 'a> Search<'q, 'a> {
             None => crl.find(&view.issuer, &certificate.issuer, certificate.serial.as_bytes()),
         };
         status.revoked = found.filter(|reason| *reason != RevocationReason::RemoveFromCrl);
-        status.covered = status.covered.union(reasons);
         status.used.push(crl);
         self.rests_on(view.this_update.at, view.next_update.map(|time| time.at));
+        // What such a list does not revoke is not known to be good.
+        match (form, signer) {
+            (Err(unusable), _) => status.nearest = unusable,
+            (Ok(()), Signer::Namesake) => status.nearest = Unusable::Signature,
+            (Ok(()), Signer::Responsible) => status.covered = status.covered.union(reasons),
+        }
         Ok(())
     }
 
     /// Remembers from when until when the answer holds, given what it rests on.
     pub(super) fn rests_on(&mut self, this_update: UnixTime, next_update: Option<UnixTime>) {
         let until = next_update.unwrap_or(UnixTime::MAX).plus_seconds(self.revocation.grace);
-        self.status_window.0 = self.status_window.0.max(this_update);
+        self.holds_within(this_update, until);
+    }
+
+    /// Remembers that the answer rests on something that holds from `from` until `until`.
+    pub(super) fn holds_within(&mut self, from: UnixTime, until: UnixTime) {
+        self.status_window.0 = self.status_window.0.max(from);
         self.status_window.1 = self.status_window.1.min(until);
     }
 
-    /// Whether the list may be used at all: its date, its extensions, its signer.
-    fn check_crl(
+    /// Whether a delta may be used at all: its date, its extensions, its signer.
+    fn check_delta(
         &mut self,
         subject: &Subject<'_>,
         crl: &Crl,
         view: &CrlRef<'_>,
-    ) -> Result<Result<(), Unusable>, Refusal> {
-        if let Err(unusable) = self.check_form(crl, view) {
-            return Ok(Err(unusable));
-        }
-        self.check_signer(subject, crl, view)
+    ) -> Result<bool, Refusal> {
+        Ok(self.check_form(crl, view).is_ok() && self.check_signer(subject, crl, view)?.is_ok())
+    }
+
+    /// Remembers that the answer may be another one from `at` on: a source counts then.
+    pub(super) fn holds_before(&mut self, at: UnixTime) {
+        self.status_window.1 = self.status_window.1.min(at.plus_seconds(-1));
     }
 
     fn check_form(&mut self, crl: &Crl, view: &CrlRef<'_>) -> Result<(), Unusable> {
         let now = self.terms.at;
         if view.this_update.at > now {
+            self.holds_before(view.this_update.at);
             return Err(Unusable::NotYetValid(view.this_update.at));
         }
         let next_update = view.next_update.ok_or(Unusable::NoNextUpdate)?.at;
@@ -238,12 +274,13 @@ impl<'q, 'a> Search<'q, 'a> {
         subject: &Subject<'_>,
         crl: &Crl,
         view: &CrlRef<'_>,
-    ) -> Result<Result<(), Unusable>, Refusal> {
+    ) -> Result<Result<Signer, Unusable>, Refusal> {
         let bag = self.bag;
         let (name, key, may_sign) = self.issuer_of(subject);
         let parameters = self.parameters_above(subject.path, subject.at + 1);
-        if may_sign && same_name(&name, &view.issuer) && self.signed_by(crl, &key, parameters)? {
-            return Ok(Ok(()));
+        let same = same_name(&name, &view.issuer);
+        if may_sign && same && self.signed_by(crl, &key, parameters)? {
+            return Ok(Ok(Signer::Responsible));
         }
         let anchor = &bag.anchors[subject.path.anchor];
         let anchor_signs = !self.terms.rules.judges_anchors() || may_sign_crls(&anchor.certificate);
@@ -251,23 +288,42 @@ impl<'q, 'a> Search<'q, 'a> {
             && same_name(&anchor.name, &view.issuer)
             && self.signed_by(crl, &anchor.spki, None)?
         {
-            return Ok(Ok(()));
+            return Ok(Ok(Signer::Responsible));
         }
+        let wanted = view.known.authority_key_id.and_then(|aki| aki.key_id);
         let mut nearest = Unusable::Signature;
         for (index, candidate) in bag.certificates.iter().enumerate() {
             self.budget.spend(Work::Names, 1)?;
-            if !may_sign_crls(candidate)
+            let held = candidate.known.subject_key_id.map(|ski| ski.value);
+            let other_key = wanted.is_some() && held.is_some() && wanted != held;
+            let tried = may_sign && same && candidate.view.spki.der == key.der;
+            if other_key
+                || tried
+                || !may_sign_crls(candidate)
                 || !same_name(&candidate.view.subject, &view.issuer)
                 || !self.signed_by(crl, &candidate.view.spki, None)?
             {
                 continue;
             }
             match self.trust_signer(index, subject.path.anchor)? {
-                Ok(()) => return Ok(Ok(())),
+                // Two CAs of one name that both sign their own lists know nothing of each other's
+                // certificates, unless a self-issued certificate says that they are one (RFC 5280
+                // 6.1, key rollover).
+                Ok(()) if may_sign && same && !self.is_one_ca(subject, candidate) => {
+                    return Ok(Ok(Signer::Namesake));
+                }
+                Ok(()) => return Ok(Ok(Signer::Responsible)),
                 Err(unusable) => nearest = unusable,
             }
         }
         Ok(Err(nearest))
+    }
+
+    /// Whether a self-issued certificate joins the signer of a list and the issuer in the path.
+    fn is_one_ca(&self, subject: &Subject<'_>, signer: &Certificate<'_>) -> bool {
+        let above = subject.path.certificates.get(subject.at + 1);
+        let self_issued = above.is_some_and(|index| self.bag.certificates[*index].is_self_issued());
+        self_issued || signer.is_self_issued()
     }
 
     /// Whether a path leads from a signer of status to the anchor of the certificate in question.
@@ -277,7 +333,13 @@ impl<'q, 'a> Search<'q, 'a> {
         anchor: usize,
     ) -> Result<Result<(), Unusable>, Refusal> {
         match self.find(index, Goal::StatusIssuer { anchor }) {
-            Ok(_) => Ok(Ok(())),
+            Ok(path) => {
+                for index in &path.certificates {
+                    let validity = self.bag.certificates[*index].view.validity;
+                    self.holds_within(validity.not_before.at, validity.not_after.at);
+                }
+                Ok(Ok(()))
+            }
             Err(refusal) if refusal.rule == Rule::BudgetExceeded => Err(refusal),
             Err(Refusal { detail: Detail::Source(Unusable::Circular), .. }) => {
                 Ok(Err(Unusable::Circular))
@@ -340,13 +402,15 @@ impl<'q, 'a> Search<'q, 'a> {
                 && same_scope(&view, base_view);
             let newer =
                 newest.is_none_or(|(held, _)| number_order(number.magnitude(), held).is_gt());
-            if fits && newer && self.check_crl(subject, delta, &view)?.is_ok() {
+            if fits && newer && self.check_delta(subject, delta, &view)? {
                 newest = Some((delta_number(delta), delta));
             }
         }
         let certificate = &subject.certificate.view;
         Ok(newest.and_then(|(_, delta)| {
-            let signer = delta.view()?.issuer;
+            let view = delta.view()?;
+            self.rests_on(view.this_update.at, view.next_update.map(|time| time.at));
+            let signer = view.issuer;
             delta.find(&signer, &certificate.issuer, certificate.serial.as_bytes())
         }))
     }

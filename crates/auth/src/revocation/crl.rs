@@ -144,12 +144,20 @@ impl Crl {
         self.0.is_delta
     }
 
-    /// Whether another list of the same issuer, scope and key is newer.
-    pub(crate) fn is_superseded_by(&self, other: &Self) -> bool {
+    /// Whether another list has the same issuer, scope and key. Without a key identifier the key is
+    /// known once both signatures were verified.
+    pub(crate) fn is_of_series(&self, other: &Self) -> bool {
+        let same_key = self.0.series[1].is_some()
+            || self.is_verified() && self.0.verified_under.get() == other.0.verified_under.get();
         self.0.issuer == other.0.issuer
             && self.0.series == other.0.series
             && self.0.is_delta == other.0.is_delta
-            && self.0.rank < other.0.rank
+            && same_key
+    }
+
+    /// Whether another list of the same issuer, scope and key is newer.
+    pub(crate) fn is_superseded_by(&self, other: &Self) -> bool {
+        self.0.rank < other.0.rank && self.is_of_series(other)
     }
 
     /// Compares two lists, the newer one being the greater.

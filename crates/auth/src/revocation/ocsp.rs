@@ -6,6 +6,7 @@ use rustmq_pki::read::{
     CertStatus, KeyUsage, OcspRef, ReadError, ResponderId, RevocationReason, SingleResponse,
     SpkiRef,
 };
+use rustmq_pki::time::UnixTime;
 
 use super::Unusable;
 use super::check::{Status, Subject};
@@ -47,10 +48,9 @@ impl<'a> Search<'_, 'a> {
         for response in self.revocation.ocsp {
             let Ok(view) = OcspRef::read(&response.der) else { continue };
             for single in self.usable(subject, &view, status)? {
-                let newer = newest.is_none_or(|held| held.this_update < single.this_update);
-                let worse = newest.is_some_and(|held| held.this_update == single.this_update)
-                    && matches!(single.status, CertStatus::Revoked { .. });
-                if newer || worse {
+                let rank =
+                    |single: &SingleResponse<'_>| (single.this_update, gravity(&single.status));
+                if newest.is_none_or(|held| rank(&held) < rank(&single)) {
                     newest = Some(single);
                 }
             }
@@ -112,12 +112,18 @@ impl<'a> Search<'_, 'a> {
     ) -> Result<(), Unusable> {
         let now = self.terms.at;
         if single.this_update > now {
+            self.holds_before(single.this_update);
             return Err(Unusable::NotYetValid(single.this_update));
         }
         if view.produced_at > now {
+            self.holds_before(view.produced_at);
             return Err(Unusable::NotYetProduced(view.produced_at));
         }
-        let next_update = single.next_update.ok_or(Unusable::NoNextUpdate)?;
+        // Without it newer information is there at any time (RFC 6960 2.4), which cannot make good
+        // what was revoked.
+        let revoked = matches!(single.status, CertStatus::Revoked { .. });
+        let stated = single.next_update.or(revoked.then_some(UnixTime::MAX));
+        let next_update = stated.ok_or(Unusable::NoNextUpdate)?;
         if next_update.plus_seconds(self.revocation.grace) < now {
             return Err(Unusable::Expired(next_update));
         }
@@ -205,6 +211,8 @@ impl<'a> Search<'_, 'a> {
         subject: &Subject<'_>,
         responder: &Certificate<'_>,
     ) -> Result<Result<(), Unusable>, Refusal> {
+        let validity = responder.view.validity;
+        self.holds_within(validity.not_before.at, validity.not_after.at);
         if responder.known.ocsp_no_check.is_some() {
             return Ok(Ok(()));
         }
@@ -214,6 +222,15 @@ impl<'a> Search<'_, 'a> {
             Err(refusal) if refusal.rule == Rule::BudgetExceeded => Err(refusal),
             Err(_) => Ok(Err(Unusable::Signature)),
         }
+    }
+}
+
+/// Of two answers of one moment the graver counts.
+const fn gravity(status: &CertStatus) -> u8 {
+    match status {
+        CertStatus::Good => 0,
+        CertStatus::Unknown => 1,
+        CertStatus::Revoked { .. } => 2,
     }
 }
 

@@ -207,3 +207,28 @@ fn revoked_by_one_source_is_revoked() {
     assert_eq!(with(std::slice::from_ref(&root), &[good.clone(), bad.clone()]), "revoked");
     assert_eq!(with(&[root], &[bad, good]), "revoked");
 }
+
+#[test]
+fn a_namesake_with_another_key_revokes_and_vouches_for_nothing() {
+    let chain = Chain::new();
+    let namesake = Holder::new("Intermediate");
+    let namesake_der = chain.root.issue(&namesake, &Spec::ca().serial(&[0x22]));
+    let root = crl(&chain.root.crl(1, days(-1), days(1), &[]));
+    let with = |crls: &[Crl]| {
+        let anchors = [chain.root_der.as_slice()];
+        let untrusted = [chain.intermediate_der.as_slice(), namesake_der.as_slice()];
+        let question = Question {
+            crls,
+            status: StatusPolicy::Required,
+            ..question(&chain.leaf_der, &untrusted, &anchors)
+        };
+        code(&question.ask())
+    };
+    let own = crl(&chain.intermediate.crl(1, days(-1), days(1), &[]));
+    let clean = crl(&namesake.crl(2, days(-1), days(1), &[]));
+    let revoking = crl(&namesake.crl(2, days(-1), days(1), &[&[0x42]]));
+    assert_eq!(with(&[root.clone(), clean.clone()]), "revocation_unknown");
+    assert_eq!(with(&[root.clone(), revoking]), "revoked");
+    assert_eq!(with(&[clean, own.clone(), root.clone()]), "valid");
+    assert_eq!(with(&[root, own]), "valid");
+}
