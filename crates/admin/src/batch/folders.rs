@@ -114,10 +114,10 @@ impl Folders {
         key: Option<&[u8]>,
     ) -> Result<Option<(PathBuf, String)>, CliError> {
         let name = folder_name(&certified.principal);
-        let mut leaf = certified.certificate.to_pem().into_bytes();
-        leaf.extend_from_slice(&self.shared.issuers);
+        let own = certified.certificate.to_pem().into_bytes();
         for place in self.places(&name).take_while(|place| fs::symlink_metadata(place).is_ok()) {
-            if fs::read(place.join(LEAF)).is_ok_and(|there| there == leaf) {
+            // What follows it there are the issuers of that day.
+            if fs::read(place.join(LEAF)).is_ok_and(|there| there.starts_with(&own)) {
                 return Ok(None);
             }
             if self.naming == Naming::Once {
@@ -132,6 +132,7 @@ impl Folders {
                 _ => {}
             }
             DirBuilder::new().mode(0o777).create(&unfinished)?;
+            let leaf = [&own[..], &self.shared.issuers].concat();
             write_file(&unfinished.join(LEAF), &leaf, 0o666)?;
             if let Some(key) = key {
                 let mut pem = Zeroizing::new(Vec::with_capacity(2 * key.len() + 128));

@@ -83,11 +83,13 @@ impl Job {
     ) -> Result<Summary, CliError> {
         let left = JobFile::find(&job_file::place(self.output.path()))?;
         match left {
-            Some(left) if left.finished => return self.finished(&left),
             Some(_) => {}
             None => self.output.check_free()?,
         }
         let ca = manager.find_ca(&self.request.ca).await?;
+        if let Some(left) = left.as_ref().filter(|left| left.finished) {
+            return self.finished(left, ca.id);
+        }
         let checked = self.check(session, manager).await?;
         self.tell(session, &checked)?;
         let asked = self.asked(ca.id, &checked, left.as_ref());
@@ -105,11 +107,12 @@ impl Job {
     }
 
     /// A finished job does nothing, as long as it is the one that is meant.
-    fn finished(&self, left: &JobFile) -> Result<Summary, CliError> {
+    fn finished(&self, left: &JobFile, ca_id: String) -> Result<Summary, CliError> {
         let mut rows = self.rows()?;
         while rows.next().map_err(|error| self.input.error(error))? != super::rows::Next::End {}
         let mut asked = left.asked.clone();
         asked.command = self.command.to_owned();
+        asked.ca_id = ca_id;
         asked.input = hexadecimal(rows.digest());
         asked.flags.clone_from(&self.flags);
         asked.rows_per_slice = self.rows_per_slice;
@@ -248,6 +251,11 @@ struct Run<'a> {
     began: bool,
     cut: Cut,
     delivered: Delivered,
+    /// Keys that an earlier run left in the job file.
+    inherited: Vec<Arc<SliceKeys>>,
+    /// Whether a slice was asked for, and whether the first one was refused.
+    asked_for: bool,
+    refused: bool,
     /// Certificates that earlier runs issued: in the output already, or given again by the store.
     replayed: u64,
     rate: Rate,
@@ -299,6 +307,9 @@ impl<'a> Run<'a> {
             began,
             cut,
             delivered,
+            inherited: Vec::new(),
+            asked_for: false,
+            refused: false,
             replayed: delivered.rows,
             rate,
         };
@@ -310,22 +321,33 @@ impl<'a> Run<'a> {
 
     /// Issues and delivers all slices that are left.
     async fn issue(&mut self, slices: Slices, delivery: Delivery) -> Result<(), CliError> {
-        let mut left = std::mem::take(&mut self.file.under_way);
+        self.inherited =
+            std::mem::take(&mut self.file.under_way).into_iter().map(Arc::new).collect();
         let first = self.delivered.slices;
-        let mut preparing = Some(prepare(slices, 0..first, first, take(&mut left, first)));
+        let mut preparing = Some(prepare(slices, 0..first, first, self.left(first)));
         let mut delivering: Option<Delivering> = Some(idle(delivery, self.delivered));
         let mut before: Option<Arc<SliceKeys>> = None;
         for slice in first..self.cut.slices() {
             let Some(prepared) = preparing.take() else { break };
             let (slices, prepared) = prepared.await.map_err(|_| BatchError::Lost)?;
-            let prepared = prepared.map_err(|error| self.slice_error(error))?;
+            let prepared = match prepared {
+                Ok(prepared) => prepared,
+                Err(error) => {
+                    // The slice before is issued: its lines come first.
+                    self.delivered_by(&mut delivering).await?;
+                    return Err(self.slice_error(error));
+                }
+            };
             if slice + 1 < self.cut.slices() {
-                let left = take(&mut left, slice + 1);
+                let left = self.left(slice + 1);
                 preparing = Some(prepare(slices, 0..0, slice + 1, left));
             }
-            let keys: Vec<&SliceKeys> =
+            let mut keys: Vec<&SliceKeys> =
                 before.as_deref().into_iter().chain([&*prepared.keys]).collect();
+            let left = self.still_left(slice + 1);
+            keys.extend(left.iter().map(|keys| &**keys));
             self.file.save(self.delivered, &keys, false)?;
+            self.asked_for = true;
             let certified = self.certify(slice, prepared.rows).await;
             let delivery = self.delivered_by(&mut delivering).await?;
             let certified = certified?;
@@ -339,12 +361,29 @@ impl<'a> Run<'a> {
         self.delivered_by(&mut delivering).await.map(drop)
     }
 
+    /// The keys that an earlier run made for a slice.
+    fn left(&self, slice: u64) -> Option<Arc<SliceKeys>> {
+        self.inherited.iter().find(|keys| keys.slice() == slice).map(Arc::clone)
+    }
+
+    /// The keys that an earlier run made for slices from `first` on: they may be certified already, so
+    /// that no save may lose them.
+    fn still_left(&self, first: u64) -> Vec<Arc<SliceKeys>> {
+        self.inherited.iter().filter(|keys| keys.slice() >= first).map(Arc::clone).collect()
+    }
+
     async fn certify(
         &mut self,
         slice: u64,
         rows: Vec<rustmq_ca::batch::BatchRow>,
     ) -> Result<Vec<Certified>, CliError> {
-        let issued = self.batch.issue_slice(slice, rows).await?;
+        let issued = match self.batch.issue_slice(slice, rows).await {
+            Ok(issued) => issued,
+            Err(error) => {
+                self.refused = slice == 0;
+                return Err(error.into());
+            }
+        };
         self.replayed += issued.iter().filter(|issued| issued.replayed).count() as u64;
         let certified = issued.into_iter().map(issuer::certified).collect::<Option<Vec<_>>>();
         Ok(certified.ok_or(BatchError::Lost)?)
@@ -372,7 +411,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// All is delivered, or the user asked to stop: no keys stay in the job file.
+    /// All is delivered, or the user asked to stop: no keys stay in the job file but those of slices
+    /// that an earlier run may have issued.
     async fn finish(
         mut self,
         output: &std::path::Path,
@@ -380,7 +420,9 @@ impl<'a> Run<'a> {
     ) -> Result<Summary, CliError> {
         let finished = self.delivered.slices == self.cut.slices();
         if !finished {
-            self.file.save(self.delivered, &[], false)?;
+            let left = self.still_left(self.delivered.slices);
+            let keys: Vec<&SliceKeys> = left.iter().map(|keys| &**keys).collect();
+            self.file.save(self.delivered, &keys, false)?;
             let done = self.delivered.rows;
             return Err(BatchError::Stopped { done, rows: self.cut.rows }.into());
         }
@@ -401,7 +443,8 @@ impl<'a> Run<'a> {
             _ => false,
         };
         let job = self.file.asked.job.clone();
-        if self.began && certain && self.delivered.slices == 0 {
+        let nothing_issued = self.delivered.slices == 0 && (!self.asked_for || self.refused);
+        if self.began && certain && nothing_issued {
             output.remove_empty();
             self.file.remove();
         }
@@ -414,17 +457,11 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Takes the keys of a slice out of those that an earlier run left.
-fn take(left: &mut Vec<SliceKeys>, slice: u64) -> Option<SliceKeys> {
-    let at = left.iter().position(|keys| keys.slice() == slice)?;
-    Some(left.swap_remove(at))
-}
-
 fn prepare(
     mut slices: Slices,
     skipped: std::ops::Range<u64>,
     slice: u64,
-    left: Option<SliceKeys>,
+    left: Option<Arc<SliceKeys>>,
 ) -> Preparing {
     spawn_blocking(move || {
         for slice in skipped {

@@ -88,11 +88,14 @@ impl Slices {
     pub(crate) fn prepare(
         &mut self,
         slice: u64,
-        left: Option<SliceKeys>,
+        left: Option<Arc<SliceKeys>>,
     ) -> Result<Prepared, SliceError> {
         let rows = self.read(slice)?;
         let (keys, public_keys) = match left {
-            None => SliceKeys::make(slice, &rows, self.key_type)?,
+            None => {
+                let (keys, public_keys) = SliceKeys::make(slice, &rows, self.key_type)?;
+                (Arc::new(keys), public_keys)
+            }
             Some(keys) => {
                 let public_keys = keys.public_keys()?;
                 (keys, public_keys)
@@ -104,7 +107,7 @@ impl Slices {
         let requests = rows.into_iter().zip(public_keys);
         let requests = requests.map(|(row, key)| issuer::request(row, key, self.defaults));
         let rows = requests.collect::<Option<Vec<_>>>().ok_or(SliceError::Changed)?;
-        Ok(Prepared { rows, keys: Arc::new(keys) })
+        Ok(Prepared { rows, keys })
     }
 
     fn read(&mut self, slice: u64) -> Result<Vec<Row>, SliceError> {

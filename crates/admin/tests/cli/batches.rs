@@ -134,6 +134,41 @@ fn the_same_command_again_completes_what_a_kill_left() {
 }
 
 #[test]
+fn a_job_that_is_killed_again_while_it_is_taken_up_loses_no_key() {
+    let bench = Workbench::with_hierarchy();
+    let mut twice = 0;
+    for first in 2..=4 {
+        for second in 1..=3 {
+            let (prefix, output) =
+                (format!("app-{first}-{second}-"), format!("{first}-{second}.ndjson"));
+            let rows: String = (1..=ROWS).map(|n| format!("{prefix}{n},client\n")).collect();
+            bench.write("fleet.csv", format!("principal,role\n{rows}"));
+            let arguments = issue("fleet.csv", &output, &SLICE);
+            assert!(killed_at(&bench, "rename", first, &arguments));
+            twice += u32::from(killed_at(&bench, "rename", second, &arguments));
+            bench.ok(&arguments);
+            is_complete(&bench, &output, ROWS, &prefix);
+        }
+    }
+    assert!(twice >= 4, "killed a second time {twice} times");
+}
+
+#[test]
+fn a_finished_job_is_of_one_ca() {
+    let bench = Workbench::with_hierarchy();
+    clients(&bench, "fleet.csv", 2);
+    let arguments = issue("fleet.csv", "fleet.ndjson", &[]);
+    bench.ok(&arguments);
+    let other =
+        ["ca", "intermediate", "--parent-ca", "root_ca_1", "--cn", "Other", "--id", "other"];
+    bench.ok(&other);
+    let mut arguments = arguments;
+    let at = arguments.iter().position(|argument| *argument == "--ca-id").unwrap();
+    arguments[at + 1] = "other";
+    bench.run(&arguments).refused(6, &["CA"]);
+}
+
+#[test]
 fn folders_are_completed_after_a_kill() {
     let bench = Workbench::with_hierarchy();
     for (call, at_least) in [("syncfs", 2), ("renameat2", 2), ("mkdir", 2)] {

@@ -246,7 +246,11 @@ impl Job {
         let ordinal = i64::try_from(index).unwrap_or(i64::MAX);
         let (now, issuer) = (self.authority.now(), self.issuer());
         let row_numbers = slices::pack_row_numbers(rows.iter().map(|row| row.row));
-        let earlier = self.earlier(ordinal).await?;
+        // A dry run belongs to no job.
+        let earlier = match self.request.execution {
+            Execution::DryRun => EarlierSlice::Nothing,
+            Execution::Commit => self.earlier(ordinal).await?,
+        };
         let prefix = self.free_prefix().await?;
         let terms = Arc::new(SliceTerms { issuer: issuer.clone(), now });
         let (rows, digest) = self.lint_rows(rows, terms, prefix).await?;

@@ -1,6 +1,6 @@
 //! Many certificates revoked together: slice by slice, one CRL of each CA at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Attempt, Authority, Prepared};
 use crate::batch::{BatchRevocation, BatchRevokeRequest, Selection};
@@ -119,12 +119,13 @@ fn select(
         Selection::Filter(filter) => filter,
         Selection::Ca(ca) => ListFilter { ca: Some(ca), ..ListFilter::default() },
         Selection::Certificates(names) => {
-            let mut found = BTreeMap::new();
+            let mut found = BTreeSet::new();
             for name in names {
                 let row = names::find_end_entity(connection, &name)?;
-                found.insert(row.number, row);
+                if found.insert(row.number) {
+                    selected.add(&row, by);
+                }
             }
-            found.values().for_each(|row| selected.add(row, by));
             return Ok(selected);
         }
     };
