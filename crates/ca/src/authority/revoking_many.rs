@@ -74,7 +74,9 @@ impl Authority {
         let mut outcome = selected.counts;
         for numbers in selected.by_ca.into_values() {
             for slice in numbers.chunks(self.revocation_slice) {
-                let (slice, by) = (slice.to_vec(), by.clone());
+                // A long run must not fall behind the records of other processes.
+                let by = Revoked { now: self.now(), ..by.clone() };
+                let slice = slice.to_vec();
                 let done =
                     self.store.write(move |c| revocations::revoke_many(c, &slice, &by)).await?;
                 outcome.revoked += done.revoked;
