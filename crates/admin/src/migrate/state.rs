@@ -242,10 +242,18 @@ impl Output {
     /// Removes the state and the lock: the migration was undone.
     pub(crate) fn forget(&self) -> Result<(), CliError> {
         remove_written(&self.path(STATE))?;
-        remove(&self.path(LOCK))?;
-        // One that holds something else stays.
+        // Nothing hangs on whether these are gone: a folder that holds something else stays.
+        let _gone = fs::remove_file(self.path(LOCK));
         let _not_empty = fs::remove_dir(&self.dir);
         Ok(())
+    }
+
+    /// Removes what an undo that was killed at its very end left: a lock without a state.
+    pub(crate) fn clear_after_undo(dir: &Path) -> Result<(), CliError> {
+        match dir.join(LOCK).exists() {
+            true => Self::to_write(dir)?.forget(),
+            false => Ok(()),
+        }
     }
 }
 

@@ -23,6 +23,7 @@ impl Undo {
     /// Undoes it.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
         if Output::to_read(&self.output).state()?.is_none() {
+            Output::clear_after_undo(&self.output)?;
             return Err(MigrationError::NotBegun { output: self.output.clone() }.into());
         }
         let output = Output::to_write(&self.output)?;
