@@ -55,18 +55,21 @@ impl Default for Chunks {
 
 /// Where a leaf's verdicts are and how they are told from their neighbours. A fingerprint is random
 /// octets already.
+///
+/// A verdict stands in the first of two sets that has room: sets that are filled at random have eight
+/// verdicts long before the table is full, two of them seldom both.
 struct Place {
     chunk: usize,
-    set: usize,
+    sets: [usize; 2],
     tag: u32,
 }
 
 impl Place {
     fn of(leaf: &Fingerprint) -> Self {
-        let [a, b, c, d, e, f, ..] = *leaf;
+        let [a, b, c, d, e, f, g, ..] = *leaf;
         Self {
             chunk: usize::from(a) % CHUNKS,
-            set: usize::from(b) % SETS,
+            sets: [b, g].map(|octet| usize::from(octet) % SETS),
             tag: u32::from_le_bytes([c, d, e, f]) | 1,
         }
     }
@@ -83,9 +86,11 @@ impl Verdicts {
         look: impl FnOnce(&Arc<AuthContext>) -> R,
     ) -> Option<R> {
         let place = Place::of(leaf);
-        let set = &self.chunks.0[place.chunk].get()?[place.set];
+        let chunk = self.chunks.0[place.chunk].get()?;
         let with_tag = |tag: &AtomicU32| tag.load(Ordering::Acquire) == place.tag;
-        for (_, held) in set.tags.iter().zip(&set.places).filter(|(tag, _)| with_tag(tag)) {
+        let places =
+            place.sets.iter().flat_map(|set| chunk[*set].tags.iter().zip(&chunk[*set].places));
+        for (_, held) in places.filter(|(tag, _)| with_tag(tag)) {
             let verdict = held.load();
             // Another verdict may have taken the place since the tag was read.
             let same = |verdict: &&Arc<AuthContext>| {
@@ -98,29 +103,30 @@ impl Verdicts {
         None
     }
 
-    /// Remembers a verdict. A full set first loses what no longer holds, then any one.
+    /// Remembers a verdict. Full sets first lose what no longer holds, then any one.
     pub(crate) fn insert(&self, verdict: &Arc<AuthContext>, now: UnixTime) {
         let place = Place::of(&verdict.fingerprint);
         let chunk = self.chunks.0[place.chunk]
             .get_or_init(|| std::iter::repeat_with(Set::default).take(SETS).collect());
-        let Set { tags, places } = &chunk[place.set];
         let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let find = |wanted: &dyn Fn(&AuthContext) -> bool| {
-            places.iter().position(|held| held.load().as_ref().is_some_and(|held| wanted(held)))
+        let sets = place.sets.map(|set| &chunk[set]);
+        let find = |wanted: &dyn Fn(Option<&AuthContext>) -> bool| {
+            let way = |set: &Set| set.places.iter().position(|held| wanted(held.load().as_deref()));
+            sets.iter().find_map(|set| Some((*set, way(set)?)))
         };
         let same = |held: &AuthContext| {
             held.fingerprint == verdict.fingerprint && held.beside == verdict.beside
         };
-        let way = find(&same)
-            .or_else(|| places.iter().position(|held| held.load().is_none()))
-            .or_else(|| find(&|held| !held.holds(verdict.snapshot, now)))
+        let (set, way) = find(&|held| held.is_some_and(same))
+            .or_else(|| find(&|held| held.is_none()))
+            .or_else(|| find(&|held| held.is_some_and(|held| !held.holds(verdict.snapshot, now))))
             .unwrap_or_else(|| {
                 let beside = verdict.beside.as_ref().map_or(0, |beside| beside[0]);
-                usize::from(verdict.fingerprint[31] ^ beside) % WAYS
+                (sets[0], usize::from(verdict.fingerprint[31] ^ beside) % WAYS)
             });
-        tags[way].store(0, Ordering::Release);
-        places[way].store(Some(Arc::clone(verdict)));
-        tags[way].store(place.tag, Ordering::Release);
+        set.tags[way].store(0, Ordering::Release);
+        set.places[way].store(Some(Arc::clone(verdict)));
+        set.tags[way].store(place.tag, Ordering::Release);
     }
 
     /// Forgets what does not hold any more.
@@ -218,5 +224,45 @@ impl Refused {
 impl std::fmt::Debug for Refusals {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Refusals").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustmq_pki::role::Role;
+
+    use super::*;
+    use crate::authentication::sha256;
+
+    fn verdict(number: u32) -> Arc<AuthContext> {
+        Arc::new(AuthContext {
+            fingerprint: sha256(&number.to_be_bytes()),
+            window: (UnixTime::MIN, UnixTime::MAX),
+            snapshot: 1,
+            not_after: UnixTime::MAX,
+            principal: "app".into(),
+            role: Role::Client,
+            serial: [1_u8][..].into(),
+            path: Arc::new([]),
+            issuer_key: Arc::new([]),
+            beside: None,
+        })
+    }
+
+    /// A quarter of the table: at random, some sets would be full by then.
+    #[test]
+    fn a_table_that_is_far_from_full_forgets_nobody() {
+        let verdicts = Verdicts::default();
+        let peers: Vec<_> = (0..16_384).map(verdict).collect();
+        let now = UnixTime::default();
+        peers.iter().for_each(|peer| verdicts.insert(peer, now));
+        let known = |peer: &Arc<AuthContext>| {
+            verdicts.with(&peer.fingerprint, None, 1, now, |held| Arc::ptr_eq(held, peer))
+        };
+        assert!(peers.iter().all(|peer| known(peer) == Some(true)));
+        let first: Vec<_> = peers.iter().map(|peer| Place::of(&peer.fingerprint)).collect();
+        let mut held = [[0; SETS]; CHUNKS];
+        first.iter().for_each(|place| held[place.chunk][place.sets[0]] += 1);
+        assert!(held.as_flattened().iter().any(|held| *held > WAYS), "no set was ever full");
     }
 }
