@@ -11,49 +11,66 @@ const SERIAL: usize = 20;
 /// An entry: the magnitude, right-aligned, and an octet with the reason and the sign.
 const ENTRY: usize = SERIAL + 1;
 
-/// How many entries a bucket has room for: three and an octet of state fill a cache line.
-const PER_BUCKET: usize = 3;
+/// The sign in that octet.
+const NEGATIVE: u8 = 0x80;
 
-/// One cache line of entries.
-#[derive(Clone, Debug)]
-#[repr(align(64))]
-struct Bucket {
-    entries: [[u8; ENTRY]; PER_BUCKET],
-    /// How many entries are there; [`OVERFLOWED`] once one found no room.
-    state: u8,
-}
+/// How many entries two groups are made for: at sixteen octets a group, 23.5 octets an entry.
+const PER_TWO_GROUPS: usize = 13;
 
-/// An entry whose place this bucket is stands in a later one.
-const OVERFLOWED: u8 = 0x80;
+/// The most entries of a group that have a tag; some 4 in a hundred groups have more entries.
+const TAGS: usize = 11;
 
-impl Bucket {
-    const EMPTY: Self = Self { entries: [[0; ENTRY]; PER_BUCKET], state: 0 };
-
-    fn held(&self) -> &[[u8; ENTRY]] {
-        &self.entries[..usize::from(self.state & !OVERFLOWED)]
-    }
-
-    const fn has_overflowed(&self) -> bool {
-        self.state & OVERFLOWED != 0
-    }
-}
-
-/// Revoked serial numbers and why: at most 24 octets each, found in one cache line or those after it.
+/// Where the entries of a group stand, and an octet of the hash of each.
 ///
-/// A keyed hash chooses the bucket. It is a fast one: the serial numbers are those of a CA that is
-/// trusted, not an attacker's choice.
+/// The tags of a serial number that is not revoked say so, and this table fits a cache where the
+/// entries do not. One that is revoked costs one read more.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(16))]
+struct Group {
+    first: u32,
+    tags: [u8; TAGS],
+    /// How many entries have a tag; [`MORE`] if others have none.
+    tagged: u8,
+}
+
+/// Beside the tagged entries of a group there are others.
+const MORE: u8 = 0x80;
+
+impl Group {
+    /// A bit for each entry with this tag.
+    fn with_tag(&self, tag: u8) -> u32 {
+        let mut found = 0;
+        for (at, held) in self.tags.iter().enumerate() {
+            found |= u32::from(*held == tag) << at;
+        }
+        found & ((1 << (self.tagged & !MORE)) - 1)
+    }
+}
+
+/// Revoked serial numbers and why: at most 24 octets each.
+///
+/// A keyed hash chooses the group, so that nobody can fill one.
 #[derive(Clone, Debug)]
 pub struct SerialSet {
-    buckets: Box<[Bucket]>,
-    held: usize,
+    /// One more than are used: its first entry is the end of the last group's.
+    groups: Box<[Group]>,
+    /// Those of one group side by side.
+    entries: Box<[[u8; ENTRY]]>,
     /// Serial numbers of more than 20 octets, which no conforming CA issues; sorted.
     longer: Vec<(Box<[u8]>, RevocationReason)>,
     hasher: RandomState,
 }
 
+/// A group, a tag and an entry.
+type Placed = (usize, u8, [u8; ENTRY]);
+
 impl SerialSet {
     /// Makes a set of the octets of serial numbers, as encoded, and reasons. Of two entries for one
     /// serial number the last counts.
+    ///
+    /// # Panics
+    ///
+    /// If there are 2^32 of them: DER of four length octets holds a twentieth of that.
     pub fn new<'a>(revoked: impl IntoIterator<Item = (&'a [u8], RevocationReason)>) -> Self {
         let (mut entries, mut longer) = (Vec::new(), Vec::new());
         for (serial, reason) in revoked {
@@ -63,38 +80,27 @@ impl SerialSet {
             }
         }
         longer.sort_by(|a: &(Box<[u8]>, _), b| a.0.cmp(&b.0));
-        // Eight entries to three lines are 24 octets each, and leave one place in nine free.
-        let buckets = (entries.len() * 3 / 8).max(entries.len() / PER_BUCKET + 1);
-        let mut set = Self {
-            buckets: vec![Bucket::EMPTY; buckets].into(),
-            held: 0,
-            longer,
-            hasher: RandomState::default(),
-        };
-        entries.into_iter().for_each(|entry| set.insert(entry));
-        set
-    }
-
-    fn insert(&mut self, entry: [u8; ENTRY]) {
-        if let Some((bucket, place)) = self.place_of(&entry) {
-            self.buckets[bucket].entries[place] = entry;
-            return;
-        }
-        let mut at = self.home(&entry);
-        while self.buckets[at].held().len() == PER_BUCKET {
-            self.buckets[at].state |= OVERFLOWED;
-            at = self.after(at);
-        }
-        let bucket = &mut self.buckets[at];
-        let place = bucket.held().len();
-        bucket.entries[place] = entry;
-        bucket.state += 1;
-        self.held += 1;
+        let hasher = RandomState::default();
+        let groups = 2 * entries.len().div_ceil(PER_TWO_GROUPS);
+        let mut placed: Vec<Placed> = Vec::with_capacity(entries.len());
+        placed.extend(entries.into_iter().map(|entry| {
+            let (group, tag) = place(&hasher, groups, &entry);
+            (group, tag, entry)
+        }));
+        // Stable, so that the last of equal serial numbers stays the last.
+        placed.sort_by(|a, b| (a.0, serial_of(&a.2)).cmp(&(b.0, serial_of(&b.2))));
+        // `dedup_by` shows the later one first and drops it.
+        placed.reverse();
+        placed.dedup_by(|later, kept| serial_of(&later.2) == serial_of(&kept.2));
+        placed.reverse();
+        let groups = group(&placed, groups);
+        let entries = placed.iter().map(|(_, _, entry)| *entry).collect();
+        Self { groups, entries, longer, hasher }
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.held + self.longer.len()
+        self.entries.len() + self.longer.len()
     }
 
     /// Whether there is none.
@@ -104,7 +110,7 @@ impl SerialSet {
 
     /// The octets that the entries take.
     pub fn size(&self) -> usize {
-        self.buckets.len() * size_of::<Bucket>()
+        size_of_val(&*self.groups) + size_of_val(&*self.entries)
     }
 
     /// Why the serial number, as encoded, was revoked, if it was.
@@ -114,38 +120,58 @@ impl SerialSet {
             let (held, reason) = self.longer.get(at.checked_sub(1)?)?;
             return (**held == *serial).then_some(*reason);
         };
-        let (bucket, place) = self.place_of(&wanted)?;
-        RevocationReason::from_code(self.buckets[bucket].entries[place][SERIAL] & 0x0f)
-    }
-
-    /// Bucket and place of an entry with this serial number. There is always a bucket with room, so
-    /// the walk ends.
-    fn place_of(&self, wanted: &[u8; ENTRY]) -> Option<(usize, usize)> {
-        let mut at = self.home(wanted);
-        loop {
-            let bucket = &self.buckets[at];
-            if let Some(place) = bucket.held().iter().position(|held| same_serial(held, wanted)) {
-                return Some((at, place));
+        let (at, tag) = place(&self.hasher, self.groups.len() - 1, &wanted);
+        let group = &self.groups[at];
+        let same = |entry: &&[u8; ENTRY]| serial_of(entry) == serial_of(&wanted);
+        let mut tagged = group.with_tag(tag);
+        while tagged != 0 {
+            let entry = &self.entries[(group.first + tagged.trailing_zeros()) as usize];
+            if same(&entry) {
+                return reason_of(entry);
             }
-            if !bucket.has_overflowed() {
-                return None;
-            }
-            at = self.after(at);
+            tagged &= tagged - 1;
         }
-    }
-
-    fn home(&self, entry: &[u8; ENTRY]) -> usize {
-        let hash = self.hasher.hash_one(&entry[..SERIAL]);
-        // The high half of a product maps a hash to a bucket without a division.
-        let product = u128::from(hash) * self.buckets.len() as u128;
-        usize::try_from(product >> 64).unwrap_or(0)
-    }
-
-    const fn after(&self, at: usize) -> usize {
-        if at + 1 == self.buckets.len() { 0 } else { at + 1 }
+        if group.tagged & MORE == 0 {
+            return None;
+        }
+        let untagged = group.first as usize + TAGS..self.groups[at + 1].first as usize;
+        self.entries[untagged].iter().find(same).and_then(reason_of)
     }
 }
 
+/// The group of an entry and its tag; the only group of an empty set is the one past the end.
+fn place(hasher: &RandomState, groups: usize, entry: &[u8; ENTRY]) -> (usize, u8) {
+    let hash = hasher.hash_one(&entry[..SERIAL]);
+    // The high half of a product maps a hash to a group without a division.
+    let product = u128::from(hash) * groups as u128;
+    let [tag, ..] = hash.to_le_bytes();
+    (usize::try_from(product >> 64).unwrap_or(0), tag)
+}
+
+/// The index of an entry.
+fn index(entry: usize) -> u32 {
+    u32::try_from(entry).expect("fewer serial numbers than 2^32")
+}
+
+/// The groups of entries in the order of their groups, and the one past the end.
+fn group(placed: &[Placed], count: usize) -> Box<[Group]> {
+    let mut groups = Vec::with_capacity(count + 1);
+    let mut first = 0;
+    for at in 0..=count {
+        let held = placed[first..].iter().take_while(|(group, ..)| *group == at).count();
+        let mut group = Group { first: index(first), tags: [0; TAGS], tagged: 0 };
+        for ((_, tag, _), place) in placed[first..first + held].iter().zip(&mut group.tags) {
+            *place = *tag;
+            group.tagged += 1;
+        }
+        if held > TAGS {
+            group.tagged |= MORE;
+        }
+        groups.push(group);
+        first += held;
+    }
+    groups.into()
+}
 /// The serial number in 20 octets and its sign beside the reason; `None` if it is longer.
 fn pack(serial: &[u8], reason: RevocationReason) -> Option<[u8; ENTRY]> {
     let negative = serial.first().is_some_and(|first| first & 0x80 != 0);
@@ -155,12 +181,18 @@ fn pack(serial: &[u8], reason: RevocationReason) -> Option<[u8; ENTRY]> {
     };
     let mut entry = [if negative { 0xff } else { 0 }; ENTRY];
     entry[SERIAL.checked_sub(magnitude.len())?..SERIAL].copy_from_slice(magnitude);
-    entry[SERIAL] = reason.code() | if negative { 0x80 } else { 0 };
+    entry[SERIAL] = reason.code() | if negative { NEGATIVE } else { 0 };
     Some(entry)
 }
 
-fn same_serial(a: &[u8; ENTRY], b: &[u8; ENTRY]) -> bool {
-    a[..SERIAL] == b[..SERIAL] && a[SERIAL] & 0x80 == b[SERIAL] & 0x80
+/// Magnitude and sign, without the reason.
+fn serial_of(entry: &[u8; ENTRY]) -> (&[u8; SERIAL], u8) {
+    let [serial @ .., state] = entry;
+    (serial, state & NEGATIVE)
+}
+
+fn reason_of(entry: &[u8; ENTRY]) -> Option<RevocationReason> {
+    RevocationReason::from_code(entry[SERIAL] & !NEGATIVE)
 }
 
 #[cfg(test)]
@@ -196,6 +228,17 @@ mod tests {
         let set = SerialSet::new(serials.iter().map(|serial| (&serial[..], REASON)));
         assert!(set.size() <= 24 * set.len(), "{} octets", set.size());
         assert!(serials.iter().all(|serial| set.find(serial) == Some(REASON)));
+        let other = |serial: &[u8; 17]| [&serial[..4], &[0x12; 13]].concat();
+        assert!(serials.iter().all(|serial| set.find(&other(serial)).is_none()));
+        let untagged = set.groups.iter().filter(|group| group.tagged & MORE != 0).count();
+        assert!(untagged > 0, "no group has an entry without a tag");
+    }
+
+    #[test]
+    fn one_serial_number_many_times_is_one_entry() {
+        let reasons = [REASON, RevocationReason::Superseded];
+        let set = SerialSet::new((0..100_001).map(|at| (&[7_u8][..], reasons[at % 2])));
+        assert_eq!((set.len(), set.find(&[7])), (1, Some(REASON)));
     }
 
     proptest! {
