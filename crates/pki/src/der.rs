@@ -456,6 +456,11 @@ pub fn generalized_time(contents: &[u8]) -> Result<UnixTime, DerError> {
 pub trait Element<'a>: Sized {
     /// Reads one value.
     fn read(reader: &mut Reader<'a>) -> Result<Self, DerError>;
+
+    /// Reads a value that [`Self::read`] has read before, so that nothing need be checked again.
+    fn read_again(reader: &mut Reader<'a>) -> Option<Self> {
+        Self::read(reader).ok()
+    }
 }
 
 /// A SEQUENCE OF or SET OF whose every element was read once without an error, so that walking it
@@ -539,7 +544,7 @@ impl<'a, T: Element<'a>> Iterator for Elements<'a, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        if self.reader.is_empty() { None } else { T::read(&mut self.reader).ok() }
+        if self.reader.is_empty() { None } else { T::read_again(&mut self.reader) }
     }
 }
 

@@ -11,10 +11,20 @@ pub struct Oid<'a>(&'a [u8]);
 impl<'a> Oid<'a> {
     /// The identifier with these contents; `None` if they are empty, cut off, or an arc is padded.
     pub fn from_contents(contents: &'a [u8]) -> Option<Self> {
-        let ends = contents.last().is_some_and(|last| last & 0x80 == 0);
-        let padded = contents.first() == Some(&0x80)
-            || contents.windows(2).any(|pair| pair[0] & 0x80 == 0 && pair[1] == 0x80);
-        (ends && !padded).then_some(Self(contents))
+        // Whether the next octet begins an arc.
+        let mut begins = true;
+        for octet in contents {
+            if begins && *octet == 0x80 {
+                return None;
+            }
+            begins = octet & 0x80 == 0;
+        }
+        (begins && !contents.is_empty()).then_some(Self(contents))
+    }
+
+    /// Contents that [`Self::from_contents`] has checked.
+    pub(crate) const fn assume_checked(contents: &'a [u8]) -> Self {
+        Self(contents)
     }
 
     /// The octets of the contents.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use rustmq_pki::der::tag;
 use rustmq_pki::read::{Attribute, GeneralName, GeneralNames, NameRef, Rdn};
 use unicode_normalization::UnicodeNormalization;
 
@@ -32,6 +33,10 @@ fn same_rdn(a: &Rdn<'_>, b: &Rdn<'_>) -> bool {
     if a.attributes.contents() == b.attributes.contents() {
         return true;
     }
+    let (mut xs, mut ys) = (a.attributes.iter(), b.attributes.iter());
+    if let (Some(x), Some(y), None, None) = (xs.next(), ys.next(), xs.next(), ys.next()) {
+        return same_attribute(&x, &y);
+    }
     // X.520 knows no set of more than a handful; what is larger is compared by its bytes only.
     const LARGEST: usize = 16;
     let count = a.attributes.iter().count();
@@ -48,9 +53,40 @@ fn same_attribute(a: &Attribute<'_>, b: &Attribute<'_>) -> bool {
     if a.der == b.der {
         return true;
     }
+    if is_ascii_text(a) && is_ascii_text(b) {
+        return same_ascii(a.value, b.value);
+    }
     match (a.text(), b.text()) {
         (Some(a), Some(b)) => same_text(&a, &b),
         _ => false,
+    }
+}
+
+/// Whether the value is of a type in which an ASCII character is one octet, and has only those.
+fn is_ascii_text(attribute: &Attribute<'_>) -> bool {
+    const TYPES: [u8; 5] = [
+        tag::UTF8_STRING,
+        tag::PRINTABLE_STRING,
+        tag::IA5_STRING,
+        tag::NUMERIC_STRING,
+        tag::VISIBLE_STRING,
+    ];
+    TYPES.contains(&attribute.tag) && attribute.value.is_ascii()
+}
+
+fn ascii_words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
+}
+
+/// Word by word, case aside.
+fn same_ascii(a: &[u8], b: &[u8]) -> bool {
+    let (mut a, mut b) = (ascii_words(a), ascii_words(b));
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return true,
+            (Some(a), Some(b)) if a.eq_ignore_ascii_case(b) => {}
+            _ => return false,
+        }
     }
 }
 
@@ -58,14 +94,7 @@ fn same_attribute(a: &Attribute<'_>, b: &Attribute<'_>) -> bool {
 /// insignificant spaces left out.
 fn same_text(a: &str, b: &str) -> bool {
     if a.is_ascii() && b.is_ascii() {
-        let (mut a, mut b) = (a.split_ascii_whitespace(), b.split_ascii_whitespace());
-        return loop {
-            match (a.next(), b.next()) {
-                (None, None) => break true,
-                (Some(a), Some(b)) if a.eq_ignore_ascii_case(b) => {}
-                _ => break false,
-            }
-        };
+        return same_ascii(a.as_bytes(), b.as_bytes());
     }
     let (a, b) = (folded(a), folded(b));
     a.split_whitespace().eq(b.split_whitespace())

@@ -25,6 +25,13 @@ impl<'a> Element<'a> for Extension<'a> {
         fields.finish()?;
         Ok(Self { oid, critical, value })
     }
+
+    fn read_again(reader: &mut Reader<'a>) -> Option<Self> {
+        let mut fields = Reader::new(reader.any().ok()?.contents);
+        let oid = Oid::assume_checked(fields.any().ok()?.contents);
+        let critical = fields.boolean_or_false().ok()?;
+        Some(Self { oid, critical, value: fields.any().ok()?.contents })
+    }
 }
 
 /// The extensions of a certificate, a CRL, a CRL entry or a request; none occurs twice.

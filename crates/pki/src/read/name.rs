@@ -60,6 +60,10 @@ impl<'a> Element<'a> for Rdn<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, DerError> {
         Ok(Self { attributes: List::from_contents(reader.contents(tag::SET)?)? })
     }
+
+    fn read_again(reader: &mut Reader<'a>) -> Option<Self> {
+        Some(Self { attributes: List::assume_checked(reader.any().ok()?.contents) })
+    }
 }
 
 /// An AttributeTypeAndValue.
@@ -83,6 +87,13 @@ impl<'a> Element<'a> for Attribute<'a> {
         let value = fields.any()?;
         fields.finish()?;
         Ok(Self { oid, tag: value.tag, value: value.contents, der: value.whole })
+    }
+
+    fn read_again(reader: &mut Reader<'a>) -> Option<Self> {
+        let mut fields = Reader::new(reader.any().ok()?.contents);
+        let oid = Oid::assume_checked(fields.any().ok()?.contents);
+        let value = fields.any().ok()?;
+        Some(Self { oid, tag: value.tag, value: value.contents, der: value.whole })
     }
 }
 
