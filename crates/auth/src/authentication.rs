@@ -10,7 +10,7 @@ use rustmq_pki::role::Role;
 use rustmq_pki::time::UnixTime;
 
 use crate::cache::{Fingerprint, Refusals, Verdicts};
-use crate::certificate::{Certificate, unreadable};
+use crate::certificate::Certificate;
 use crate::error::{Label, Refusal, Rule, hex};
 use crate::facts::Facts;
 use crate::path::{ReferenceName, Terms, VerifiedPath};
@@ -249,10 +249,11 @@ impl AuthenticationManager {
             ..self.question(snapshot, leaf, &anchors, now)
         };
         let known = Known { facts: Some(&self.facts), leaf_key: peer.leaf_key, hasty: true };
-        let proof = question.ask_with(known).result?;
-        let view = proof.path().leaf().clone();
-        let known = view.extensions.known().map_err(unreadable)?;
-        conclude(&proof, &Certificate { view, known })
+        let (answer, leaf) = question.ask_with(known);
+        let proof = answer.result?;
+        // Only a refusal comes without.
+        let leaf = leaf.ok_or(Rule::Malformed)?;
+        conclude(&proof, &leaf)
     }
 
     fn question<'q>(
@@ -291,10 +292,8 @@ impl AuthenticationManager {
         self.prove(snapshot, chain, peer, now, |proof, leaf| {
             let policy = snapshot.policy();
             let at_fault = |refusal: Refusal| refusal.of(&leaf.view);
-            let principal = policy
-                .principal
-                .principal(proof)
-                .map_err(|error| at_fault(Refusal::from(error)))?;
+            let principal = policy.principal.principal_of(leaf);
+            let principal = principal.map_err(|error| at_fault(Refusal::from(error)))?;
             let role = policy.mtls.role_of(leaf).map_err(at_fault)?;
             let (path, issuer_key) = self.shared_path(proof.path());
             let context = Arc::new(AuthContext {

@@ -31,6 +31,7 @@ use std::str::FromStr;
 
 use rustmq_pki::read::{CertificateRef, KnownExtensions};
 
+use crate::certificate::Certificate;
 use crate::question::NotRevoked;
 use domain::Domain;
 
@@ -196,6 +197,14 @@ impl PrincipalMapping {
     pub fn principal(&self, peer: &NotRevoked<'_>) -> Result<PeerPrincipal, PrincipalError> {
         let leaf = peer.path().leaf();
         self.choose(self.candidates(leaf, &leaf.extensions.known()?)?)
+    }
+
+    /// The principal of a leaf whose path was verified.
+    pub(crate) fn principal_of(
+        &self,
+        leaf: &Certificate<'_>,
+    ) -> Result<PeerPrincipal, PrincipalError> {
+        self.choose(self.candidates(&leaf.view, &leaf.known)?)
     }
 
     fn choose(&self, mut found: Vec<PeerPrincipal>) -> Result<PeerPrincipal, PrincipalError> {

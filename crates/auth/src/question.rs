@@ -63,15 +63,16 @@ impl<'q> Question<'q> {
 
     /// Answers. The work is bounded whatever the certificates are.
     pub fn ask(&self) -> Answer<'q> {
-        self.ask_with(Known::default())
+        self.ask_with(Known::default()).0
     }
 
-    /// Answers with the help of what earlier questions found out about signatures.
-    pub(crate) fn ask_with(&self, known: Known<'_>) -> Answer<'q> {
+    /// Answers with the help of what earlier questions found out about signatures. Beside the answer
+    /// comes the leaf as it was read, unless what was to be read refused.
+    pub(crate) fn ask_with(&self, known: Known<'_>) -> (Answer<'q>, Option<Certificate<'q>>) {
         let mut skipped = Vec::new();
-        let bag = match self.read(&mut skipped) {
+        let mut bag = match self.read(&mut skipped) {
             Ok(bag) => bag,
-            Err(refusal) => return Answer::refused(refusal, skipped),
+            Err(refusal) => return (Answer::refused(refusal, skipped), None),
         };
         let revocation = Revocation {
             crls: self.crls,
@@ -96,7 +97,8 @@ impl<'q> Question<'q> {
             _ => Vec::new(),
         };
         let explanation = Explanation::of(&search, skipped);
-        Answer { result, warnings, explanation }
+        let leaf = bag.certificates.swap_remove(0);
+        (Answer { result, warnings, explanation }, Some(leaf))
     }
 
     /// Under mTLS with the lenient rule set, what section 4 of RFC 5280 would say.

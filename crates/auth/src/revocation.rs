@@ -9,6 +9,8 @@ pub use crl::{Crl, CrlError};
 pub use ocsp::OcspResponse;
 pub use serials::SerialSet;
 
+pub(crate) use crl::number_order;
+
 use rustmq_pki::time::UnixTime;
 
 /// What to do about certificates whose status nothing tells.

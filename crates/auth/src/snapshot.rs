@@ -1,15 +1,13 @@
 //! What a decision rests on, as one immutable, numbered value.
 
-use rustmq_pki::oid;
-use rustmq_pki::read::{CertificateRef, CrlRef, ReadError};
+use rustmq_pki::read::{CertificateRef, ReadError};
 use rustmq_pki::time::UnixTime;
 
 use crate::certificate::Certificate;
 use crate::mtls::MtlsPolicy;
-use crate::path::names::same_name;
 use crate::path::{PolicyInputs, Purpose, RuleSet};
 use crate::principal::{PrincipalMapping, PrincipalRule};
-use crate::revocation::{Crl, CrlError, StatusPolicy};
+use crate::revocation::{Crl, CrlError, StatusPolicy, number_order};
 use crate::signature::Dsa;
 
 /// The rules of an [`AuthenticationManager`](crate::AuthenticationManager).
@@ -190,10 +188,9 @@ impl Snapshot {
 
     /// Verifies a CRL under the CAs that are known, so that no question has to.
     fn verify(&self, crl: &Crl) {
-        let Some(view) = crl.view() else { return };
         let known = self.anchors.iter().chain(&self.intermediates);
         for certificate in known.filter_map(|der| CertificateRef::read(der).ok()) {
-            if same_name(&certificate.subject, &view.issuer)
+            if crl.is_by(&certificate.subject)
                 && crl.verify(&certificate.spki, Dsa::Refused, None).is_ok()
             {
                 return;
@@ -207,21 +204,20 @@ impl Snapshot {
         let mut kept = Vec::new();
         self.crls = new;
         for old in held {
-            let Some(old_view) = old.view() else { continue };
-            if !is_current(&old_view, now) {
+            if !is_current(old, now) {
                 continue;
             }
             let successors = self.crls.iter().enumerate();
             let successor = successors
-                .filter(|(_, crl)| same_scope(crl, old, &old_view))
+                .filter(|(_, crl)| same_scope(crl, old))
                 .max_by(|(_, a), (_, b)| a.by_age(b))
                 .map(|(at, _)| at);
             let reason = match successor {
                 None => Some(KeptReason::NotCurrent),
-                Some(at) => why_keep(old, &old_view, &self.crls[at], now),
+                Some(at) => why_keep(old, &self.crls[at], now),
             };
             let Some(reason) = reason else { continue };
-            kept.push(KeptCrl { issuer: old_view.issuer.to_string(), reason });
+            kept.push(KeptCrl { issuer: old.issuer(), reason });
             match successor {
                 // Its key may be one that peers will send a certificate for: it is asked first, and
                 // the old one answers as long as nothing vouches for it.
@@ -255,47 +251,35 @@ pub struct CrlAlarm {
 
 impl CrlAlarm {
     fn of(crl: &Crl, now: UnixTime) -> Option<Self> {
-        let view = crl.view()?;
-        let (from, until) = (view.this_update.at, view.next_update?.at);
+        let (from, until) = (crl.this_update(), crl.next_update()?);
         let half = from.plus_seconds(until.seconds().saturating_sub(from.seconds()) / 2);
-        (now >= half).then(|| Self { issuer: view.issuer.to_string(), next_update: until })
+        (now >= half).then(|| Self { issuer: crl.issuer(), next_update: until })
     }
 }
 
-fn why_keep(old: &Crl, old_view: &CrlRef<'_>, new: &Crl, now: UnixTime) -> Option<KeptReason> {
-    let new_view = new.view()?;
+fn why_keep(old: &Crl, new: &Crl, now: UnixTime) -> Option<KeptReason> {
     if let Some(key) = old.verified_key().filter(|_| !new.is_verified())
         && new.verify(&key, Dsa::Refused, None).is_err()
     {
         return Some(KeptReason::Signature);
     }
-    if !is_current(&new_view, now) {
+    if !is_current(new, now) {
         return Some(KeptReason::NotCurrent);
     }
-    let number =
-        |view: &CrlRef<'_>| view.known.number.map(|(number, _)| number.magnitude().to_vec());
-    let (old_number, new_number) = (number(old_view)?, number(&new_view).unwrap_or_default());
-    let lower = (new_number.len(), &new_number) < (old_number.len(), &old_number);
+    let lower = number_order(new.number().unwrap_or(&[]), old.number()?).is_lt();
     lower.then_some(KeptReason::LowerNumber)
 }
 
-fn is_current(view: &CrlRef<'_>, now: UnixTime) -> bool {
-    view.this_update.at <= now && view.next_update.is_some_and(|next| now <= next.at)
+fn is_current(crl: &Crl, now: UnixTime) -> bool {
+    crl.this_update() <= now && crl.next_update().is_some_and(|next| now <= next)
 }
 
 /// The same issuer, distribution point and kind, and the same key where both name theirs.
-fn same_scope(crl: &Crl, old: &Crl, old_view: &CrlRef<'_>) -> bool {
-    crl.view().is_some_and(|view| {
-        let extension =
-            |view: &CrlRef<'_>, oid| view.extensions.find(oid).map(|e| e.value.to_vec());
-        let same = |oid| extension(&view, oid) == extension(old_view, oid);
-        let keys = crl.verified_key().zip(old.verified_key());
-        same_name(&view.issuer, &old_view.issuer)
-            && same(oid::ISSUING_DISTRIBUTION_POINT)
-            && same(oid::AUTHORITY_KEY_IDENTIFIER)
-            && view.known.delta_base.is_some() == old_view.known.delta_base.is_some()
-            && keys.is_none_or(|(new, old)| new.der == old.der)
-    })
+fn same_scope(crl: &Crl, old: &Crl) -> bool {
+    let keys = crl.verified_key().zip(old.verified_key());
+    crl.has_scope_of(old)
+        && crl.delta_base().is_some() == old.delta_base().is_some()
+        && keys.is_none_or(|(new, old)| new.der == old.der)
 }
 
 fn check_ca(list: &'static str, index: usize, der: &[u8]) -> Result<(), TrustError> {

@@ -1,7 +1,7 @@
 //! The role of a peer: from our extension, or from a rule for the certificates of other CAs.
 
 use rustmq_pki::oid;
-use rustmq_pki::read::{CertificateRef, GeneralName, KnownExtensions, ROLE_URN_PREFIX};
+use rustmq_pki::read::{CertificateRef, GeneralName, KnownExtensions};
 use rustmq_pki::role::Role;
 
 use super::{MappingError, RoleError};
@@ -227,8 +227,7 @@ fn extension_role(known: &KnownExtensions<'_>) -> Result<Option<Role>, RoleError
     if named.iter().any(|name| name != first) {
         return Err(RoleError::Several(named.into_iter().map(str::to_owned).collect()));
     }
-    let uri = format!("{ROLE_URN_PREFIX}{first}");
-    let role = Role::from_uri(&uri).ok_or_else(|| RoleError::Unknown((*first).to_owned()))?;
+    let role = first.parse().map_err(|_| RoleError::Unknown((*first).to_owned()))?;
     match spiffe_roles(known).find(|(of_path, _)| *of_path != role) {
         Some((_, uri)) => Err(RoleError::Spiffe { role, uri: uri.to_owned() }),
         None => Ok(Some(role)),

@@ -7,7 +7,7 @@ use rustmq_pki::read::{
 };
 use rustmq_pki::time::UnixTime;
 
-use super::{Crl, StatusPolicy, Unusable};
+use super::{Crl, StatusPolicy, Unusable, number_order};
 use crate::budget::Work;
 use crate::certificate::Certificate;
 use crate::error::{Detail, Refusal, Rule};
@@ -167,31 +167,27 @@ impl<'q, 'a> Search<'q, 'a> {
         crl: &'q Crl,
         status: &mut Status<'q>,
     ) -> Result<(), Refusal> {
-        let Some(view) = crl.view() else { return Ok(()) };
-        if !in_scope(subject.certificate, point, &view) {
+        let Some(reasons) = reasons_in_scope(subject.certificate, point, crl) else {
             return Ok(());
-        }
-        let scope = view.known.distribution_point.unwrap_or_default();
-        let reasons =
-            scope.only_some_reasons.unwrap_or(ReasonFlags::ALL).intersection(point.reasons());
+        };
         let known = |used: &&Crl| {
             crl.is_superseded_by(used) || crl.is_same(used) && status.covered.contains(reasons)
         };
         if reasons == ReasonFlags::NONE || status.used.iter().any(known) {
             return Ok(());
         }
-        if view.known.delta_base.is_some() {
+        if crl.delta_base().is_some() {
             status.nearest = Unusable::DeltaWithoutBase;
             return Ok(());
         }
-        let form = self.check_form(crl, &view);
+        let form = self.check_form(crl);
         if let Err(unusable) = form
             && !matches!(unusable, Unusable::Profile(_))
         {
             status.nearest = unusable;
             return Ok(());
         }
-        let signer = match self.check_signer(subject, crl, &view)? {
+        let signer = match self.check_signer(subject, crl)? {
             Ok(signer) => signer,
             Err(unusable) => {
                 status.nearest = unusable;
@@ -203,14 +199,14 @@ impl<'q, 'a> Search<'q, 'a> {
             return Ok(());
         }
         let certificate = &subject.certificate.view;
-        let found = match self.find_in_deltas(subject, crl, &view)? {
+        let found = match self.find_in_deltas(subject, crl)? {
             Some(RevocationReason::RemoveFromCrl) => None,
             Some(reason) => Some(reason),
-            None => crl.find(&view.issuer, &certificate.issuer, certificate.serial.as_bytes()),
+            None => crl.find(&certificate.issuer, certificate.serial.as_bytes()),
         };
         status.revoked = found.filter(|reason| *reason != RevocationReason::RemoveFromCrl);
         status.used.push(crl);
-        self.rests_on(view.this_update.at, view.next_update.map(|time| time.at));
+        self.rests_on(crl.this_update(), crl.next_update());
         // What such a list does not revoke is not known to be good.
         match (form, signer) {
             (Err(unusable), _) => status.nearest = unusable,
@@ -233,13 +229,8 @@ impl<'q, 'a> Search<'q, 'a> {
     }
 
     /// Whether a delta may be used at all: its date, its extensions, its signer.
-    fn check_delta(
-        &mut self,
-        subject: &Subject<'_>,
-        crl: &Crl,
-        view: &CrlRef<'_>,
-    ) -> Result<bool, Refusal> {
-        Ok(self.check_form(crl, view).is_ok() && self.check_signer(subject, crl, view)?.is_ok())
+    fn check_delta(&mut self, subject: &Subject<'_>, crl: &Crl) -> Result<bool, Refusal> {
+        Ok(self.check_form(crl).is_ok() && self.check_signer(subject, crl)?.is_ok())
     }
 
     /// Remembers that the answer may be another one from `at` on: a source counts then.
@@ -247,13 +238,13 @@ impl<'q, 'a> Search<'q, 'a> {
         self.status_window.1 = self.status_window.1.min(at.plus_seconds(-1));
     }
 
-    fn check_form(&mut self, crl: &Crl, view: &CrlRef<'_>) -> Result<(), Unusable> {
+    fn check_form(&mut self, crl: &Crl) -> Result<(), Unusable> {
         let now = self.terms.at;
-        if view.this_update.at > now {
-            self.holds_before(view.this_update.at);
-            return Err(Unusable::NotYetValid(view.this_update.at));
+        if crl.this_update() > now {
+            self.holds_before(crl.this_update());
+            return Err(Unusable::NotYetValid(crl.this_update()));
         }
-        let next_update = view.next_update.ok_or(Unusable::NoNextUpdate)?.at;
+        let next_update = crl.next_update().ok_or(Unusable::NoNextUpdate)?;
         if next_update.plus_seconds(self.revocation.grace) < now {
             return Err(Unusable::Expired(next_update));
         }
@@ -273,24 +264,20 @@ impl<'q, 'a> Search<'q, 'a> {
         &mut self,
         subject: &Subject<'_>,
         crl: &Crl,
-        view: &CrlRef<'_>,
     ) -> Result<Result<Signer, Unusable>, Refusal> {
         let bag = self.bag;
         let (name, key, may_sign) = self.issuer_of(subject);
         let parameters = self.parameters_above(subject.path, subject.at + 1);
-        let same = same_name(&name, &view.issuer);
+        let same = crl.is_by(&name);
         if may_sign && same && self.signed_by(crl, &key, parameters)? {
             return Ok(Ok(Signer::Responsible));
         }
         let anchor = &bag.anchors[subject.path.anchor];
         let anchor_signs = !self.terms.rules.judges_anchors() || may_sign_crls(&anchor.certificate);
-        if anchor_signs
-            && same_name(&anchor.name, &view.issuer)
-            && self.signed_by(crl, &anchor.spki, None)?
-        {
+        if anchor_signs && crl.is_by(&anchor.name) && self.signed_by(crl, &anchor.spki, None)? {
             return Ok(Ok(Signer::Responsible));
         }
-        let wanted = view.known.authority_key_id.and_then(|aki| aki.key_id);
+        let wanted = crl.key_id();
         let mut nearest = Unusable::Signature;
         for (index, candidate) in bag.certificates.iter().enumerate() {
             self.budget.spend(Work::Names, 1)?;
@@ -300,7 +287,7 @@ impl<'q, 'a> Search<'q, 'a> {
             if other_key
                 || tried
                 || !may_sign_crls(candidate)
-                || !same_name(&candidate.view.subject, &view.issuer)
+                || !crl.is_by(&candidate.view.subject)
                 || !self.signed_by(crl, &candidate.view.spki, None)?
             {
                 continue;
@@ -385,60 +372,34 @@ impl<'q, 'a> Search<'q, 'a> {
         &mut self,
         subject: &Subject<'_>,
         base: &Crl,
-        base_view: &CrlRef<'_>,
     ) -> Result<Option<RevocationReason>, Refusal> {
-        let Some((base_number, _)) = base_view.known.number else { return Ok(None) };
+        let Some(base_number) = base.number() else { return Ok(None) };
         let revocation = self.revocation;
         let mut newest: Option<(&[u8], &Crl)> = None;
-        for delta in revocation.crls.iter().filter(|crl| crl.is_delta() && !crl.is_same(base)) {
-            self.budget.spend(Work::Names, 1)?;
-            let Some(view) = delta.view() else { continue };
-            let (Some(needed), Some((number, _))) = (view.known.delta_base, view.known.number)
-            else {
+        for delta in revocation.crls.iter().filter(|crl| !crl.is_same(base)) {
+            let (Some(needed), Some(number)) = (delta.delta_base(), delta.number()) else {
                 continue;
             };
-            let fits = number_order(needed.magnitude(), base_number.magnitude()).is_le()
-                && number_order(number.magnitude(), base_number.magnitude()).is_ge()
-                && same_scope(&view, base_view);
-            let newer =
-                newest.is_none_or(|(held, _)| number_order(number.magnitude(), held).is_gt());
-            if fits && newer && self.check_delta(subject, delta, &view)? {
-                newest = Some((delta_number(delta), delta));
+            self.budget.spend(Work::Names, 1)?;
+            // The same issuer, scope and key (6.3.3 (c)).
+            let fits = number_order(needed, base_number).is_le()
+                && number_order(number, base_number).is_ge()
+                && delta.has_scope_of(base);
+            let newer = newest.is_none_or(|(held, _)| number_order(number, held).is_gt());
+            if fits && newer && self.check_delta(subject, delta)? {
+                newest = Some((number, delta));
             }
         }
         let certificate = &subject.certificate.view;
         Ok(newest.and_then(|(_, delta)| {
-            let view = delta.view()?;
-            self.rests_on(view.this_update.at, view.next_update.map(|time| time.at));
-            let signer = view.issuer;
-            delta.find(&signer, &certificate.issuer, certificate.serial.as_bytes())
+            self.rests_on(delta.this_update(), delta.next_update());
+            delta.find(&certificate.issuer, certificate.serial.as_bytes())
         }))
     }
 }
 
-fn delta_number(crl: &Crl) -> &[u8] {
-    crl.view().and_then(|view| view.known.number).map_or(&[], |(number, _)| number.magnitude())
-}
-
 fn unknown(unusable: Unusable) -> Refusal {
     Refusal::new(Rule::RevocationUnknown, Detail::Source(unusable))
-}
-
-/// CRL numbers have up to 20 octets (RFC 5280 5.2.3) and are not negative.
-fn number_order(a: &[u8], b: &[u8]) -> std::cmp::Ordering {
-    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
-}
-
-/// A delta CRL goes with a complete CRL of the same issuer, the same scope and the same key (6.3.3
-/// (c)).
-fn same_scope(delta: &CrlRef<'_>, base: &CrlRef<'_>) -> bool {
-    let extension = |crl: &CrlRef<'_>, oid: &[u8]| {
-        crl.extensions.find(oid).map_or(Vec::new(), |extension| extension.value.to_vec())
-    };
-    let same = |oid| extension(delta, oid) == extension(base, oid);
-    same_name(&delta.issuer, &base.issuer)
-        && same(rustmq_pki::oid::ISSUING_DISTRIBUTION_POINT)
-        && same(rustmq_pki::oid::AUTHORITY_KEY_IDENTIFIER)
 }
 
 /// Without keyUsage a key may be used for anything (RFC 5280 4.2.1.3).
@@ -446,7 +407,24 @@ fn may_sign_crls(certificate: &Certificate<'_>) -> bool {
     certificate.known.key_usage.is_none_or(|usage| usage.value.contains(KeyUsage::CRL_SIGN))
 }
 
-/// Step (b): whether the list is by the right issuer and covers the certificate at this point.
+/// Step (b): the reasons for which the list speaks of the certificate at this point, if it does.
+fn reasons_in_scope(
+    certificate: &Certificate<'_>,
+    point: Point<'_>,
+    crl: &Crl,
+) -> Option<ReasonFlags> {
+    if crl.is_unlimited() {
+        // No indirect list, so that a distribution point's cRLIssuer is not asked for.
+        let right = point.crl_issuer().is_none() && crl.is_by(&certificate.view.issuer);
+        return right.then(|| point.reasons());
+    }
+    let view = crl.view()?;
+    let scope = view.known.distribution_point.unwrap_or_default();
+    let reasons = scope.only_some_reasons.unwrap_or(ReasonFlags::ALL);
+    in_scope(certificate, point, &view).then(|| reasons.intersection(point.reasons()))
+}
+
+/// Whether a list with a scope is by the right issuer and covers the certificate at this point.
 fn in_scope(certificate: &Certificate<'_>, point: Point<'_>, crl: &CrlRef<'_>) -> bool {
     let scope = crl.known.distribution_point.unwrap_or_default();
     let right_issuer = match point.crl_issuer() {

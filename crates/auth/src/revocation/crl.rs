@@ -1,5 +1,6 @@
 //! A revocation list, loaded: its header and the serial numbers that it lists.
 
+use std::cmp::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustmq_pki::der::tag;
@@ -43,21 +44,6 @@ type Lists<'a> = Vec<(Option<&'a [u8]>, Vec<(&'a [u8], RevocationReason)>)>;
 #[derive(Clone, Debug)]
 pub struct Crl(Arc<Loaded>);
 
-/// How new a list is: by its number, where it has one, then by its date.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
-    number: (usize, Box<[u8]>),
-    this_update: UnixTime,
-}
-
-impl Rank {
-    fn of(crl: &CrlRef<'_>) -> Self {
-        // The magnitude of a longer number is larger, as it has no leading zeros.
-        let number = crl.known.number.map_or(&[][..], |(number, _)| number.magnitude());
-        Self { number: (number.len(), number.into()), this_update: crl.this_update.at }
-    }
-}
-
 #[derive(Debug)]
 struct Loaded {
     /// The list without its entries.
@@ -66,8 +52,13 @@ struct Loaded {
     unverified: Mutex<Option<Box<[u8]>>>,
     /// The name of the signer, as encoded.
     issuer: Box<[u8]>,
-    is_delta: bool,
-    rank: Rank,
+    this_update: UnixTime,
+    next_update: Option<UnixTime>,
+    /// The magnitudes of the number, and of that of the base if it is a delta.
+    number: Option<Box<[u8]>>,
+    delta_base: Option<Box<[u8]>>,
+    /// The identifier of the key that signed.
+    key_id: Option<Box<[u8]>>,
     /// The extensions that lists of one series share: the scope and the signing key.
     series: [Option<Box<[u8]>>; 2],
     /// What of RFC 5280 section 5 it does not keep to.
@@ -102,15 +93,18 @@ impl Crl {
             serials: SerialSet::new(serials),
         });
         let revoked = revoked.collect();
-        let (issuer, is_delta) = (Box::from(crl.issuer.der), crl.known.delta_base.is_some());
+        let key_id = crl.known.authority_key_id.and_then(|aki| aki.key_id);
         let series = [oid::ISSUING_DISTRIBUTION_POINT, oid::AUTHORITY_KEY_IDENTIFIER]
             .map(|oid| crl.extensions.find(oid).map(|extension| Box::from(extension.value)));
         Ok(Self(Arc::new(Loaded {
             header: crl.without_entries().into(),
             unverified: Mutex::new(Some(Box::from(der))),
-            issuer,
-            is_delta,
-            rank: Rank::of(&crl),
+            issuer: crl.issuer.der.into(),
+            this_update: crl.this_update.at,
+            next_update: crl.next_update.map(|time| time.at),
+            number: crl.known.number.map(|(number, _)| number.magnitude().into()),
+            delta_base: crl.known.delta_base.map(|base| base.magnitude().into()),
+            key_id: key_id.map(Box::from),
             series,
             fault,
             revoked,
@@ -139,9 +133,45 @@ impl Crl {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Whether it is a delta CRL.
-    pub(crate) fn is_delta(&self) -> bool {
-        self.0.is_delta
+    /// The name of its signer, as RFC 4514.
+    pub(crate) fn issuer(&self) -> String {
+        NameRef::from_der(&self.0.issuer).map_or_else(|_| String::new(), |name| name.to_string())
+    }
+
+    /// When it was made.
+    pub(crate) fn this_update(&self) -> UnixTime {
+        self.0.this_update
+    }
+
+    /// By when the next will be made.
+    pub(crate) fn next_update(&self) -> Option<UnixTime> {
+        self.0.next_update
+    }
+
+    /// The magnitude of its number, if it has one.
+    pub(crate) fn number(&self) -> Option<&[u8]> {
+        self.0.number.as_deref()
+    }
+
+    /// The magnitude of the number of its base, if it is a delta CRL.
+    pub(crate) fn delta_base(&self) -> Option<&[u8]> {
+        self.0.delta_base.as_deref()
+    }
+
+    /// The identifier of the key that signed, if it has one.
+    pub(crate) fn key_id(&self) -> Option<&[u8]> {
+        self.0.key_id.as_deref()
+    }
+
+    /// Whether it covers everything that its issuer issues: it has no issuingDistributionPoint.
+    pub(crate) fn is_unlimited(&self) -> bool {
+        self.0.series[0].is_none()
+    }
+
+    /// Whether two lists have the same issuer, and cover the same by the same key, as they say.
+    pub(crate) fn has_scope_of(&self, other: &Self) -> bool {
+        self.0.series == other.0.series
+            && NameRef::from_der(&other.0.issuer).is_ok_and(|issuer| self.is_by(&issuer))
     }
 
     /// Whether another list has the same issuer, scope and key. Without a key identifier the key is
@@ -151,18 +181,20 @@ impl Crl {
             || self.is_verified() && self.0.verified_under.get() == other.0.verified_under.get();
         self.0.issuer == other.0.issuer
             && self.0.series == other.0.series
-            && self.0.is_delta == other.0.is_delta
+            && self.0.delta_base.is_some() == other.0.delta_base.is_some()
             && same_key
     }
 
     /// Whether another list of the same issuer, scope and key is newer.
     pub(crate) fn is_superseded_by(&self, other: &Self) -> bool {
-        self.0.rank < other.0.rank && self.is_of_series(other)
+        self.by_age(other).is_lt() && self.is_of_series(other)
     }
 
-    /// Compares two lists, the newer one being the greater.
-    pub(crate) fn by_age(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.rank.cmp(&other.0.rank)
+    /// Compares two lists, the newer one being the greater: by number, where there is one, then by
+    /// date.
+    pub(crate) fn by_age(&self, other: &Self) -> Ordering {
+        number_order(self.number().unwrap_or(&[]), other.number().unwrap_or(&[]))
+            .then_with(|| self.0.this_update.cmp(&other.0.this_update))
     }
 
     /// What of RFC 5280 section 5 it does not keep to; nothing of it makes the list unreadable.
@@ -186,15 +218,10 @@ impl Crl {
     }
 
     /// Why the list revokes the certificate with this issuer and serial number, if it does.
-    pub(crate) fn find(
-        &self,
-        signer: &NameRef<'_>,
-        issuer: &NameRef<'_>,
-        serial: &[u8],
-    ) -> Option<RevocationReason> {
+    pub(crate) fn find(&self, issuer: &NameRef<'_>, serial: &[u8]) -> Option<RevocationReason> {
         self.0.revoked.iter().find_map(|revoked| {
             let same = match &revoked.issuer {
-                None => same_name(signer, issuer),
+                None => self.is_by(issuer),
                 Some(der) => NameRef::from_der(der).is_ok_and(|name| same_name(&name, issuer)),
             };
             same.then(|| revoked.serials.find(serial)).flatten()
@@ -240,6 +267,12 @@ impl Crl {
         *unverified = None;
         Ok(())
     }
+}
+
+/// Compares the magnitudes of CRL numbers, which have up to 20 octets (RFC 5280 5.2.3) and no leading
+/// zeros.
+pub(crate) fn number_order(a: &[u8], b: &[u8]) -> Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
 /// What RFC 5280 5.1 and 5.2 ask of a list's header and extensions.
