@@ -190,9 +190,9 @@ impl Snapshot {
     fn verify(&self, crl: &Crl) {
         let known = self.anchors.iter().chain(&self.intermediates);
         for certificate in known.filter_map(|der| CertificateRef::read(der).ok()) {
-            if crl.is_by(&certificate.subject)
-                && crl.verify(&certificate.spki, Dsa::Refused, None).is_ok()
+            if crl.is_by(&certificate.subject) && crl.verify(&certificate.spki, Dsa::Refused, None)
             {
+                crl.settle(&certificate.spki);
                 return;
             }
         }
@@ -258,10 +258,11 @@ impl CrlAlarm {
 }
 
 fn why_keep(old: &Crl, new: &Crl, now: UnixTime) -> Option<KeptReason> {
-    if let Some(key) = old.verified_key().filter(|_| !new.is_verified())
-        && new.verify(&key, Dsa::Refused, None).is_err()
-    {
-        return Some(KeptReason::Signature);
+    if let Some(key) = old.verified_key().filter(|_| !new.is_verified()) {
+        if !new.verify(&key, Dsa::Refused, None) {
+            return Some(KeptReason::Signature);
+        }
+        new.settle(&key);
     }
     if !is_current(new, now) {
         return Some(KeptReason::NotCurrent);

@@ -270,11 +270,13 @@ impl<'q, 'a> Search<'q, 'a> {
         let parameters = self.parameters_above(subject.path, subject.at + 1);
         let same = crl.is_by(&name);
         if may_sign && same && self.signed_by(crl, &key, parameters)? {
+            crl.settle(&key);
             return Ok(Ok(Signer::Responsible));
         }
         let anchor = &bag.anchors[subject.path.anchor];
         let anchor_signs = !self.terms.rules.judges_anchors() || may_sign_crls(&anchor.certificate);
         if anchor_signs && crl.is_by(&anchor.name) && self.signed_by(crl, &anchor.spki, None)? {
+            crl.settle(&anchor.spki);
             return Ok(Ok(Signer::Responsible));
         }
         let wanted = crl.key_id();
@@ -292,7 +294,11 @@ impl<'q, 'a> Search<'q, 'a> {
             {
                 continue;
             }
-            match self.trust_signer(index, subject.path.anchor)? {
+            let trusted = self.trust_signer(index, subject.path.anchor)?;
+            if trusted.is_ok() {
+                crl.settle(&candidate.view.spki);
+            }
+            match trusted {
                 // Two CAs of one name that both sign their own lists know nothing of each other's
                 // certificates, unless a self-issued certificate says that they are one (RFC 5280
                 // 6.1, key rollover).
@@ -364,7 +370,7 @@ impl<'q, 'a> Search<'q, 'a> {
             RuleSet::Pkix => Dsa::Verified,
             _ => Dsa::Refused,
         };
-        Ok(crl.verify(key, dsa, parameters).is_ok())
+        Ok(crl.verify(key, dsa, parameters))
     }
 
     /// Steps (c), (h) and (i): what the newest delta CRL to this base says of the certificate.

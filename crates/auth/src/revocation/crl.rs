@@ -11,7 +11,6 @@ use rustmq_pki::read::{
 use rustmq_pki::time::UnixTime;
 
 use super::SerialSet;
-use crate::error::{Refusal, Rule};
 use crate::path::names::same_name;
 use crate::signature::{self, Dsa};
 
@@ -48,8 +47,8 @@ pub struct Crl(Arc<Loaded>);
 struct Loaded {
     /// The list without its entries.
     header: Box<[u8]>,
-    /// The whole list, until its signature is verified: then the sets stand for the entries.
-    unverified: Mutex<Option<Box<[u8]>>>,
+    /// The whole list, until its signer is known: then the sets stand for the entries.
+    unsettled: Mutex<Option<Unsettled>>,
     /// The name of the signer, as encoded.
     issuer: Box<[u8]>,
     this_update: UnixTime,
@@ -66,9 +65,20 @@ struct Loaded {
     revoked: Vec<Revoked>,
     /// Whether an entry has a critical extension that is unknown: the list cannot be used then.
     unknown_critical: bool,
-    /// The SubjectPublicKeyInfo that the signature was verified under.
+    /// The SubjectPublicKeyInfo of the signer.
     verified_under: OnceLock<Box<[u8]>>,
 }
+
+/// A list whose signer is not known yet.
+#[derive(Debug)]
+struct Unsettled {
+    der: Box<[u8]>,
+    /// Keys that were tried, and whether the signature verifies under them.
+    tried: Vec<(Box<[u8]>, bool)>,
+}
+
+/// The most keys whose trial is remembered: CAs of one name that are in use at a time are two.
+const MOST_TRIED: usize = 8;
 
 impl Crl {
     /// Loads a CRL; its signature is verified when it is first used.
@@ -98,7 +108,7 @@ impl Crl {
             .map(|oid| crl.extensions.find(oid).map(|extension| Box::from(extension.value)));
         Ok(Self(Arc::new(Loaded {
             header: crl.without_entries().into(),
-            unverified: Mutex::new(Some(Box::from(der))),
+            unsettled: Mutex::new(Some(Unsettled { der: der.into(), tried: Vec::new() })),
             issuer: crl.issuer.der.into(),
             this_update: crl.this_update.at,
             next_update: crl.next_update.map(|time| time.at),
@@ -228,45 +238,69 @@ impl Crl {
         })
     }
 
-    /// Whether the signature is known to verify under `key`, so that checking it costs nothing.
+    /// Whether `key` is the signer's, so that checking it costs nothing.
     pub(crate) fn is_verified_under(&self, key: &SpkiRef<'_>) -> bool {
         self.0.verified_under.get().is_some_and(|verified| **verified == *key.der)
     }
 
-    /// Whether the signature was verified under some key.
+    /// Whether the signer is known.
     pub(crate) fn is_verified(&self) -> bool {
         self.0.verified_under.get().is_some()
     }
 
-    /// The key that the signature was verified under, if it was.
+    /// The key of the signer, if it is known.
     pub(crate) fn verified_key(&self) -> Option<SpkiRef<'_>> {
         SpkiRef::from_der(self.0.verified_under.get()?).ok()
     }
 
-    /// Verifies the signature under `key`; a DSA key may take its parameters from another.
+    /// Whether the signature verifies under `key`; a DSA key may take its parameters from another.
     pub(crate) fn verify(
         &self,
         key: &SpkiRef<'_>,
         dsa: Dsa,
         parameters: Option<&SpkiRef<'_>>,
-    ) -> Result<(), Refusal> {
+    ) -> bool {
         if self.is_verified_under(key) {
-            return Ok(());
+            return true;
         }
-        let mut unverified = self.0.unverified.lock().unwrap_or_else(PoisonError::into_inner);
-        // A list that was verified under a key is not one of another key.
-        let Some(der) = unverified.as_deref() else { return Err(Rule::SignatureInvalid.into()) };
-        let crl = CrlRef::read(der).map_err(|_| Rule::SignatureInvalid)?;
-        if crl.signature_algorithm != crl.tbs_signature_algorithm {
-            return Err(Rule::SignatureAlgorithmMismatch.into());
+        let mut unsettled = self.0.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
+        // A list whose signer is known is not one of another key.
+        let Some(Unsettled { der, tried }) = &mut *unsettled else { return false };
+        if let Some((_, valid)) = tried.iter().find(|(tried, _)| **tried == *key.der) {
+            return *valid;
         }
-        let algorithm = &crl.signature_algorithm;
-        signature::verify(algorithm, key, crl.tbs, crl.signature, dsa, parameters)?;
-        // The lock is held: nobody else can have set it.
-        let _ = self.0.verified_under.set(Box::from(key.der));
-        *unverified = None;
-        Ok(())
+        let valid = is_signed_by(der, key, dsa, parameters);
+        // What a DSA key says depends on more than the key.
+        if key.algorithm.oid != oid::DSA {
+            if tried.len() >= MOST_TRIED {
+                tried.clear();
+            }
+            tried.push((key.der.into(), valid));
+        }
+        valid
     }
+
+    /// Takes the holder of `key`, under which the signature verifies and which a path vouches for, as
+    /// the signer for good. Not before: for a signature there may be other keys under which it
+    /// verifies, and anybody can send a certificate.
+    pub(crate) fn settle(&self, key: &SpkiRef<'_>) {
+        if self.is_verified() {
+            return;
+        }
+        let mut unsettled = self.0.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have been faster.
+        if self.0.verified_under.set(Box::from(key.der)).is_ok() {
+            *unsettled = None;
+        }
+    }
+}
+
+fn is_signed_by(der: &[u8], key: &SpkiRef<'_>, dsa: Dsa, parameters: Option<&SpkiRef<'_>>) -> bool {
+    CrlRef::read(der).is_ok_and(|crl| {
+        let algorithm = &crl.signature_algorithm;
+        *algorithm == crl.tbs_signature_algorithm
+            && signature::verify(algorithm, key, crl.tbs, crl.signature, dsa, parameters).is_ok()
+    })
 }
 
 /// Compares the magnitudes of CRL numbers, which have up to 20 octets (RFC 5280 5.2.3) and no leading

@@ -2,9 +2,11 @@
 
 use crate::issue::{Holder, Ocsp, Spec, extension, now, purposes};
 use crate::{Chain, code, question};
+use aws_lc_rs::signature::KeyPair;
 use rustmq_auth::Question;
 use rustmq_auth::revocation::{Crl, OcspResponse, StatusPolicy};
 use rustmq_pki::oid;
+use rustmq_pki::read::CrlRef;
 use rustmq_pki::time::UnixTime;
 
 const GOOD: &[u8] = &[0x80, 0x00];
@@ -231,4 +233,48 @@ fn a_namesake_with_another_key_revokes_and_vouches_for_nothing() {
     assert_eq!(with(&[root.clone(), revoking]), "revoked");
     assert_eq!(with(&[clean, own.clone(), root.clone()]), "valid");
     assert_eq!(with(&[root, own]), "valid");
+}
+
+/// Another P-256 key under which the signature of a list verifies: any signature has one.
+fn other_key_of(list: &[u8], signer: &Holder) -> Vec<u8> {
+    use p256::ecdsa::{RecoveryId, Signature, VerifyingKey};
+    let view = CrlRef::read(list).unwrap();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, view.tbs);
+    let signature = Signature::from_der(view.signature).unwrap();
+    let recovered = [0, 1].map(|id| {
+        let id = RecoveryId::from_byte(id).unwrap();
+        let key = VerifyingKey::recover_from_prehash(digest.as_ref(), &signature, id).unwrap();
+        key.to_sec1_point(false).as_bytes().to_vec()
+    });
+    recovered.into_iter().find(|key| key != signer.key.public_key().as_ref()).unwrap()
+}
+
+#[test]
+fn a_key_made_to_fit_a_list_does_not_take_the_list_from_its_issuer() {
+    let root = Holder::new("Root");
+    let (old, new) = (Holder::new("Issuing"), Holder::new("Issuing"));
+    let [old_der, new_der] = [&old, &new].map(|ca| root.issue(ca, &Spec::ca().serial(&[0x21])));
+    let list = new.crl(2, days(-1), days(1), &[]);
+    let lists = [
+        crl(&root.crl(1, days(-1), days(1), &[])),
+        crl(&old.crl(1, days(-1), days(1), &[])),
+        crl(&list),
+    ];
+    // Whoever signed it: the search asks for a path only after the key.
+    let forger = Holder::new("Issuing");
+    let mut forged = forger.self_signed();
+    let key = forger.key.public_key().as_ref();
+    let at = forged.windows(key.len()).position(|window| window == key).unwrap();
+    forged[at..at + key.len()].copy_from_slice(&other_key_of(&list, &new));
+
+    let root_der = root.self_signed();
+    let anchors = [root_der.as_slice()];
+    let ask = |ca: &Holder, untrusted: &[&[u8]]| {
+        let leaf = ca.issue(&Holder::new("leaf"), &Spec::leaf("leaf.example"));
+        let question =
+            Question { status: StatusPolicy::Required, ..question(&leaf, untrusted, &anchors) };
+        code(&Question { crls: &lists, ..question }.ask())
+    };
+    assert_eq!(ask(&old, &[&old_der, &forged]), "valid");
+    assert_eq!(ask(&new, &[&new_der]), "valid");
 }
