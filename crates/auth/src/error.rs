@@ -129,6 +129,7 @@ rules! {
     InfoAccessForm "info_access_form" "CA/B BR 7.1.2.7.7" "authorityInfoAccess holds something else than the URI of OCSP or of the issuer" "issue it with http URIs";
 
     MtlsEkuMissing "mtls_eku_missing" "RFC 5280 4.2.1.12" "mTLS needs extendedKeyUsage, and there is none" "issue it with clientAuth for clients, serverAuth for servers";
+    MtlsKeyUsage "mtls_key_usage" "RFC 8446 4.4.2.2" "the key signs the handshake of mTLS, and keyUsage lacks digitalSignature" "issue it with digitalSignature";
     MtlsLeafIsCa "mtls_leaf_is_ca" "RFC 5280 4.2.1.9" "a CA certificate is not a peer of mTLS" "issue an end-entity certificate for the peer";
     MtlsRoleMissing "role_missing" "RFC 5755 4.4.5" "the certificate names no role" "issue it with --role, or configure a role for its issuer";
     MtlsRoleNotAllowed "role_not_allowed" "RFC 5755 4.4.5" "the role is not among those that are allowed here" "use a certificate of an allowed role";
