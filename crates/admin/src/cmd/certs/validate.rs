@@ -296,6 +296,8 @@ fn explanation(explain: &Explain) -> Vec<Vec<(String, Tone)>> {
     let tried = explain.tried.iter().map(|tried| {
         line("path tried", format!("{}: {}", tried.path.join(" <- "), tried.finding.message))
     });
+    let more = (explain.tried_more > 0)
+        .then(|| line("paths tried", format!("{} others, which say no more", explain.tried_more)));
     let skipped = explain.skipped.iter().map(|left_out| {
         let place = format!("{} {}", left_out.source, left_out.index + 1);
         line("left out", format!("{place}: {}", left_out.finding.message))
@@ -308,5 +310,5 @@ fn explanation(explain: &Explain) -> Vec<Vec<(String, Tone)>> {
             work.signatures, work.partial_paths, work.name_comparisons, work.policy_nodes
         ),
     );
-    tried.chain(skipped).chain([work]).collect()
+    tried.chain(more).chain(skipped).chain([work]).collect()
 }
