@@ -224,6 +224,24 @@ fn is_for_another_key(algorithm: &AlgorithmRef<'_>, spki: &SpkiRef<'_>) -> bool 
     !kinds.iter().any(|kind| spki.algorithm.oid == *kind)
 }
 
+/// A key made ready for signatures of one algorithm: reading it from its encoding, which checks that a
+/// point lies on its curve, takes some twentieth of a verification.
+#[derive(Debug)]
+pub(crate) struct ReadyKey(lc::ParsedPublicKey);
+
+impl ReadyKey {
+    /// Makes a key ready, if signatures of this algorithm are verified under it at all.
+    pub(crate) fn new(algorithm_id: &AlgorithmRef<'_>, spki: &SpkiRef<'_>) -> Option<Self> {
+        let algorithm = algorithm(algorithm_id, spki)?;
+        lc::ParsedPublicKey::new(algorithm, spki.key).ok().map(Self)
+    }
+
+    /// Verifies a signature.
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+        self.0.verify_sig(message, signature).map_err(|_| Rule::SignatureInvalid.into())
+    }
+}
+
 /// Verifies with an algorithm that was found to fit the key.
 pub(crate) fn verify_with(
     algorithm: &'static dyn lc::VerificationAlgorithm,

@@ -151,6 +151,7 @@ impl<'q, 'a> Search<'q, 'a> {
     /// Remembers the signatures of the intermediates that were verified for this path.
     fn learn(&self, path: &Path) {
         let Some(facts) = self.facts else { return };
+        facts.learn_key(&self.bag.certificates[0].view, self.key_at(path, 1));
         for (at, index) in path.certificates.iter().enumerate().skip(1) {
             let key = self.key_at(path, at + 1);
             let verified =
@@ -292,7 +293,10 @@ impl<'q, 'a> Search<'q, 'a> {
         };
         self.budget.spend(Work::Signatures, signature::cost(key))?;
         let algorithm = &view.signature_algorithm;
-        let result = signature::verify(algorithm, key, view.tbs, view.signature, dsa, inherited);
+        let known = self.facts.and_then(|facts| facts.verify(view, key));
+        let result = known.unwrap_or_else(|| {
+            signature::verify(algorithm, key, view.tbs, view.signature, dsa, inherited)
+        });
         self.signatures.push((child, key.der, result.is_ok()));
         result.map_err(|refusal| refusal.of(view))
     }
