@@ -10,7 +10,7 @@ use super::fault::Fault;
 use super::key_holders::{self, Claim};
 use super::reserve::action;
 use super::slice_rows::{self, Commits};
-use super::{authorities, slices, time_at};
+use super::{authorities, stored_slices, time_at};
 use crate::Actor;
 use crate::info::CertificateRole;
 
@@ -134,7 +134,7 @@ pub(super) fn abandon_slice(
         actor: actor.clone(),
         action: action(CertificateRole::Client),
         outcome: Outcome::Abandoned,
-        ca: slices::ca_id(connection, authority)?,
+        ca: stored_slices::ca_id(connection, authority)?,
         serial: None,
         principal: None,
         detail: format!("{} certificates were not complete, tbs sha256 {digest}", rows.len()),
