@@ -9,7 +9,7 @@ use super::certificates;
 use super::fault::Fault;
 use super::key_holders::{self, Claim};
 use super::reserve::action;
-use super::slice_rows::{self, Commits};
+use super::slice_rows::{self, Commits, ReservedRow};
 use super::{authorities, stored_slices, time_at};
 use crate::Actor;
 use crate::info::CertificateRole;
@@ -126,8 +126,8 @@ pub(super) fn abandon_slice(
         key_holders::abandon(connection, claim)?;
     }
     authorities::bump_revision(connection, authority)?;
-    let digests = rows.iter().map(|row| row.digest.as_slice());
-    let digest = slice_rows::commitment(Commits::Reserved, rows.len(), digests);
+    let committed = rows.iter().map(ReservedRow::committed);
+    let digest = slice_rows::commitment(Commits::Reserved, committed);
     let digest = audit::hex(&digest);
     let entry = Entry {
         at: now,

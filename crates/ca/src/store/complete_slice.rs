@@ -14,7 +14,7 @@ use super::fault::Fault;
 use super::key_holders::{self, Claim};
 use super::lookup::{self, Entries};
 use super::reserve::action;
-use super::slice_rows::{self, Commits};
+use super::slice_rows::{self, Commits, CommittedRow};
 use super::slices::{SliceTicket, of_row};
 use super::{Store, counts, crls};
 use crate::info::CertificateRole;
@@ -32,6 +32,19 @@ pub(crate) struct SignedRow {
     pub(crate) profile: Arc<str>,
     pub(crate) renews: Option<i64>,
     pub(crate) row: u64,
+}
+
+impl SignedRow {
+    fn committed(&self) -> CommittedRow<'_> {
+        CommittedRow {
+            serial: self.certificate.serial(),
+            not_after: self.certificate.not_after(),
+            role: role_code(self.role),
+            principal: &self.principal,
+            key_hash: self.key_hash,
+            digest: *self.fingerprint.as_bytes(),
+        }
+    }
 }
 
 /// A slice as it was signed, not yet durable.
@@ -106,8 +119,7 @@ fn complete(
         of_row(rows[at].row, fault)
     })?;
     insert_certificates(connection, step, first, &rows)?;
-    let fingerprints = rows.iter().map(|row| row.fingerprint.as_bytes().as_slice());
-    let digest = slice_rows::commitment(Commits::Issued, rows.len(), fingerprints);
+    let digest = slice_rows::commitment(Commits::Issued, rows.iter().map(SignedRow::committed));
     let entry = Entry {
         at: step.now,
         actor: step.actor.clone(),

@@ -13,12 +13,13 @@ use rustmq_pki::time::UnixTime;
 
 use super::abandon::abandon_slice;
 use super::audit::{self, Entry, Outcome};
+use super::certificates::{self, role_code};
 use super::fault::Fault;
 use super::key_holders::{self, Claim};
 use super::reserve::{IssuerVersion, action, present_issuer};
-use super::slice_rows::{self, Commits, ReservedRow};
+use super::slice_rows::{self, Commits, CommittedRow, ReservedRow};
 use super::stored_slices::{EarlierSlice, StoredSlice, is_free, look_up, name};
-use super::{CaRow, Store, authorities, certificates, to_its_end};
+use super::{CaRow, Store, authorities, to_its_end};
 use crate::info::CertificateRole;
 use crate::{Actor, Error};
 
@@ -47,6 +48,19 @@ pub(crate) struct SliceRow {
     pub(crate) renews: Option<i64>,
     /// What the caller calls it.
     pub(crate) row: u64,
+}
+
+impl SliceRow {
+    fn committed(&self) -> CommittedRow<'_> {
+        CommittedRow {
+            serial: self.to_be_signed.serial(),
+            not_after: self.to_be_signed.not_after(),
+            role: role_code(self.role),
+            principal: &self.principal,
+            key_hash: self.key_hash,
+            digest: *self.digest.as_bytes(),
+        }
+    }
 }
 
 /// What is about to be signed.
@@ -267,8 +281,7 @@ fn announce(
     ca_id: &str,
 ) -> Result<(), Fault> {
     let rows = &reservation.rows;
-    let digests = rows.iter().map(|row| row.digest.as_bytes().as_slice());
-    let digest = slice_rows::commitment(Commits::Reserved, rows.len(), digests);
+    let digest = slice_rows::commitment(Commits::Reserved, rows.iter().map(SliceRow::committed));
     let entry = Entry {
         at: reservation.now,
         actor: reservation.actor.clone(),
