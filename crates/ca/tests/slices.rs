@@ -1,4 +1,5 @@
-//! Slices in the store: what the audit record commits to of each row.
+//! Slices in the store: what the audit record commits to of each row, and what becomes of a slice that
+//! is given up.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::{Connection, params};
 use rustmq_ca::batch::{BatchRequest, BatchRevokeRequest, BatchRow, RowKey, Selection};
 use rustmq_ca::faults::{Faults, SignerWatch};
-use rustmq_ca::{AuditFault, CertificateManager, Error, Execution};
+use rustmq_ca::{AuditFault, CertificateManager, CrlRefresh, Error, Execution};
 use rustmq_pki::crl::RevocationReason;
 use rustmq_pki::key::{PublicKey, SignError, Signer};
 use rustmq_pki::name::Principal;
@@ -190,5 +191,45 @@ async fn the_record_commits_to_what_a_certificate_is_found_by() {
             database.execute_batch("DROP TABLE kept").unwrap();
         }
         assert_eq!(fault(&ca).await, None);
+    }
+}
+
+/// Makes every change of `table` that abandons something fail, as a full disk does.
+fn refuse_abandoning(database: &Connection, table: &str) {
+    let sql = format!(
+        "CREATE TRIGGER no_room BEFORE UPDATE OF abandoned_at ON {table} \
+         BEGIN SELECT RAISE(ABORT, 'no room'); END"
+    );
+    database.execute_batch(&sql).expect("a trigger");
+}
+
+#[tokio::test]
+async fn an_abandonment_that_fails_is_tried_again_before_the_next_write() {
+    for (table, count) in [("slice", 16), ("reservation", 1)] {
+        let ca = TestCa::with_hierarchy().await;
+        let (manager, failing) = failing(&ca);
+        let database = database(&ca.data_dir());
+        refuse_abandoning(&database, table);
+        failing.set(true);
+        match table {
+            "slice" => {
+                let batch = manager.batch(request("job")).await.unwrap();
+                drop(batch.issue_slice(0, rows()).await.unwrap_err());
+            }
+            _ => drop(issue(&manager, "given up").await.unwrap_err()),
+        }
+        failing.set(false);
+        issue(&manager, "meanwhile").await.unwrap();
+        assert!(manager.abandoned().await.unwrap().is_empty(), "there was no room");
+        database.execute_batch("DROP TRIGGER no_room").unwrap();
+        issue(&manager, "next").await.unwrap();
+        let abandoned = manager.abandoned().await.unwrap();
+        assert_eq!(abandoned.len(), count, "{table}");
+        let crl = manager.generate_crl("prod_ca_1", CrlRefresh::Always).await.unwrap();
+        assert_eq!(crl.entries, count);
+        let records = manager.audit_list(1000).await.unwrap();
+        let told = records.iter().filter(|record| record.outcome == "abandoned").count();
+        assert_eq!(told, count, "once each");
+        assert_eq!(manager.audit_verify().await.unwrap().fault, None);
     }
 }

@@ -93,7 +93,7 @@ impl Drop for Ticket {
         let Ok(writing) = self.store.writing() else { return };
         let reservation = self.reservation;
         // Where the store is closing, the end of this process says the same.
-        drop(writing.writer.write_detached(move |connection| {
+        drop(writing.writer.owe(move |connection| {
             abandon_where(connection, "number = ?1", reservation, now, &actor)
         }));
     }

@@ -112,11 +112,7 @@ impl Drop for SliceTicket {
         let Ok(writing) = self.store.writing() else { return };
         let slice = self.slice;
         // Where the store is closing, the end of this process says the same.
-        drop(
-            writing
-                .writer
-                .write_detached(move |connection| abandon_slice(connection, slice, now, &actor)),
-        );
+        drop(writing.writer.owe(move |connection| abandon_slice(connection, slice, now, &actor)));
     }
 }
 
