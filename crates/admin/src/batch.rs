@@ -7,6 +7,7 @@
 //! - `checking.rs`: the first pass, in which every row is checked. `slices.rs`: the second, in which
 //!   rows get keys. `issuer.rs`: the authority as both see it. `job.rs`: all of it in its order, and
 //!   `run.rs` the second pass. `taking_up.rs`: what an earlier run was killed over comes first.
+//!   `verifying.rs`: whether the folders of a finished job are there.
 //! - `delivery.rs`, `lines_file.rs`, `line.rs`, `pem.rs`, `folders.rs`: what is written.
 
 pub(crate) mod checking;
@@ -36,5 +37,6 @@ mod run;
 mod slices;
 pub(crate) mod summary;
 mod taking_up;
+mod verifying;
 
 pub(crate) use error::BatchError;

@@ -58,6 +58,14 @@ pub(crate) enum BatchError {
         /// Why the rest is refused.
         error: Box<CliError>,
     },
+    /// Files of a finished batch's folders are not as it left them.
+    #[error("{} is not as its batch left it: {} missing or altered", path.display(), if *files == 1 { "1 file is".to_owned() } else { format!("{} files are", crate::output::grouped(*files)) })]
+    FoldersChanged {
+        /// `--output`.
+        path: PathBuf,
+        /// How many files.
+        files: u64,
+    },
     /// A path that is no place for private keys.
     #[error("{} is neither a file nor a folder, and private keys go nowhere else", path.display())]
     NoFile {
@@ -167,7 +175,8 @@ impl BatchError {
             | Self::OtherJob { .. }
             | Self::Running { .. }
             | Self::DamagedJob { .. }
-            | Self::OutputChanged { .. } => Exit::Output,
+            | Self::OutputChanged { .. }
+            | Self::FoldersChanged { .. } => Exit::Output,
             Self::RestRefused { error, .. } => error.exit(),
             Self::Stopped { .. } => Exit::Interrupted,
             Self::Lost => Exit::Internal,
@@ -186,7 +195,7 @@ impl BatchError {
             Self::OtherJob { .. } => "batch_of_another_job",
             Self::Running { .. } => "batch_running",
             Self::DamagedJob { .. } => "batch_job_file",
-            Self::OutputChanged { .. } => "batch_output_changed",
+            Self::OutputChanged { .. } | Self::FoldersChanged { .. } => "batch_output_changed",
             Self::RestRefused { error, .. } => error.code(),
             Self::InputChanged { .. } => "batch_input_changed",
             Self::IssuedBefore { .. } => "batch_issued_before",
@@ -209,6 +218,10 @@ impl BatchError {
                 let mut help = error.help();
                 help.push("once that is mended, the same command goes on with the rest".to_owned());
                 return help;
+            }
+            Self::FoldersChanged { .. } => {
+                "certs export writes certificates again; private keys stood there and nowhere else, \
+                 so issue anew what has lost its key, with another --output"
             }
             Self::NoFile { .. } => {
                 "name a file that ends with .ndjson, or a folder that does not exist yet"

@@ -16,11 +16,12 @@ use super::issuer::Defaults;
 use super::job_file::{self, Asked, JobFile};
 use super::key_types::KeyTypes;
 use super::row::Row;
-use super::row_errors::RowErrors;
+use super::row_errors::{RowErrors, RowSet};
 use super::rows::{Next, Rows};
 use super::run::Run;
 use super::summary::Summary;
 use super::taking_up::{self, TakenUp};
+use super::verifying;
 use crate::error::CliError;
 use crate::output::rate::Rate;
 use crate::output::{count, grouped};
@@ -88,7 +89,7 @@ impl Job {
             }
         };
         match left {
-            Some(left) if left.finished => self.finished(&left, &ca),
+            Some(left) if left.finished => self.finished(session, manager, &left, &ca).await,
             Some(left) => self.take_up(session, manager, left, ca).await,
             None => self.issue(session, manager, (ca, None), TakenUp::default()).await,
         }
@@ -147,12 +148,27 @@ impl Job {
         Run::begin(self, session, manager, (asked, checked), left).await
     }
 
-    /// A finished job does nothing, as long as it is the one that is meant.
-    fn finished(&self, left: &JobFile, ca_id: &str) -> Result<Summary, CliError> {
-        let digest = self.read_all(|_| {})?;
+    /// A finished job does nothing, as long as it is the one that is meant, and its output is there.
+    async fn finished(
+        &self,
+        session: &Session,
+        manager: &CertificateManager,
+        left: &JobFile,
+        ca_id: &str,
+    ) -> Result<Summary, CliError> {
+        let mut brought = RowSet::default();
+        let digest = self.read_all(|row| {
+            if !row.key.is_made() {
+                brought.insert(row.place.row);
+            }
+        })?;
         let asked = self.asked_again(left, ca_id, digest);
         same(left, &asked)?;
         self.output.verify(left.delivered)?;
+        if let Output::Folders(dir, naming) = &self.output {
+            let batch = stored(manager, left, ca_id).await?;
+            verifying::verify(session, &batch, left, (dir, *naming), &brought).await?;
+        }
         Ok(Summary::finished(asked, self.output.path()))
     }
 

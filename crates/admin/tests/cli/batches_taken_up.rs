@@ -1,9 +1,11 @@
-//! A batch that is taken up when the rules are others than those that it was begun under.
+//! A batch that is taken up when the rules are others than those that it was begun under, and a
+//! finished one whose output was meddled with.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::batches::{issue, killed_at, lines};
-use crate::workbench::{Workbench, text};
+use crate::workbench::{Workbench, openssl, text};
 
 /// Rows of the jobs that are killed; a slice has four.
 const ROWS: usize = 10;
@@ -137,4 +139,63 @@ fn another_batch_s_certificates_are_not_delivered_under_the_same_job() {
     fs::write(&own, own_bytes).unwrap();
     bench.ok(&arguments);
     assert_eq!(delivered(&bench), principals(ROWS));
+}
+
+#[test]
+fn a_finished_folder_names_what_it_has_lost() {
+    let bench = Workbench::with_hierarchy();
+    let key = bench.path("own.key").display().to_string();
+    let csr = bench.path("own.csr").display().to_string();
+    let new = ["req", "-newkey", "ed25519", "-nodes", "-subj", "/CN=own"];
+    openssl(&[&new[..], &["-keyout", &key, "-out", &csr]].concat()).unwrap();
+    bench.write(
+        "fleet.csv",
+        "principal,role,csr\na,client,\nb,client,\nown,client,own.csr\nc,client,\n",
+    );
+    let arguments = issue("fleet.csv", "fleet", &[]);
+    bench.ok(&arguments);
+    assert!(bench.ok(&arguments).stderr.contains("this batch is finished"));
+    let at = |name: &str| bench.path(format!("fleet/{name}"));
+    let moved = |from: &str| {
+        fs::rename(at(from), bench.path("aside")).unwrap();
+        let run = bench.run(&arguments);
+        fs::rename(bench.path("aside"), at(from)).unwrap();
+        run
+    };
+    let said = "fleet is not as its batch left it: 1 file is missing or altered";
+    moved("a/tls.key")
+        .refused(6, &["fleet/a/tls.key is missing, and cannot be brought back", said]);
+    moved("own/tls.crt").refused(6, &["fleet/own/tls.crt is missing", said]);
+    moved("b").refused(6, &["fleet/b/tls.crt is missing", "certs export", said]);
+    moved("c/root.crt").refused(6, &["fleet/c/root.crt is missing"]);
+    fs::rename(at("a"), bench.path("aside")).unwrap();
+    fs::rename(at("b"), at("a")).unwrap();
+    let swapped = bench.run(&arguments);
+    swapped.refused(6, &["fleet/a/tls.crt is another certificate", "2 files are missing"]);
+    fs::rename(at("a"), at("b")).unwrap();
+    fs::rename(bench.path("aside"), at("a")).unwrap();
+    let other_key = fs::read(at("b/tls.key")).unwrap();
+    let own_key = fs::read(at("a/tls.key")).unwrap();
+    fs::write(at("a/tls.key"), other_key).unwrap();
+    bench.run(&arguments).refused(6, &["fleet/a/tls.key is the key of another certificate"]);
+    fs::write(at("a/tls.key"), own_key).unwrap();
+    fs::set_permissions(at("a/tls.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    bench.run(&arguments).refused(6, &["fleet/a/tls.key belongs to another user, or is open"]);
+    fs::set_permissions(at("a/tls.key"), fs::Permissions::from_mode(0o600)).unwrap();
+    bench.ok(&arguments);
+}
+
+#[test]
+fn numbered_folders_are_each_looked_for() {
+    let bench = Workbench::with_hierarchy();
+    bench.write("fleet.csv", "principal,role\na,client\nb,client\n");
+    bench.ok(&issue("fleet.csv", "fleet.ndjson", &[]));
+    bench.write("list", "cert-3\ncert-4\n");
+    let renew = ["certs", "batch-renew", "--ca-id", "prod_ca_1", "--input", "list", "--output"];
+    let arguments = [&renew[..], &["renewed"]].concat();
+    bench.ok(&arguments);
+    fs::rename(bench.path("renewed/a"), bench.path("renewed/a~2")).unwrap();
+    bench.run(&arguments).refused(6, &["renewed/a/tls.crt or a numbered one beside it"]);
+    fs::rename(bench.path("renewed/a~2"), bench.path("renewed/a")).unwrap();
+    bench.ok(&arguments);
 }
