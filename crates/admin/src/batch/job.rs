@@ -81,13 +81,10 @@ impl Job {
         manager: &CertificateManager,
     ) -> Result<Summary, CliError> {
         let left = JobFile::find(&job_file::place(self.output.path()))?;
-        let ca = match &left {
-            Some(_) => manager.find_ca(&self.request.ca).await?.id,
-            None => {
-                self.output.check_free()?;
-                manager.find_ca(&self.request.ca).await?.id
-            }
-        };
+        if left.is_none() {
+            self.output.check_free()?;
+        }
+        let ca = manager.find_ca(&self.request.ca).await?.id;
         match left {
             Some(left) if left.finished => self.finished(session, manager, &left, &ca).await,
             Some(left) => self.take_up(session, manager, left, ca).await,

@@ -207,14 +207,15 @@ pub(crate) fn check(
 }
 
 /// What the store has against keys and the principals that claim them: one refusal for each that has
-/// any, by its place.
+/// any, by its place. Refuses all where the CA may not issue any more.
 pub(crate) fn refusals(
     connection: &Connection,
     issuer: &CaRow,
     claims: &[([u8; 32], String)],
     now: UnixTime,
 ) -> Result<BTreeMap<usize, Box<Error>>, Fault> {
-    authorities::check_may_issue(connection, issuer, now)?;
+    let present = authorities::by_number(connection, issuer.number)?;
+    authorities::check_may_issue(connection, present.as_ref().unwrap_or(issuer), now)?;
     let claims: Vec<_> =
         claims.iter().map(|(key_hash, principal)| Claim { key_hash, principal }).collect();
     let mut refused = BTreeMap::new();
