@@ -5,7 +5,8 @@
 //! - `keys.rs`, `job_file.rs`: private keys, on the disk before their certificates are asked for, and
 //!   gone once their lines are durable.
 //! - `checking.rs`: the first pass, in which every row is checked. `slices.rs`: the second, in which
-//!   rows get keys. `issuer.rs`: the authority as both see it. `job.rs`: all of it in its order.
+//!   rows get keys. `issuer.rs`: the authority as both see it. `job.rs`: all of it in its order, and
+//!   `run.rs` the second pass.
 //! - `delivery.rs`, `lines_file.rs`, `line.rs`, `pem.rs`, `folders.rs`: what is written.
 
 pub(crate) mod checking;
@@ -29,6 +30,7 @@ mod pem;
 pub(crate) mod row;
 pub(crate) mod row_errors;
 pub(crate) mod rows;
+mod run;
 mod slices;
 pub(crate) mod summary;
 
