@@ -1,7 +1,7 @@
 //! Batches: a file of rows in, certificates and keys out, by a job that can be killed and taken up.
 //!
-//! - `input.rs`, `rows.rs`, `csv_rows.rs`, `json_rows.rs`, `list_rows.rs`: what is read, a row at a
-//!   time. `row.rs` and `csr.rs`: what its cells mean. `row_errors.rs`: what is wrong with them.
+//! - `input.rs`, `rows.rs`, `csv_records.rs`, `csv_rows.rs`, `json_rows.rs`, `list_rows.rs`: what is
+//!   read, a row at a time. `row.rs` and `csr.rs`: what its cells mean. `row_errors.rs`: what is wrong with them.
 //! - `keys.rs`, `job_file.rs`: private keys, on the disk before their certificates are asked for, and
 //!   gone once their lines are durable.
 //! - `checking.rs`: the first pass, in which every row is checked. `slices.rs`: the second, in which
@@ -11,6 +11,7 @@
 
 pub(crate) mod checking;
 mod csr;
+mod csv_records;
 mod csv_rows;
 pub(crate) mod delivery;
 mod error;

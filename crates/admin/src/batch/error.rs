@@ -16,6 +16,17 @@ pub(crate) enum BatchError {
         /// What is wrong with the header.
         what: String,
     },
+    /// A quotation mark that makes it unknown where rows end.
+    #[error(
+        "{input}: a cell opens with a quotation mark in line {line} and is not closed as it should be, \
+         so that the rows after it cannot be told apart"
+    )]
+    OpenQuote {
+        /// As the user wrote it.
+        input: String,
+        /// The line of the mark.
+        line: u64,
+    },
     /// Nothing to do, which is hardly meant.
     #[error("{input} has no rows")]
     NoRows {
@@ -117,6 +128,7 @@ impl BatchError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Header { .. }
+            | Self::OpenQuote { .. }
             | Self::NoRows { .. }
             | Self::NoneChosen
             | Self::WrongList { .. }
@@ -138,6 +150,7 @@ impl BatchError {
     pub(crate) const fn code(&self) -> &'static str {
         match self {
             Self::Header { .. } => "batch_header",
+            Self::OpenQuote { .. } => "batch_open_quote",
             Self::NoRows { .. } => "batch_without_rows",
             Self::NoneChosen => "batch_without_rows",
             Self::WrongList { .. } | Self::WrongRows { .. } => "batch_rows",
@@ -158,6 +171,10 @@ impl BatchError {
     pub(crate) fn help(&self) -> Vec<String> {
         let line = match self {
             Self::WrongRows { .. } => "mend them, or issue the others with --skip-invalid",
+            Self::OpenQuote { .. } => {
+                "is the file cut off? a cell that begins with a quotation mark ends with one, and each \
+                 mark in it is written twice"
+            }
             Self::NoFile { .. } => {
                 "name a file that ends with .ndjson, or a folder that does not exist yet"
             }
