@@ -41,7 +41,8 @@ impl OpenQuote {
 
 const STRAY: &str = "a quotation mark stands in a cell that does not begin with one; put the whole cell \
                      in quotation marks, and write each mark in it twice";
-const AFTER: &str = "text follows the quotation mark that closes a cell; write each mark in a cell twice";
+const AFTER: &str =
+    "text follows the quotation mark that closes a cell; write each mark in a cell twice";
 
 /// Where in a cell the next octet stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,23 +1,27 @@
 //! A job from its rows to its output: find what an earlier run left, check all, then have it issued and
 //! delivered.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use rustmq_ca::batch::BatchRequest;
+use rustmq_ca::batch::{Batch, BatchRequest};
 use rustmq_ca::{CertificateManager, Execution};
-use rustmq_pki::key::software::SoftwareKey;
-use rustmq_pki::key::{Fingerprint, KeyType, Signer};
+use rustmq_pki::key::Fingerprint;
 use tokio::task::spawn_blocking;
 
-use super::checking::{CheckError, Checked, Checker, Unique};
+use super::checking::{CheckError, Checked, Checker, IssuedRows, Unique};
 use super::delivery::Output;
 use super::error::BatchError;
 use super::input::{Input, InputFormat};
 use super::issuer::Defaults;
 use super::job_file::{self, Asked, JobFile};
-use super::rows::Rows;
+use super::key_types::KeyTypes;
+use super::row::Row;
+use super::row_errors::{RowErrors, RowSet};
+use super::rows::{Next, Rows};
 use super::run::Run;
 use super::summary::Summary;
+use super::taking_up::{self, TakenUp};
+use super::verifying;
 use crate::error::CliError;
 use crate::output::rate::Rate;
 use crate::output::{count, grouped};
@@ -39,8 +43,8 @@ pub(crate) struct Job {
     pub(crate) request: BatchRequest,
     /// What rows have that say nothing of it.
     pub(crate) defaults: Defaults,
-    /// The type of the keys that are made.
-    pub(crate) key_type: KeyType,
+    /// The types of the keys that are made.
+    pub(crate) key_types: KeyTypes,
     /// Which rows get in each other's way.
     pub(crate) unique: Unique,
     /// What happens when rows are wrong.
@@ -77,46 +81,118 @@ impl Job {
         manager: &CertificateManager,
     ) -> Result<Summary, CliError> {
         let left = JobFile::find(&job_file::place(self.output.path()))?;
+        if left.is_none() {
+            self.output.check_free()?;
+        }
+        let ca = manager.find_ca(&self.request.ca).await?.id;
         match left {
-            Some(_) => {}
-            None => self.output.check_free()?,
+            Some(left) if left.finished => self.finished(session, manager, &left, &ca).await,
+            Some(left) => self.take_up(session, manager, left, ca).await,
+            None => self.issue(session, manager, (ca, None), TakenUp::default()).await,
         }
-        let ca = manager.find_ca(&self.request.ca).await?;
-        if let Some(left) = left.as_ref().filter(|left| left.finished) {
-            return self.finished(left, ca.id);
-        }
-        let checked = self.check(session, manager).await?;
-        self.tell(session, &checked)?;
-        let asked = self.asked(ca.id, &checked, left.as_ref());
-        if self.request.execution == Execution::DryRun {
-            return Ok(Summary::rehearsed(asked, self.output.path(), checked.errors));
-        }
-        let file = match left {
-            None => None,
-            Some(left) => {
-                same(&left, &asked)?;
-                Some(left)
-            }
-        };
-        Run::begin(self, session, manager, (asked, checked), file).await
     }
 
-    /// A finished job does nothing, as long as it is the one that is meant.
-    fn finished(&self, left: &JobFile, ca_id: String) -> Result<Summary, CliError> {
+    /// Goes on with a job: what is issued is delivered first, and then the rest is checked by the rules
+    /// of today.
+    async fn take_up(
+        self,
+        session: &Session,
+        manager: &CertificateManager,
+        mut left: JobFile,
+        ca_id: String,
+    ) -> Result<Summary, CliError> {
+        let taken = match self.request.execution {
+            Execution::DryRun => TakenUp::default(),
+            Execution::Commit => taking_up::deliver(&self, manager, &mut left, &ca_id).await?,
+        };
+        if taken.delivered > 0 {
+            let delivered = count(taken.delivered, "certificate");
+            session.output.line(&format!("delivered {delivered} that an earlier run had issued"));
+        }
+        taken.notes.lines().for_each(|line| session.output.note(&line));
+        if taken.is_all {
+            left.save(left.delivered, &[], true)?;
+            let (rows, asked) = (left.asked.rows, left.asked.clone());
+            let told = (RowErrors::default(), taken.notes);
+            let output = self.output.path();
+            return Ok(Summary::done(asked, output, (0, rows), Duration::ZERO, told));
+        }
+        let (done, output) = ((left.delivered.rows, left.asked.rows), self.output.clone());
+        let issued = self.issue(session, manager, (ca_id, Some(left)), taken).await;
+        issued.map_err(|error| BatchError::about_the_rest(error, done, output.path()))
+    }
+
+    /// Checks all rows that are not issued yet, then issues them.
+    async fn issue(
+        self,
+        session: &Session,
+        manager: &CertificateManager,
+        (ca_id, left): (String, Option<JobFile>),
+        taken: TakenUp,
+    ) -> Result<Summary, CliError> {
+        let mut checked = self.check(session, manager, taken.issued).await?;
+        self.tell(session, &checked, left.as_ref().map_or(0, |left| left.delivered.rows))?;
+        let mut notes = taken.notes;
+        notes.extend(std::mem::take(&mut checked.notes));
+        checked.notes = notes;
+        let asked = self.asked(ca_id, &checked, left.as_ref());
+        if self.request.execution == Execution::DryRun {
+            return Ok(Summary::rehearsed(asked, self.output.path(), checked));
+        }
+        if let Some(left) = &left {
+            same(left, &asked)?;
+        }
+        Run::begin(self, session, manager, (asked, checked), left).await
+    }
+
+    /// A finished job does nothing, as long as it is the one that is meant, and its output is there.
+    async fn finished(
+        &self,
+        session: &Session,
+        manager: &CertificateManager,
+        left: &JobFile,
+        ca_id: &str,
+    ) -> Result<Summary, CliError> {
+        let mut brought = RowSet::default();
+        let digest = self.read_all(|row| {
+            if !row.key.is_made() {
+                brought.insert(row.place.row);
+            }
+        })?;
+        let asked = self.asked_again(left, ca_id, digest);
+        same(left, &asked)?;
+        self.output.verify(left.delivered)?;
+        if let Output::Folders(dir, naming) = &self.output {
+            let batch = stored(manager, left, ca_id).await?;
+            verifying::verify(session, &batch, left, (dir, *naming), &brought).await?;
+        }
+        Ok(Summary::finished(asked, self.output.path()))
+    }
+
+    /// Reads the input to its end without judging it; gives its digest.
+    pub(super) fn read_all(&self, mut each: impl FnMut(&Row)) -> Result<[u8; 32], CliError> {
         let mut rows = self.rows()?;
-        while rows.next().map_err(|error| self.input.error(error))? != super::rows::Next::End {}
+        loop {
+            match rows.next().map_err(|error| self.input.error(error))? {
+                Next::Row(row) => each(&row),
+                Next::Wrong(_) => {}
+                Next::End => return Ok(rows.digest()),
+            }
+        }
+    }
+
+    /// What this command asks for, as far as it is known without judging rows: the rest is as before.
+    pub(super) fn asked_again(&self, left: &JobFile, ca_id: &str, digest: [u8; 32]) -> Asked {
         let mut asked = left.asked.clone();
         asked.command = self.command.to_owned();
-        asked.ca_id = ca_id;
-        asked.input = hexadecimal(rows.digest());
+        asked.ca_id = ca_id.to_owned();
+        asked.input = hexadecimal(digest);
         asked.flags.clone_from(&self.flags);
         asked.rows_per_slice = self.rows_per_slice;
         if let Some(name) = &self.name {
             asked.job.clone_from(name);
         }
-        same(left, &asked)?;
-        self.output.verify(left.delivered)?;
-        Ok(Summary::finished(asked, self.output.path()))
+        asked
     }
 
     pub(super) fn rows(&self) -> Result<Rows, CliError> {
@@ -131,17 +207,17 @@ impl Job {
         &self,
         session: &Session,
         manager: &CertificateManager,
+        issued: IssuedRows,
     ) -> Result<Checked, CliError> {
         // A job's name is made of what this pass finds; no slice is asked for in it.
         let job = "check".to_owned();
         let request = BatchRequest { execution: Execution::DryRun, job, ..self.request.clone() };
-        let batch = Arc::new(manager.batch(request).await?);
-        let (key_type, interrupt) = (self.key_type, session.interrupt.clone());
+        let batch = manager.batch(request).await?;
+        let (key_types, interrupt) = (self.key_types, session.interrupt.clone());
         let (defaults, unique, rows) = (self.defaults, self.unique, self.rows()?);
         let mut rate = Rate::new(session.output, session.stopwatch, "checking", (0, None));
         let check = move || {
-            let sample = SoftwareKey::generate(key_type).map_err(rustmq_ca::Error::from)?;
-            let checker = Checker::new(batch, sample.public_key().clone(), defaults, unique);
+            let checker = Checker::new(batch, key_types, defaults, unique, issued);
             checker.check(rows, |rows, _| {
                 rate.set(rows);
                 !interrupt.is_set()
@@ -156,8 +232,8 @@ impl Job {
     }
 
     /// Says what the first pass found; ends the command if nothing may be issued.
-    fn tell(&self, session: &Session, checked: &Checked) -> Result<(), CliError> {
-        let Checked { rows, errors, .. } = checked;
+    fn tell(&self, session: &Session, checked: &Checked, issued: u64) -> Result<(), CliError> {
+        let Checked { rows, errors, notes, .. } = checked;
         let wrong = errors.rows().len();
         errors.kept().iter().for_each(|e| session.output.finding(&e.to_string(), &e.to_json()));
         if errors.further() > 0 {
@@ -165,14 +241,18 @@ impl Job {
         }
         let checked = format!("checked {}, {} wrong", count(*rows, "row"), grouped(wrong));
         session.output.line(&checked);
-        match self.wrong_rows {
-            _ if *rows == 0 => {
-                Err(BatchError::NoRows { input: self.input.name().to_owned() }.into())
-            }
-            WrongRows::Skip if wrong < *rows => Ok(()),
-            _ if wrong > 0 => Err(BatchError::WrongRows { wrong, rows: *rows }.into()),
-            _ => Ok(()),
+        if *rows == 0 {
+            return Err(BatchError::NoRows { input: self.input.name().to_owned() }.into());
         }
+        let is_enough = match self.wrong_rows {
+            WrongRows::Skip => wrong < *rows,
+            WrongRows::Refuse => wrong == 0,
+        };
+        if !is_enough {
+            return Err(BatchError::WrongRows { wrong, rows: *rows, issued }.into());
+        }
+        notes.lines().for_each(|line| session.output.note(&line));
+        Ok(())
     }
 
     fn asked(&self, ca_id: String, checked: &Checked, left: Option<&JobFile>) -> Asked {
@@ -209,8 +289,19 @@ fn hexadecimal(digest: [u8; 32]) -> String {
     Fingerprint(digest).to_string()
 }
 
+/// A job's slices as they are stored: nothing is asked of the rules, which may be others by now.
+pub(super) async fn stored(
+    manager: &CertificateManager,
+    left: &JobFile,
+    ca_id: &str,
+) -> Result<Batch, CliError> {
+    let (ca, job) = (ca_id.to_owned(), left.asked.job.clone());
+    let (role, profile, execution) = (None, None, Execution::DryRun);
+    Ok(manager.batch(BatchRequest { ca, role, profile, job, execution }).await?)
+}
+
 /// Refuses to go on with a job that was begun with something else.
-fn same(left: &JobFile, now: &Asked) -> Result<(), CliError> {
+pub(super) fn same(left: &JobFile, now: &Asked) -> Result<(), CliError> {
     let before = &left.asked;
     let flags = |asked: &Asked| {
         let flags = asked.flags.iter().map(|(name, value)| format!("{name} {value}"));

@@ -61,7 +61,8 @@ impl<'a> Run<'a> {
         let batch = manager.batch(request).await?;
         let cut = Cut { rows: asked.rows, rows_per_slice: asked.rows_per_slice };
         let what = (checked.digest, checked.errors.rows().clone());
-        let slices = Slices::new(job.rows()?, what, cut, (job.key_type, job.defaults));
+        let key_types = (job.key_types, batch.clone());
+        let slices = Slices::new(job.rows()?, what, cut, key_types, job.defaults);
         let crls = newest_crls(manager, &asked.ca_id).await?;
         let began = left.is_none();
         let file = match left {
@@ -192,6 +193,7 @@ impl<'a> Run<'a> {
                 BatchError::InputChanged { input: self.input.name().to_owned() }.into()
             }
             SliceError::Key(error) => rustmq_ca::Error::from(error).into(),
+            SliceError::Authority(error) => error.into(),
         }
     }
 
@@ -214,7 +216,8 @@ impl<'a> Run<'a> {
         self.file.save(self.delivered, &[], true)?;
         let counts = (self.cut.rows - self.replayed, self.replayed);
         let (asked, elapsed) = (self.file.asked.clone(), self.rate.elapsed());
-        Ok(Summary::done(asked, output, counts, elapsed, checked.errors))
+        let told = (checked.errors, checked.notes);
+        Ok(Summary::done(asked, output, counts, elapsed, told))
     }
 
     /// What this run began and could certainly not do leaves nothing behind.
@@ -236,7 +239,10 @@ impl<'a> Run<'a> {
             CliError::Authority(error @ rustmq_ca::Error::IdempotencyMismatch { .. }) => {
                 BatchError::IssuedBefore { job, error: Box::new(error) }.into()
             }
-            other => other,
+            other => {
+                let done = (self.delivered.rows, self.cut.rows);
+                BatchError::about_the_rest(other, done, output.path())
+            }
         }
     }
 }
@@ -271,7 +277,7 @@ fn idle(delivery: Delivery, delivered: Delivered) -> Delivering {
 }
 
 /// The newest CRL of a CA and of those above it, where there is one.
-async fn newest_crls(
+pub(super) async fn newest_crls(
     manager: &CertificateManager,
     ca_id: &str,
 ) -> Result<Vec<rustmq_pki::crl::CertificateRevocationList>, CliError> {

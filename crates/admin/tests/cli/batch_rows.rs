@@ -282,77 +282,77 @@ fn a_folder_for_each_principal() {
 }
 
 #[test]
-fn what_was_cut_off_within_quotation_marks_is_not_issued() {
+fn what_is_to_be_known_of_rows_is_one_line_a_kind() {
     let bench = Workbench::with_hierarchy();
-    for (rows, line) in [
-        ("b1.example.com,broker,\"dns:b1.example.com;dns:b2.exam", 2),
-        ("a,client,\n\"b,client,\nc,client,\nd,client,\n", 3),
-        ("a,client,\n\"b,client,\nc,client,\n\"d\",client,\n", 3),
-    ] {
-        bench.write("fleet.csv", format!("principal,role,san\n{rows}"));
-        for more in [&["--skip-invalid"][..], &["--dry-run"], &[]] {
-            let run = bench.run(&issue("fleet.csv", "fleet.ndjson", more));
-            let said = format!("fleet.csv: a cell opens with a quotation mark in line {line} ");
-            run.refused(1, &[&said, "cut off"]);
-            assert_eq!(bench.files(""), ["fleet.csv"]);
-        }
+    let short = ["ca", "intermediate", "--parent-ca", "root_ca_1", "--cn", "Short CA"];
+    bench.ok(&[&short[..], &["--id", "short", "--validity-days", "200"]].concat());
+    let rows: String = (1..=40).map(|n| format!("b{n}.example.com,broker\n")).collect();
+    bench.write("fleet.csv", format!("principal,role\napp,client\n{rows}"));
+    let by = ["certs", "batch-issue", "--ca-id", "short", "--input", "fleet.csv", "--output"];
+    for more in [&["--dry-run"][..], &[]] {
+        let arguments = [&by[..], &["fleet.ndjson"], more, &["--format", "json"]].concat();
+        let run = bench.ok(&arguments);
+        let report: Value = serde_json::from_str(&run.stdout).unwrap();
+        let notes = report["row_notes"].as_array().unwrap();
+        let mut told: Vec<_> = notes
+            .iter()
+            .map(|note| (text(&note["code"]), note["rows"].as_u64(), note["first_row"].as_u64()))
+            .collect();
+        told.sort();
+        assert_eq!(
+            told,
+            [
+                ("no_status_addresses", Some(41), Some(1)),
+                ("san_from_principal", Some(40), Some(2)),
+                ("shortened_to_issuer", Some(40), Some(2)),
+            ]
+        );
+        assert_eq!(run.stderr.matches("\"note\"").count(), 3, "{}", run.stderr);
+        let line = "40 rows, the first is row 2: DNS:b1.example.com was taken from the principal";
+        assert!(run.stderr.contains(line), "{}", run.stderr);
     }
-    bench.write("fleet.csv", "principal,role\na,client\n\"b\"x,client\nc\"x,client\nd,client\n");
-    let run = bench.run(&issue("fleet.csv", "fleet.ndjson", &[]));
-    run.refused(1, &["row 2 (line 3), row: text follows", "row 3 (line 4), row: a quotation mark"]);
-    let report = bench.json(&issue("fleet.csv", "fleet.ndjson", &["--skip-invalid"]));
-    assert_eq!((&report["rows"], &report["skipped"]), (&4.into(), &2.into()));
-    assert_eq!(
-        names(&lines(&bench, "fleet.ndjson")),
-        [(1, "a", "client"), (4, "d", "client")]
-    );
+}
+
+/// How many calls of `fcntl` the command makes: each look into the store makes some.
+fn looks(bench: &Workbench, arguments: &[&str]) -> usize {
+    let trace = bench.path("trace");
+    let status = std::process::Command::new("strace")
+        .args(["-f", "-e", "trace=fcntl", "-o"])
+        .arg(&trace)
+        .arg(assert_cmd::cargo::cargo_bin("rustmq-admin"))
+        .args(arguments)
+        .env_clear()
+        .env("RUSTMQ_DATA_DIR", bench.data())
+        .env("RUSTMQ_CA_PASSPHRASE", crate::workbench::PASSPHRASE)
+        .current_dir(bench.path(""))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status()
+        .expect("strace is installed (apt-get install strace)");
+    assert_eq!(status.code(), Some(1), "all of its rows are wrong");
+    let calls = fs::read_to_string(&trace).unwrap().matches("F_SETLK").count();
+    fs::remove_file(trace).unwrap();
+    calls
 }
 
 #[test]
-fn a_row_that_is_too_long_is_one_wrong_row() {
+fn many_refused_keys_cost_one_look_and_not_one_each() {
     let bench = Workbench::with_hierarchy();
-    let long = "x".repeat(5 << 19);
-    let bit = "x".repeat(1 << 20);
-    bench.write("fleet.csv", format!("principal,san\na,\nb,{long}\nc,{bit}\nd,\"{bit}\"\ne,\n"));
-    bench.write(
-        "fleet.jsonl",
-        format!("{{\"principal\":\"a\"}}\n{{\"principal\":\"{long}\"}}\n{bit} \n\n{{\"principal\":\"e\"}}"),
-    );
-    for (input, wrong) in [("fleet.csv", [2, 3, 4].as_slice()), ("fleet.jsonl", &[2, 3])] {
-        let output = format!("{input}.ndjson");
-        let arguments = issue(input, &output, &["--role", "client", "--job", input]);
-        for row in wrong {
-            let line = row + u64::from(input == "fleet.csv");
-            let said = format!("row {row} (line {line}), row: it is longer than 1 MiB");
-            bench.run(&arguments).refused(1, &[&said]);
-        }
-        let report = bench.json(&[&arguments[..], &["--skip-invalid"]].concat());
-        assert_eq!((&report["issued"], &report["skipped"]), (&2.into(), &wrong.len().into()));
+    let rows = |name: &str, count| {
+        let row = |n| format!("{name}-{n},client,{n}.csr\n");
+        format!("principal,role,csr\n{}", (0..count).map(row).collect::<String>())
+    };
+    for n in 0..60 {
+        request(&bench, "whatever", &n.to_string());
     }
-    bench.write("list", format!("cert-3\n{long}\ncert-4\n"));
-    bench
-        .run(&["certs", "batch-revoke", "--input", "list"])
-        .refused(1, &["row 2 (line 2), row: it is longer than 1 MiB", "1 of 3 lines is wrong"]);
-}
-
-#[test]
-fn a_byte_order_mark_is_no_part_of_the_first_row() {
-    let bench = Workbench::with_hierarchy();
-    let json = "{\"principal\":\"a\",\"role\":\"client\"}\n";
-    for (name, text) in [
-        ("fleet.csv", "principal,role\na,client\n"),
-        ("fleet.jsonl", json),
-        ("fleet.txt", json),
-        ("csv.txt", "principal,role\na,client\n"),
-    ] {
-        bench.write(name, format!("\u{feff}{text}"));
-        let output = format!("{name}.ndjson");
-        bench.ok(&issue(name, &output, &[]));
-        assert_eq!(names(&lines(&bench, &output)), [(1, "a", "client")]);
-        let again = bench.json(&issue(name, &output, &[]));
-        assert_eq!(again["replayed"], 1);
-    }
-    bench.write("list", "\u{feff}cert-3\n");
-    let renew = ["certs", "batch-renew", "--ca-id", "prod_ca_1", "--input", "list"];
-    bench.ok(&[&renew[..], &["--output", "new.ndjson"]].concat());
+    bench.write("holders.csv", rows("holder", 60));
+    bench.ok(&issue("holders.csv", "holders.ndjson", &[]));
+    let looks = [6, 60].map(|count| {
+        bench.write("thieves.csv", rows("thief", count));
+        let arguments = issue("thieves.csv", "thieves.ndjson", &[]);
+        let run = bench.run(&arguments);
+        run.refused(1, &["row 1 (line 2), csr: ", &format!("{count} of {count} rows are wrong")]);
+        looks(&bench, &arguments)
+    });
+    assert!(looks[0] > 0 && looks[1] < looks[0] + 54, "{looks:?}");
 }

@@ -13,6 +13,7 @@ use super::housekeeping::Swept;
 use super::{Attempt, Authority, Prepared};
 use crate::Error;
 use crate::batch::{BatchIssued, BatchRequest, BatchRow, BatchSummary, MOST_SLICE_ROWS};
+use crate::info::CertificateStatus;
 use crate::request::Execution;
 use crate::signing::{self, SigningKey};
 use crate::store::{
@@ -122,7 +123,7 @@ impl Job {
             return self.replay(stored, &digest, ordinal, row_numbers).await;
         }
         if self.request.execution == Execution::DryRun {
-            self.check_keys(&issuer, rows, now).await?;
+            self.check_slice(&issuer, rows, now).await?;
             return Ok(Vec::new());
         }
         let request = SliceRequest {
@@ -170,6 +171,7 @@ impl Job {
                 number,
                 certificate: signed.certificate,
                 replayed: false,
+                status: CertificateStatus::Active,
             })
             .collect())
     }
@@ -212,7 +214,7 @@ impl Job {
         }
     }
 
-    async fn check_keys(
+    async fn check_slice(
         &self,
         issuer: &Prepared,
         rows: Vec<SliceRow>,
@@ -245,11 +247,13 @@ impl Job {
         let rows =
             self.authority.store.read(move |c| stored_slices::certificates_of(c, &found)).await?;
         let numbers = stored_slices::unpack_row_numbers(&stored.row_numbers);
+        let now = self.authority.now();
         Ok(numbers
             .zip(rows)
             .map(|(row, found)| BatchIssued {
                 row,
                 number: found.number,
+                status: found.status(now),
                 certificate: found.certificate,
                 replayed: true,
             })
@@ -262,6 +266,16 @@ impl Job {
             EarlierSlice::Complete(stored) => self.stored(stored).await.map(Some),
             EarlierSlice::Nothing | EarlierSlice::UnderWay => Ok(None),
         }
+    }
+
+    pub(crate) async fn issued_rows(&self, index: u64) -> Result<Option<Vec<u64>>, Error> {
+        let ordinal = i64::try_from(index).unwrap_or(i64::MAX);
+        Ok(match self.authority.store.read(self.look_up(ordinal)).await? {
+            EarlierSlice::Complete(stored) => {
+                Some(stored_slices::unpack_row_numbers(&stored.row_numbers).collect())
+            }
+            EarlierSlice::Nothing | EarlierSlice::UnderWay => None,
+        })
     }
 
     pub(crate) async fn finish(&self) -> Result<BatchSummary, Error> {

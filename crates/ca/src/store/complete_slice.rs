@@ -15,7 +15,7 @@ use super::key_holders::{self, Claim};
 use super::lookup::{self, Entries};
 use super::reserve::action;
 use super::slice_rows::{self, Commits, CommittedRow};
-use super::slices::{SliceTicket, of_row};
+use super::slices::SliceTicket;
 use super::{Store, counts, crls};
 use crate::info::CertificateRole;
 use crate::{Actor, Error};
@@ -115,8 +115,8 @@ fn complete(
         .iter()
         .map(|row| Claim { key_hash: &row.key_hash, principal: &row.principal })
         .collect();
-    key_holders::check_many(connection, &claims, step.compared, |at, fault| {
-        of_row(rows[at].row, fault)
+    key_holders::check_many(connection, &claims, step.compared, |at, error| {
+        Err(Error::BatchRow { row: rows[at].row, error }.into())
     })?;
     insert_certificates(connection, step, first, &rows)?;
     let digest = slice_rows::commitment(Commits::Issued, rows.iter().map(SignedRow::committed));

@@ -3,6 +3,7 @@
 //! The same line as for one certificate (`reserve.rs`), with one row in the table of slices, one
 //! digest over all rows in each audit record, and one transaction a step.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
@@ -205,20 +206,34 @@ pub(crate) fn check(
     check_keys(connection, rows)
 }
 
+/// What the store has against keys and the principals that claim them: one refusal for each that has
+/// any, by its place. Refuses all where the CA may not issue any more.
+pub(crate) fn refusals(
+    connection: &Connection,
+    issuer: &CaRow,
+    claims: &[([u8; 32], String)],
+    now: UnixTime,
+) -> Result<BTreeMap<usize, Box<Error>>, Fault> {
+    let present = authorities::by_number(connection, issuer.number)?;
+    authorities::check_may_issue(connection, present.as_ref().unwrap_or(issuer), now)?;
+    let claims: Vec<_> =
+        claims.iter().map(|(key_hash, principal)| Claim { key_hash, principal }).collect();
+    let mut refused = BTreeMap::new();
+    key_holders::check_many(connection, &claims, 0, |at, error| {
+        refused.entry(at).or_insert(error);
+        Ok(())
+    })?;
+    Ok(refused)
+}
+
 fn check_keys(connection: &Connection, rows: &[SliceRow]) -> Result<(), Fault> {
     let claims: Vec<_> = rows
         .iter()
         .map(|row| Claim { key_hash: &row.key_hash, principal: &row.principal })
         .collect();
-    key_holders::check_many(connection, &claims, 0, |at, fault| of_row(rows[at].row, fault))
-}
-
-/// The refusal of one row.
-pub(super) fn of_row(row: u64, fault: Fault) -> Fault {
-    match fault {
-        Fault::Refused(error) => Error::BatchRow { row, error }.into(),
-        database @ Fault::Database(_) => database,
-    }
+    key_holders::check_many(connection, &claims, 0, |at, error| {
+        Err(Error::BatchRow { row: rows[at].row, error }.into())
+    })
 }
 
 fn insert(

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::sync::{Arc, PoisonError};
 
-use rustmq_pki::key::Fingerprint;
+use rustmq_pki::key::{Fingerprint, KeyType};
 use rustmq_pki::lint::Linted;
-use rustmq_pki::profile::{IssuedBy, Profile, Terms};
+use rustmq_pki::profile::{IssuedBy, Note, Profile, Terms};
 use rustmq_pki::request::CertificateRequest;
 use rustmq_pki::role::Role;
 use rustmq_pki::serial::{SerialNumber, SerialPrefix};
@@ -14,12 +14,12 @@ use rustmq_pki::time::UnixTime;
 use super::Job;
 use crate::authority::Prepared;
 use crate::authority::issuing::{days_of, leaf_role};
-use crate::batch::{BatchRow, RowKey};
+use crate::batch::{BatchRow, CheckedRow, RowKey};
 use crate::info::CertificateRole;
 use crate::parallel::in_parallel;
 use crate::permit::Permit;
 use crate::request::RenewalKey;
-use crate::store::SliceRow;
+use crate::store::{SliceRow, slices};
 use crate::{Error, gate, names};
 
 /// What rows of one role and profile become.
@@ -34,6 +34,7 @@ pub(super) struct Shape {
 /// A row that passed the gate and the lint.
 struct PassedRow {
     linted: Linted,
+    notes: Vec<Note>,
     shape: Arc<Shape>,
     key_hash: [u8; 32],
     principal: String,
@@ -56,9 +57,26 @@ pub(super) struct SliceTerms {
 }
 
 impl Job {
-    pub(crate) fn check(&self, row: &BatchRow) -> Result<(), Error> {
+    pub(crate) fn check(&self, row: &BatchRow) -> Result<CheckedRow, Error> {
         let terms = SliceTerms { issuer: self.issuer(), now: self.authority.now() };
-        self.pass(row.clone(), &terms).map(drop)
+        let PassedRow { notes, key_hash, principal, .. } = self.pass(row.clone(), &terms)?;
+        Ok(CheckedRow { row: row.row, notes, key_hash, principal })
+    }
+
+    pub(crate) async fn check_keys(
+        &self,
+        rows: Vec<CheckedRow>,
+    ) -> Result<Vec<(u64, Error)>, Error> {
+        let (issuer, now) = (self.issuer().row, self.authority.now());
+        let (numbers, claims): (Vec<_>, Vec<_>) =
+            rows.into_iter().map(|row| (row.row, (row.key_hash, row.principal))).unzip();
+        let read = self.authority.store.read(move |c| slices::refusals(c, &issuer, &claims, now));
+        Ok(read.await?.into_iter().map(|(at, error)| (numbers[at], *error)).collect())
+    }
+
+    pub(crate) fn key_type_of(&self, certificate: &str) -> Result<KeyType, Error> {
+        let old = self.authority.store.read_now(|c| names::find_end_entity(c, certificate))?;
+        Ok(old.certificate.public_key()?.key_type())
     }
 
     /// The shape of a row. Its role wins over the batch's, and over the batch's profile.
@@ -106,7 +124,15 @@ impl Job {
             validity,
         };
         let passed = gate::pass(permit, &shape.profile, terms)?;
-        Ok(PassedRow { linted: passed.linted, shape, key_hash, principal, renews, digest })
+        Ok(PassedRow {
+            linted: passed.linted,
+            notes: passed.notes,
+            shape,
+            key_hash,
+            principal,
+            renews,
+            digest,
+        })
     }
 
     fn ask(&self, row: BatchRow, terms: &SliceTerms) -> Result<AskedRow, Error> {
