@@ -6,7 +6,8 @@
 //!   gone once their lines are durable.
 //! - `checking.rs`: the first pass, in which every row is checked. `slices.rs`: the second, in which
 //!   rows get keys. `issuer.rs`: the authority as both see it. `job.rs`: all of it in its order, and
-//!   `run.rs` the second pass. `taking_up.rs`: what an earlier run was killed over comes first.
+//!   `run.rs` the second pass. `taking_up.rs`: what an earlier run was killed over comes first, once
+//!   `same_store.rs` has found that the authority is the one that the job was begun with.
 //!   `verifying.rs`: whether the folders of a finished job are there.
 //! - `delivery.rs`, `lines_file.rs`, `line.rs`, `pem.rs`, `folders.rs`: what is written.
 
@@ -35,6 +36,7 @@ pub(crate) mod row_errors;
 mod row_notes;
 pub(crate) mod rows;
 mod run;
+mod same_store;
 mod slices;
 pub(crate) mod summary;
 mod taking_up;

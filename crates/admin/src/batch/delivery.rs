@@ -56,6 +56,8 @@ pub(crate) struct Common<'a> {
     pub(crate) chain: &'a [Certificate],
     /// The newest CRL of each.
     pub(crate) crls: &'a [CertificateRevocationList],
+    /// Rows that may stand behind what was delivered: their keys are in the job file.
+    pub(crate) under_way: u64,
 }
 
 impl Output {
@@ -119,6 +121,16 @@ impl Output {
         }
     }
 
+    /// Refuses what [`Self::open`] would refuse to go on with.
+    pub(crate) fn inspect(&self, delivered: Delivered, under_way: u64) -> Result<(), CliError> {
+        let is_missing = fs::symlink_metadata(self.path()).is_err();
+        match self {
+            _ if delivered.slices == 0 && is_missing => Ok(()),
+            Self::Lines(path) => lines_file::inspect(path, (delivered, under_way)).map(drop),
+            Self::Folders(..) => self.verify(delivered),
+        }
+    }
+
     /// Removes it if it holds nothing: nothing was issued for it.
     pub(crate) fn remove_empty(&self) {
         // One that cannot be removed is empty, and taken for an output that was not begun.
@@ -145,7 +157,9 @@ impl Output {
                 let writer = LineWriter::new(common.ca_id, common.chain);
                 Delivery::Lines(Box::new(match before {
                     None => LinesFile::create(path, writer)?,
-                    Some(delivered) => LinesFile::resume(path, writer, delivered)?,
+                    Some(delivered) => {
+                        LinesFile::resume(path, writer, (delivered, common.under_way))?
+                    }
                 }))
             }
             Self::Folders(path, naming) => {

@@ -101,6 +101,23 @@ pub(crate) enum BatchError {
         /// As this command has it.
         now: String,
     },
+    /// The store does not have what the output holds.
+    #[error(
+        "{} has delivered {}, and not all of them are in this store: it is another one, or an older copy",
+        path.display(), count(*rows, "certificate")
+    )]
+    UnknownToStore {
+        /// The job file.
+        path: PathBuf,
+        /// How many certificates stand in the output.
+        rows: u64,
+    },
+    /// The store has slices that the job file knows nothing of.
+    #[error("{} is older than its output: the store has issued more of this batch since", path.display())]
+    OldJobFile {
+        /// The job file.
+        path: PathBuf,
+    },
     /// Another process works on the same output.
     #[error("another process is running the batch of {}", path.display())]
     Running {
@@ -185,6 +202,8 @@ impl BatchError {
             Self::NoFile { .. }
             | Self::ForeignOutput { .. }
             | Self::OtherJob { .. }
+            | Self::UnknownToStore { .. }
+            | Self::OldJobFile { .. }
             | Self::Running { .. }
             | Self::DamagedJob { .. }
             | Self::OutputChanged { .. }
@@ -206,6 +225,8 @@ impl BatchError {
             Self::NoFile { .. } => "batch_output_kind",
             Self::ForeignOutput { .. } => "file_exists",
             Self::OtherJob { .. } => "batch_of_another_job",
+            Self::UnknownToStore { .. } => "batch_unknown_to_store",
+            Self::OldJobFile { .. } => "batch_old_job_file",
             Self::Running { .. } => "batch_running",
             Self::DamagedJob { .. } => "batch_job_file",
             Self::OutputChanged { .. } | Self::FoldersChanged { .. } => "batch_output_changed",
@@ -251,12 +272,20 @@ impl BatchError {
                     format!("to go on with the one that was begun, run its command again ({path})"),
                 ];
             }
+            Self::UnknownToStore { .. } => {
+                "name the data directory that it was begun in with --data-dir, and the same --actor; \
+                 where that is lost, issue by a batch of its own, with another --output and --job"
+            }
+            Self::OldJobFile { .. } => {
+                "bring the newest job file back; where it is lost, keep the output, whose lines are \
+                 whole, and issue the rows that it lacks by a batch of their own"
+            }
             Self::Running { .. } => {
                 "wait for it to end; the same command then says that it is done"
             }
             Self::DamagedJob { .. } => "name another place with --output, and another --job",
             Self::OutputChanged { .. } => {
-                "bring it back, or begin anew with another --output and another --job"
+                "bring it and its job file back as they were, or begin anew with another --output and another --job"
             }
             Self::InputChanged { .. } => "run the command again once nobody writes to it",
             Self::IssuedBefore { .. } => {

@@ -19,6 +19,7 @@ use super::row::Row;
 use super::row_errors::{RowErrors, RowSet};
 use super::rows::{Next, Rows};
 use super::run::Run;
+use super::same_store::{self, IssuingCa};
 use super::summary::Summary;
 use super::taking_up::{self, TakenUp};
 use super::verifying;
@@ -84,9 +85,12 @@ impl Job {
         if left.is_none() {
             self.output.check_free()?;
         }
-        let ca = manager.find_ca(&self.request.ca).await?.id;
+        let ca = IssuingCa::find(manager, &self.request.ca).await?;
+        if let Some(left) = &left {
+            ca.has_begun(left)?;
+        }
         match left {
-            Some(left) if left.finished => self.finished(session, manager, &left, &ca).await,
+            Some(left) if left.finished => self.finished(session, manager, &left, &ca.id).await,
             Some(left) => self.take_up(session, manager, left, ca).await,
             None => self.issue(session, manager, (ca, None), TakenUp::default()).await,
         }
@@ -99,12 +103,9 @@ impl Job {
         session: &Session,
         manager: &CertificateManager,
         mut left: JobFile,
-        ca_id: String,
+        ca: IssuingCa,
     ) -> Result<Summary, CliError> {
-        let taken = match self.request.execution {
-            Execution::DryRun => TakenUp::default(),
-            Execution::Commit => taking_up::deliver(&self, manager, &mut left, &ca_id).await?,
-        };
+        let taken = taking_up::deliver(&self, manager, &mut left, &ca.id).await?;
         if taken.delivered > 0 {
             let delivered = count(taken.delivered, "certificate");
             session.output.line(&format!("delivered {delivered} that an earlier run had issued"));
@@ -118,7 +119,7 @@ impl Job {
             return Ok(Summary::done(asked, output, (0, rows), Duration::ZERO, told));
         }
         let (done, output) = ((left.delivered.rows, left.asked.rows), self.output.clone());
-        let issued = self.issue(session, manager, (ca_id, Some(left)), taken).await;
+        let issued = self.issue(session, manager, (ca, Some(left)), taken).await;
         issued.map_err(|error| BatchError::about_the_rest(error, done, output.path()))
     }
 
@@ -127,7 +128,7 @@ impl Job {
         self,
         session: &Session,
         manager: &CertificateManager,
-        (ca_id, left): (String, Option<JobFile>),
+        (ca, left): (IssuingCa, Option<JobFile>),
         taken: TakenUp,
     ) -> Result<Summary, CliError> {
         let mut checked = self.check(session, manager, taken.issued).await?;
@@ -135,12 +136,12 @@ impl Job {
         let mut notes = taken.notes;
         notes.extend(std::mem::take(&mut checked.notes));
         checked.notes = notes;
-        let asked = self.asked(ca_id, &checked, left.as_ref());
-        if self.request.execution == Execution::DryRun {
-            return Ok(Summary::rehearsed(asked, self.output.path(), checked));
-        }
+        let asked = self.asked(ca, &checked, left.as_ref());
         if let Some(left) = &left {
             same(left, &asked)?;
+        }
+        if self.request.execution == Execution::DryRun {
+            return Ok(Summary::rehearsed(asked, self.output.path(), checked));
         }
         Run::begin(self, session, manager, (asked, checked), left).await
     }
@@ -161,9 +162,10 @@ impl Job {
         })?;
         let asked = self.asked_again(left, ca_id, digest);
         same(left, &asked)?;
+        let batch = stored(manager, left, ca_id).await?;
+        same_store::delivered(&batch, left).await?;
         self.output.verify(left.delivered)?;
         if let Output::Folders(dir, naming) = &self.output {
-            let batch = stored(manager, left, ca_id).await?;
             verifying::verify(session, &batch, left, (dir, *naming), &brought).await?;
         }
         Ok(Summary::finished(asked, self.output.path()))
@@ -255,20 +257,21 @@ impl Job {
         Ok(())
     }
 
-    fn asked(&self, ca_id: String, checked: &Checked, left: Option<&JobFile>) -> Asked {
+    fn asked(&self, ca: IssuingCa, checked: &Checked, left: Option<&JobFile>) -> Asked {
         let input = hexadecimal(checked.digest);
         let job = self
             .name
             .clone()
             // A folder that was moved with its job file keeps its job.
             .or_else(|| left.map(|left| left.asked.job.clone()))
-            .unwrap_or_else(|| default_name(&input, &ca_id, &self.output));
+            .unwrap_or_else(|| default_name(&input, &ca.id, &self.output));
         let wrong = checked.errors.rows();
         Asked {
             command: self.command.to_owned(),
             job,
             input,
-            ca_id,
+            ca_id: ca.id,
+            ca_key: ca.key,
             flags: self.flags.clone(),
             rows_per_slice: self.rows_per_slice,
             rows: checked.rows - wrong.len(),

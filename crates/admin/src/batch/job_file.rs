@@ -32,8 +32,10 @@ pub(crate) struct Asked {
     pub(crate) job: String,
     /// SHA-256 of the input, hexadecimal.
     pub(crate) input: String,
-    /// The issuing CA's id; empty where each certificate names its own.
+    /// The issuing CA's id.
     pub(crate) ca_id: String,
+    /// SHA-256 of the issuing CA's SubjectPublicKeyInfo, hexadecimal.
+    pub(crate) ca_key: String,
     /// The flags that decide what is issued, by name.
     pub(crate) flags: Vec<(String, String)>,
     /// Rows in a slice.
@@ -157,6 +159,11 @@ impl JobFile {
     /// How its rows are cut into slices.
     pub(crate) fn cut(&self) -> Cut {
         Cut { rows: self.asked.rows, rows_per_slice: self.asked.rows_per_slice }
+    }
+
+    /// How many rows are under way, by the keys that it holds for them.
+    pub(crate) fn rows_under_way(&self) -> u64 {
+        self.under_way.iter().map(|keys| keys.len() as u64).sum()
     }
 
     /// Makes the next state durable: how far the output came, and the keys of what is under way.
@@ -302,6 +309,7 @@ mod tests {
             job: "job".to_owned(),
             input: "00".to_owned(),
             ca_id: "prod_ca_1".to_owned(),
+            ca_key: "17".to_owned(),
             flags: vec![("--role".to_owned(), "broker".to_owned())],
             rows_per_slice: 16,
             rows: 40,

@@ -8,6 +8,7 @@ mod backups;
 mod batch_inputs;
 mod batch_rows;
 mod batches;
+mod batches_elsewhere;
 mod batches_interrupted;
 mod batches_of_stored;
 mod batches_taken_up;
