@@ -96,6 +96,26 @@ fn rows_are_judged_by_the_rules_of_today_only_if_they_are_not_issued() {
 }
 
 #[test]
+fn a_row_that_was_left_out_stays_out_although_it_would_be_good_by_now() {
+    let bench = Workbench::with_hierarchy();
+    write_profile(&bench, 13);
+    let days = |n| if n == 2 { 14 } else { 7 };
+    let rows: String = (1..=ROWS).map(|n| format!("app-{n},{}\n", days(n))).collect();
+    bench.write("fleet.csv", format!("principal,validity_days\n{rows}"));
+    let flags = ["--rows-per-slice", "4", "--profile", "sensor", "--skip-invalid"];
+    let arguments = issue("fleet.csv", "fleet.ndjson", &flags);
+    assert!(killed_at(&bench, "rename", 3, &arguments));
+    write_profile(&bench, 14);
+    let done = bench.json(&arguments);
+    assert_eq!((&done["issued"], &done["replayed"]), (&1.into(), &8.into()));
+    let told = text(&done["wrong_rows"][0]["message"]);
+    assert!(told.contains("it was wrong when this batch began"), "{told}");
+    let mut expected = principals(ROWS);
+    expected.remove(1);
+    assert_eq!(delivered(&bench), expected);
+}
+
+#[test]
 fn a_profile_that_is_gone_keeps_nothing_back_that_is_issued() {
     let bench = Workbench::with_hierarchy();
     let arguments = killed(&bench, 4);
