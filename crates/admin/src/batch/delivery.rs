@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Access;
 use rustmq_pki::certificate::Certificate;
 use rustmq_pki::crl::CertificateRevocationList;
 use rustmq_pki::role::Role;
@@ -14,6 +15,7 @@ use super::keys::SliceKeys;
 use super::line::LineWriter;
 use super::lines_file::{self, LinesFile};
 use crate::error::CliError;
+use crate::files::FileError;
 
 /// A certificate that is durable in the store, on its way out.
 #[derive(Debug)]
@@ -93,8 +95,17 @@ impl Output {
         }
     }
 
-    /// Refuses what is there already, unless it is an empty folder for folders.
+    /// Refuses what is there already, unless it is an empty folder for folders, and a place that
+    /// nothing can be written to.
     pub(crate) fn check_free(&self) -> Result<(), CliError> {
+        let parent = self.path().parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        let can_write = rustix::fs::access(parent, Access::WRITE_OK | Access::EXEC_OK);
+        let can_write = can_write.and_then(|()| match parent.is_dir() {
+            true => Ok(()),
+            false => Err(rustix::io::Errno::NOTDIR),
+        });
+        can_write.map_err(|error| FileError::write(self.path())(error.into()))?;
         let taken = match self {
             Self::Lines(path) => fs::symlink_metadata(path).is_ok(),
             Self::Folders(path, _) => match fs::read_dir(path) {
