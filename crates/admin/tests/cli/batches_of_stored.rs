@@ -111,8 +111,17 @@ fn revoking_can_be_repeated_and_needs_a_choice() {
     let bench = fleet();
     bench.run(&revoke(&[])).refused(2, &["--ca-id", "--input"]);
     bench.run(&revoke(&["--input", "list", "--role", "client"])).refused(2, &["--input"]);
-    bench.write("list", "cert-3\ncert-99\n");
-    bench.run(&revoke(&["--input", "list"])).refused(3, &["there is no certificate \"cert-99\""]);
+    bench.write("list", "# all\ncert-3\ncert-99\n\n77:aa\n");
+    for more in [&["--dry-run"][..], &[]] {
+        bench.run(&revoke(&[&["--input", "list"], more].concat())).refused(
+            1,
+            &[
+                "row 2 (line 3), certificate: there is no certificate \"cert-99\"",
+                "row 3 (line 5), certificate: there is no certificate \"77aa\"",
+                "2 of 3 lines are wrong, and nothing was revoked",
+            ],
+        );
+    }
     assert_eq!(status(&bench), ["active", "active", "active"], "one that is not there refuses all");
     let mut command =
         bench.command(&revoke(&["--input", "-", "--reason", "key-compromise", "--format", "json"]));
