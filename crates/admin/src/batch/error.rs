@@ -6,7 +6,7 @@ use rustmq_ca::ErrorKind;
 
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::output::count;
+use crate::output::{count, grouped};
 
 /// Why a batch was not carried out, or not to its end.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +40,7 @@ pub(crate) enum BatchError {
     #[error("no certificate is chosen: none passes the filter")]
     NoneChosen,
     /// Lines that name no certificates.
-    #[error("{wrong} of {} {} wrong, and nothing was revoked", count(*rows, "line"), if *wrong == 1 { "is" } else { "are" })]
+    #[error("{} of {} {} wrong, and nothing was revoked", grouped(*wrong), count(*rows, "line"), if *wrong == 1 { "is" } else { "are" })]
     WrongList {
         /// How many.
         wrong: u64,
@@ -48,7 +48,7 @@ pub(crate) enum BatchError {
         rows: u64,
     },
     /// Rows that cannot be issued.
-    #[error("{wrong} of {} {} wrong, and {}", count(*rows, "row"), if *wrong == 1 { "is" } else { "are" }, so_far(*issued))]
+    #[error("{} of {} {} wrong, and {}", grouped(*wrong), count(*rows, "row"), if *wrong == 1 { "is" } else { "are" }, so_far(*issued))]
     WrongRows {
         /// How many.
         wrong: u64,
@@ -56,9 +56,11 @@ pub(crate) enum BatchError {
         rows: u64,
         /// How many certificates earlier runs issued.
         issued: u64,
+        /// Whether the others would have been issued.
+        skips: bool,
     },
     /// Rows are refused, and those before them stand in the output.
-    #[error("{error}; {} of {} in {} before that, all durable", count(*done, "certificate"), crate::output::grouped(*rows), output.display())]
+    #[error("{error}; {} of {} in {} before that, all durable", count(*done, "certificate"), grouped(*rows), output.display())]
     RestRefused {
         /// Certificates that stand in the output.
         done: u64,
@@ -70,7 +72,7 @@ pub(crate) enum BatchError {
         error: Box<CliError>,
     },
     /// Files of a finished batch's folders are not as it left them.
-    #[error("{} is not as its batch left it: {} missing or altered", path.display(), if *files == 1 { "1 file is".to_owned() } else { format!("{} files are", crate::output::grouped(*files)) })]
+    #[error("{} is not as its batch left it: {} missing or altered", path.display(), if *files == 1 { "1 file is".to_owned() } else { format!("{} files are", grouped(*files)) })]
     FoldersChanged {
         /// `--output`.
         path: PathBuf,
@@ -124,6 +126,12 @@ pub(crate) enum BatchError {
         /// The job file.
         path: PathBuf,
     },
+    /// A file with private keys can be read or was made by somebody else.
+    #[error("{} belongs to another user, or is open to others, and it is a place for private keys", path.display())]
+    NotPrivate {
+        /// The job file, or the output.
+        path: PathBuf,
+    },
     /// The job file is not what was written.
     #[error("{} is no job file of this program, or is damaged", path.display())]
     DamagedJob {
@@ -153,7 +161,7 @@ pub(crate) enum BatchError {
         error: Box<rustmq_ca::Error>,
     },
     /// Ctrl-C.
-    #[error("stopped after {} of {}, all durable", count(*done, "certificate"), crate::output::grouped(*rows))]
+    #[error("stopped after {} of {}, all durable", count(*done, "certificate"), grouped(*rows))]
     Stopped {
         /// Certificates that stand in the output.
         done: u64,
@@ -205,6 +213,7 @@ impl BatchError {
             | Self::UnknownToStore { .. }
             | Self::OldJobFile { .. }
             | Self::Running { .. }
+            | Self::NotPrivate { .. }
             | Self::DamagedJob { .. }
             | Self::OutputChanged { .. }
             | Self::FoldersChanged { .. } => Exit::Output,
@@ -228,6 +237,7 @@ impl BatchError {
             Self::UnknownToStore { .. } => "batch_unknown_to_store",
             Self::OldJobFile { .. } => "batch_old_job_file",
             Self::Running { .. } => "batch_running",
+            Self::NotPrivate { .. } => "batch_not_private",
             Self::DamagedJob { .. } => "batch_job_file",
             Self::OutputChanged { .. } | Self::FoldersChanged { .. } => "batch_output_changed",
             Self::RestRefused { error, .. } => error.code(),
@@ -245,6 +255,7 @@ impl BatchError {
                 "is the file cut off? a cell that begins with a quotation mark ends with one, and each \
                  mark in it is written twice"
             }
+            Self::WrongRows { issued: 0, skips: true, .. } => "mend them",
             Self::WrongRows { issued: 0, .. } => {
                 "mend them, or issue the others with --skip-invalid"
             }
@@ -282,6 +293,13 @@ impl BatchError {
             }
             Self::Running { .. } => {
                 "wait for it to end; the same command then says that it is done"
+            }
+            Self::NotPrivate { path } => {
+                return vec![format!(
+                    "if it is yours: chmod 600 {}, and the same command goes on; do not remove it, since \
+                     its private keys stand nowhere else",
+                    path.display()
+                )];
             }
             Self::DamagedJob { .. } => "name another place with --output, and another --job",
             Self::OutputChanged { .. } => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustmq_ca::batch::{Batch, BatchRequest};
 use rustmq_ca::{CertificateManager, Execution};
 use rustmq_pki::key::Fingerprint;
+use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use super::checking::{CheckError, Checked, Checker, IssuedRows, Unique};
@@ -16,7 +17,7 @@ use super::issuer::Defaults;
 use super::job_file::{self, Asked, JobFile};
 use super::key_types::KeyTypes;
 use super::row::Row;
-use super::row_errors::{RowErrors, RowSet};
+use super::row_errors::{RowErrors, RowSet, in_words};
 use super::rows::{Next, Rows};
 use super::run::Run;
 use super::same_store::{self, IssuingCa};
@@ -27,6 +28,9 @@ use crate::error::CliError;
 use crate::output::rate::Rate;
 use crate::output::{count, grouped};
 use crate::session::Session;
+
+/// Runs of wrong rows that are told in a line.
+const RUNS_IN_LINE: usize = 16;
 
 /// What a command asks for.
 pub(crate) struct Job {
@@ -81,6 +85,10 @@ impl Job {
         session: &Session,
         manager: &CertificateManager,
     ) -> Result<Summary, CliError> {
+        if self.name.as_ref().is_some_and(|name| !(1..=255).contains(&name.chars().count())) {
+            // The authority would say so after all rows were checked.
+            return Err(rustmq_ca::Error::InvalidJob.into());
+        }
         let left = JobFile::find(&job_file::place(self.output.path()))?;
         if left.is_none() {
             self.output.check_free()?;
@@ -88,12 +96,23 @@ impl Job {
         let ca = IssuingCa::find(manager, &self.request.ca).await?;
         if let Some(left) = &left {
             ca.has_begun(left)?;
+            self.still_skips(left)?;
         }
         match left {
             Some(left) if left.finished => self.finished(session, manager, &left, &ca.id).await,
             Some(left) => self.take_up(session, manager, left, ca).await,
             None => self.issue(session, manager, (ca, None), TakenUp::default()).await,
         }
+    }
+
+    /// Rows that were left out are left out by a flag, which the same command has.
+    fn still_skips(&self, left: &JobFile) -> Result<(), CliError> {
+        if left.asked.skipped == 0 || self.wrong_rows == WrongRows::Skip {
+            return Ok(());
+        }
+        let (path, what) = (left.path().to_owned(), "--skip-invalid");
+        let (before, now) = ("given".to_owned(), "not given".to_owned());
+        Err(BatchError::OtherJob { path, what, before, now }.into())
     }
 
     /// Goes on with a job: what is issued is delivered first, and then the rest is checked by the rules
@@ -114,7 +133,8 @@ impl Job {
         if taken.is_all {
             left.save(left.delivered, &[], true)?;
             let (rows, asked) = (left.asked.rows, left.asked.clone());
-            let told = (RowErrors::default(), taken.notes);
+            let wrong = taken.issued.others(rows + asked.skipped);
+            let told = (RowErrors::known(wrong), taken.notes);
             let output = self.output.path();
             return Ok(Summary::done(asked, output, (0, rows), Duration::ZERO, told));
         }
@@ -163,12 +183,13 @@ impl Job {
         let asked = self.asked_again(left, ca_id, digest);
         same(left, &asked)?;
         let batch = stored(manager, left, ca_id).await?;
-        same_store::delivered(&batch, left).await?;
+        let issued = same_store::delivered(&batch, left).await?;
         self.output.verify(left.delivered)?;
         if let Output::Folders(dir, naming) = &self.output {
             verifying::verify(session, &batch, left, (dir, *naming), &brought).await?;
         }
-        Ok(Summary::finished(asked, self.output.path()))
+        let wrong = RowErrors::known(issued.others(asked.rows + asked.skipped));
+        Ok(Summary::finished(asked, self.output.path(), wrong))
     }
 
     /// Reads the input to its end without judging it; gives its digest.
@@ -241,6 +262,10 @@ impl Job {
         if errors.further() > 0 {
             session.output.line(&format!("and {} more", grouped(errors.further())));
         }
+        for runs in errors.unnamed().chunks(RUNS_IN_LINE) {
+            let text = format!("rows {}", in_words(runs));
+            session.output.finding(&text, &json!({ "rows": runs }));
+        }
         let checked = format!("checked {}, {} wrong", count(*rows, "row"), grouped(wrong));
         session.output.line(&checked);
         if *rows == 0 {
@@ -251,7 +276,8 @@ impl Job {
             WrongRows::Refuse => wrong == 0,
         };
         if !is_enough {
-            return Err(BatchError::WrongRows { wrong, rows: *rows, issued }.into());
+            let skips = self.wrong_rows == WrongRows::Skip;
+            return Err(BatchError::WrongRows { wrong, rows: *rows, issued, skips }.into());
         }
         notes.lines().for_each(|line| session.output.note(&line));
         Ok(())

@@ -6,10 +6,12 @@
 //! locked before it has its name, so there is no moment in which a second process could come in.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -195,16 +197,29 @@ impl JobFile {
 
 /// Opens a file that is the user's own and nobody else's to read.
 fn open_own(path: &Path) -> Result<File, CliError> {
+    let not_private = || BatchError::NotPrivate { path: path.to_owned() };
+    let no_job = || BatchError::DamagedJob { path: path.to_owned() };
     let mut options = OpenOptions::new();
-    let opened = options.read(true).custom_flags(no_follow()).open(path);
-    let file = opened.map_err(FileError::read(path))?;
+    // A pipe that nobody writes into would keep us waiting.
+    options.read(true).custom_flags(no_follow() | OFlags::NONBLOCK.bits().cast_signed());
+    let file = match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(not_private().into());
+        }
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            return Err(no_job().into());
+        }
+        result => result.map_err(FileError::read(path))?,
+    };
     let metadata = file.metadata().map_err(FileError::read(path))?;
-    let owner = rustix::process::geteuid().as_raw();
-    if !metadata.is_file() || metadata.uid() != owner || metadata.mode() & 0o077 != 0 {
-        let path = path.to_owned();
-        return Err(crate::files::key_file::KeyFileError::NotPrivate { path }.into());
+    if !metadata.is_file() {
+        return Err(no_job().into());
     }
-    Ok(file)
+    let owner = rustix::process::geteuid().as_raw();
+    match metadata.uid() == owner && metadata.mode() & 0o077 == 0 {
+        true => Ok(file),
+        false => Err(not_private().into()),
+    }
 }
 
 fn lock(file: &File, path: &Path) -> Result<(), CliError> {
@@ -383,7 +398,10 @@ mod tests {
         }
         fs::write(&path, &whole).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(JobFile::find(&path), Err(CliError::Key(_))));
+        assert!(matches!(
+            JobFile::find(&path),
+            Err(CliError::Batch(BatchError::NotPrivate { .. }))
+        ));
     }
 
     #[test]

@@ -135,9 +135,10 @@ impl<'a> Object<'a> {
             }
             (_, Cell::Text(cell)) => (text(cell).filter(|text| !text.is_empty()), column),
             (column, other) => {
-                return self
-                    .wrong
-                    .push((column, format!("it is {}, not a text", other.described())));
+                return self.wrong.push((
+                    column,
+                    format!("it is {}, not {}", other.described(), wanted(column)),
+                ));
             }
         };
         match place {
@@ -146,6 +147,15 @@ impl<'a> Object<'a> {
             (cell, Column::ValidityDays) => cells.validity_days = cell,
             (cell, _) => cells.csr = cell,
         }
+    }
+}
+
+/// What a column holds.
+const fn wanted(column: Column) -> &'static str {
+    match column {
+        Column::ValidityDays => "a number of days",
+        Column::San => "a text or a list of texts",
+        _ => "a text",
     }
 }
 

@@ -1,6 +1,6 @@
 //! An output of one JSON line a certificate.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -40,7 +40,10 @@ impl LinesFile {
             }
             result => result.map_err(FileError::write(path))?,
         };
-        sync_parent(path)?;
+        sync_parent(path).inspect_err(|_| {
+            // One that stays would be taken for somebody else's: it was not begun.
+            let _left = fs::remove_file(path);
+        })?;
         Ok(Self::new(file, path, writer, Delivered::default()))
     }
 
@@ -130,8 +133,11 @@ fn open(path: &Path) -> Result<File, CliError> {
 fn check(file: &mut File, path: &Path, delivered: Delivered) -> Result<(), CliError> {
     let metadata = file.metadata().map_err(FileError::read(path))?;
     let owner = rustix::process::geteuid().as_raw();
-    if !metadata.is_file() || metadata.uid() != owner || metadata.mode() & 0o077 != 0 {
-        return Err(changed(path, "belongs to another user, or is open to others"));
+    if !metadata.is_file() {
+        return Err(changed(path, "is no file any more"));
+    }
+    if metadata.uid() != owner || metadata.mode() & 0o077 != 0 {
+        return Err(BatchError::NotPrivate { path: path.to_owned() }.into());
     }
     if metadata.len() < delivered.bytes {
         return Err(changed(path, "is shorter than its batch left it"));
@@ -199,7 +205,6 @@ fn changed(path: &Path, what: &'static str) -> CliError {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

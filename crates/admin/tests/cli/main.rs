@@ -11,6 +11,7 @@ mod batches;
 mod batches_elsewhere;
 mod batches_interrupted;
 mod batches_of_stored;
+mod batches_refused;
 mod batches_taken_up;
 mod certificates;
 mod command_line;
