@@ -97,7 +97,7 @@ impl BatchRenew {
         let active = (!self.filter.has_status()).then_some(CertificateStatus::Active);
         let filter = self.filter.filter(Some(&self.ca_id));
         let filter = ListFilter { status: filter.status.or(active), ..filter };
-        let numbers = manager.end_entities(filter).await?;
+        let numbers = manager.without_successor(filter).await?;
         if numbers.is_empty() {
             return Err(BatchError::NoneChosen.into());
         }
