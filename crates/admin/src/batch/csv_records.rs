@@ -103,14 +103,20 @@ impl<R: BufRead> Records<R> {
             if buffer.is_empty() {
                 return self.record.end_of_input();
             }
-            let length = buffer.len();
-            for nth in 0..length {
-                if self.record.step(buffer[nth])? {
-                    self.reader.consume(nth + 1);
-                    return Ok(self.record.read());
+            // It can be consumed once nothing points into it.
+            let mut taken = 0;
+            let mut ended = false;
+            for octet in buffer {
+                taken += 1;
+                ended = self.record.step(*octet)?;
+                if ended {
+                    break;
                 }
             }
-            self.reader.consume(length);
+            self.reader.consume(taken);
+            if ended {
+                return Ok(self.record.read());
+            }
         }
     }
 }
@@ -243,8 +249,10 @@ mod tests {
 
     use super::*;
 
+    type Cells = Result<Vec<String>, &'static str>;
+
     /// What is read, with a buffer so small that everything falls on its edge.
-    fn read(text: &str) -> Result<Vec<(u64, Result<Vec<String>, &'static str>)>, u64> {
+    fn read(text: &str) -> Result<Vec<(u64, Cells)>, u64> {
         let mut records = Records::new(BufReader::with_capacity(3, text.as_bytes()));
         let mut read = Vec::new();
         loop {
@@ -259,7 +267,7 @@ mod tests {
         }
     }
 
-    fn cells(cells: &[&str]) -> Result<Vec<String>, &'static str> {
+    fn cells(cells: &[&str]) -> Cells {
         Ok(cells.iter().map(|cell| (*cell).to_owned()).collect())
     }
 
