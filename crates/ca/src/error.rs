@@ -481,11 +481,11 @@ pub enum Error {
     NoRandomness,
     /// The revocation is durable, and the CRL that says so is still to be signed.
     #[error(
-        "{serial} is revoked, and the CRL of {ca} could not be signed: {error}; the next `ca crl` \
-         signs it"
+        "{serial} {} revoked, and the CRL of {ca} could not be signed: {error}; the next `ca crl` \
+         signs it", if serial.ends_with(" certificates") { "are" } else { "is" }
     )]
     RevokedWithoutCrl {
-        /// What was revoked: a serial number or a CA's id.
+        /// What was revoked: a serial number, a CA's id, or how many certificates.
         serial: String,
         /// The CA whose CRL is to come.
         ca: String,

@@ -187,6 +187,12 @@ impl CertificateManager {
         self.authority.end_entities(filter).await
     }
 
+    /// The same without those that have a successor: an active certificate that renews them, or renews
+    /// one that does.
+    pub async fn without_successor(&self, filter: ListFilter) -> Result<Vec<i64>, Error> {
+        self.authority.without_successor(filter).await
+    }
+
     /// The active certificates that end within so many days.
     pub async fn expiring(&self, days: i64) -> Result<Vec<CertificateInfo>, Error> {
         let filter = ListFilter { expiring_within_days: Some(days), ..ListFilter::default() };

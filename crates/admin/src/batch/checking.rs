@@ -218,6 +218,13 @@ impl IssuedRows {
         self.last = self.last.max(row);
     }
 
+    /// The other ones of so many rows.
+    pub(crate) fn others(&self, count: u64) -> RowSet {
+        let mut others = RowSet::default();
+        (1..=count).filter(|row| !self.rows.contains(*row)).for_each(|row| others.insert(row));
+        others
+    }
+
     /// What became of a row; nothing so far of one behind the last that was issued.
     fn of(&self, row: u64) -> Option<Before> {
         match row <= self.last {

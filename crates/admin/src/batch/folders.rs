@@ -67,6 +67,7 @@ impl Folders {
     /// Makes the folder, or takes one that is empty.
     pub(crate) fn create(dir: &Path, shared: Shared, naming: Naming) -> Result<Self, CliError> {
         match fs::create_dir(dir) {
+            // One that stays is empty, and is taken.
             Ok(()) => sync_parent(dir)?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_empty(dir) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

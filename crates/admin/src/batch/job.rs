@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustmq_ca::batch::{Batch, BatchRequest};
 use rustmq_ca::{CertificateManager, Execution};
 use rustmq_pki::key::Fingerprint;
+use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use super::checking::{CheckError, Checked, Checker, IssuedRows, Unique};
@@ -16,9 +17,10 @@ use super::issuer::Defaults;
 use super::job_file::{self, Asked, JobFile};
 use super::key_types::KeyTypes;
 use super::row::Row;
-use super::row_errors::{RowErrors, RowSet};
+use super::row_errors::{RowErrors, RowSet, in_words};
 use super::rows::{Next, Rows};
 use super::run::Run;
+use super::same_store::{self, IssuingCa};
 use super::summary::Summary;
 use super::taking_up::{self, TakenUp};
 use super::verifying;
@@ -26,6 +28,9 @@ use crate::error::CliError;
 use crate::output::rate::Rate;
 use crate::output::{count, grouped};
 use crate::session::Session;
+
+/// Runs of wrong rows that are told in a line.
+const RUNS_IN_LINE: usize = 16;
 
 /// What a command asks for.
 pub(crate) struct Job {
@@ -80,16 +85,34 @@ impl Job {
         session: &Session,
         manager: &CertificateManager,
     ) -> Result<Summary, CliError> {
+        if self.name.as_ref().is_some_and(|name| !(1..=255).contains(&name.chars().count())) {
+            // The authority would say so after all rows were checked.
+            return Err(rustmq_ca::Error::InvalidJob.into());
+        }
         let left = JobFile::find(&job_file::place(self.output.path()))?;
         if left.is_none() {
             self.output.check_free()?;
         }
-        let ca = manager.find_ca(&self.request.ca).await?.id;
+        let ca = IssuingCa::find(manager, &self.request.ca).await?;
+        if let Some(left) = &left {
+            ca.has_begun(left)?;
+            self.still_skips(left)?;
+        }
         match left {
-            Some(left) if left.finished => self.finished(session, manager, &left, &ca).await,
+            Some(left) if left.finished => self.finished(session, manager, &left, &ca.id).await,
             Some(left) => self.take_up(session, manager, left, ca).await,
             None => self.issue(session, manager, (ca, None), TakenUp::default()).await,
         }
+    }
+
+    /// Rows that were left out are left out by a flag, which the same command has.
+    fn still_skips(&self, left: &JobFile) -> Result<(), CliError> {
+        if left.asked.skipped == 0 || self.wrong_rows == WrongRows::Skip {
+            return Ok(());
+        }
+        let (path, what) = (left.path().to_owned(), "--skip-invalid");
+        let (before, now) = ("given".to_owned(), "not given".to_owned());
+        Err(BatchError::OtherJob { path, what, before, now }.into())
     }
 
     /// Goes on with a job: what is issued is delivered first, and then the rest is checked by the rules
@@ -99,12 +122,9 @@ impl Job {
         session: &Session,
         manager: &CertificateManager,
         mut left: JobFile,
-        ca_id: String,
+        ca: IssuingCa,
     ) -> Result<Summary, CliError> {
-        let taken = match self.request.execution {
-            Execution::DryRun => TakenUp::default(),
-            Execution::Commit => taking_up::deliver(&self, manager, &mut left, &ca_id).await?,
-        };
+        let taken = taking_up::deliver(&self, manager, &mut left, &ca.id).await?;
         if taken.delivered > 0 {
             let delivered = count(taken.delivered, "certificate");
             session.output.line(&format!("delivered {delivered} that an earlier run had issued"));
@@ -113,12 +133,13 @@ impl Job {
         if taken.is_all {
             left.save(left.delivered, &[], true)?;
             let (rows, asked) = (left.asked.rows, left.asked.clone());
-            let told = (RowErrors::default(), taken.notes);
+            let wrong = taken.issued.others(rows + asked.skipped);
+            let told = (RowErrors::known(wrong), taken.notes);
             let output = self.output.path();
             return Ok(Summary::done(asked, output, (0, rows), Duration::ZERO, told));
         }
         let (done, output) = ((left.delivered.rows, left.asked.rows), self.output.clone());
-        let issued = self.issue(session, manager, (ca_id, Some(left)), taken).await;
+        let issued = self.issue(session, manager, (ca, Some(left)), taken).await;
         issued.map_err(|error| BatchError::about_the_rest(error, done, output.path()))
     }
 
@@ -127,7 +148,7 @@ impl Job {
         self,
         session: &Session,
         manager: &CertificateManager,
-        (ca_id, left): (String, Option<JobFile>),
+        (ca, left): (IssuingCa, Option<JobFile>),
         taken: TakenUp,
     ) -> Result<Summary, CliError> {
         let mut checked = self.check(session, manager, taken.issued).await?;
@@ -135,12 +156,12 @@ impl Job {
         let mut notes = taken.notes;
         notes.extend(std::mem::take(&mut checked.notes));
         checked.notes = notes;
-        let asked = self.asked(ca_id, &checked, left.as_ref());
-        if self.request.execution == Execution::DryRun {
-            return Ok(Summary::rehearsed(asked, self.output.path(), checked));
-        }
+        let asked = self.asked(ca, &checked, left.as_ref());
         if let Some(left) = &left {
             same(left, &asked)?;
+        }
+        if self.request.execution == Execution::DryRun {
+            return Ok(Summary::rehearsed(asked, self.output.path(), checked));
         }
         Run::begin(self, session, manager, (asked, checked), left).await
     }
@@ -161,12 +182,14 @@ impl Job {
         })?;
         let asked = self.asked_again(left, ca_id, digest);
         same(left, &asked)?;
+        let batch = stored(manager, left, ca_id).await?;
+        let issued = same_store::delivered(&batch, left).await?;
         self.output.verify(left.delivered)?;
         if let Output::Folders(dir, naming) = &self.output {
-            let batch = stored(manager, left, ca_id).await?;
             verifying::verify(session, &batch, left, (dir, *naming), &brought).await?;
         }
-        Ok(Summary::finished(asked, self.output.path()))
+        let wrong = RowErrors::known(issued.others(asked.rows + asked.skipped));
+        Ok(Summary::finished(asked, self.output.path(), wrong))
     }
 
     /// Reads the input to its end without judging it; gives its digest.
@@ -239,6 +262,10 @@ impl Job {
         if errors.further() > 0 {
             session.output.line(&format!("and {} more", grouped(errors.further())));
         }
+        for runs in errors.unnamed().chunks(RUNS_IN_LINE) {
+            let text = format!("rows {}", in_words(runs));
+            session.output.finding(&text, &json!({ "rows": runs }));
+        }
         let checked = format!("checked {}, {} wrong", count(*rows, "row"), grouped(wrong));
         session.output.line(&checked);
         if *rows == 0 {
@@ -249,26 +276,28 @@ impl Job {
             WrongRows::Refuse => wrong == 0,
         };
         if !is_enough {
-            return Err(BatchError::WrongRows { wrong, rows: *rows, issued }.into());
+            let skips = self.wrong_rows == WrongRows::Skip;
+            return Err(BatchError::WrongRows { wrong, rows: *rows, issued, skips }.into());
         }
         notes.lines().for_each(|line| session.output.note(&line));
         Ok(())
     }
 
-    fn asked(&self, ca_id: String, checked: &Checked, left: Option<&JobFile>) -> Asked {
+    fn asked(&self, ca: IssuingCa, checked: &Checked, left: Option<&JobFile>) -> Asked {
         let input = hexadecimal(checked.digest);
         let job = self
             .name
             .clone()
             // A folder that was moved with its job file keeps its job.
             .or_else(|| left.map(|left| left.asked.job.clone()))
-            .unwrap_or_else(|| default_name(&input, &ca_id, &self.output));
+            .unwrap_or_else(|| default_name(&input, &ca.id, &self.output));
         let wrong = checked.errors.rows();
         Asked {
             command: self.command.to_owned(),
             job,
             input,
-            ca_id,
+            ca_id: ca.id,
+            ca_key: ca.key,
             flags: self.flags.clone(),
             rows_per_slice: self.rows_per_slice,
             rows: checked.rows - wrong.len(),

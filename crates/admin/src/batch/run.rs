@@ -71,7 +71,12 @@ impl<'a> Run<'a> {
         };
         let delivered = file.delivered;
         let chain = batch.chain();
-        let common = Common { ca_id: &file.asked.ca_id, chain: &chain, crls: &crls };
+        let common = Common {
+            ca_id: &file.asked.ca_id,
+            chain: &chain,
+            crls: &crls,
+            under_way: file.rows_under_way(),
+        };
         let delivery = job.output.open((!began).then_some(delivered), &common);
         let delivery = match delivery {
             Ok(delivery) => delivery,

@@ -43,8 +43,8 @@ impl Summary {
     }
 
     /// A job that was done before.
-    pub(crate) fn finished(asked: Asked, output: &Path) -> Self {
-        let (wrong, notes) = (RowErrors::default(), RowNotes::default());
+    pub(crate) fn finished(asked: Asked, output: &Path, wrong: RowErrors) -> Self {
+        let notes = RowNotes::default();
         Self { asked, output: output.to_owned(), outcome: Outcome::Finished, wrong, notes }
     }
 
@@ -88,6 +88,7 @@ impl Summary {
         let wrong: Vec<Value> = self.wrong.kept().iter().map(RowError::to_json).collect();
         Report::one(record, COLUMNS)
             .with("wrong_rows", wrong)
+            .with("wrong_row_runs", self.wrong.rows().runs())
             .with("row_notes", self.notes.to_json())
             .card(self.card())
             .notes(self.note())
@@ -96,7 +97,9 @@ impl Summary {
     fn card(&self) -> Card {
         let (issued, replayed, elapsed) = self.counts();
         let skipped = Some(self.asked.skipped).filter(|skipped| *skipped > 0);
-        let skipped = skipped.map(|skipped| format!("{} that are wrong", count(skipped, "row")));
+        let are = |skipped| if skipped == 1 { "is" } else { "are" };
+        let skipped =
+            skipped.map(|rows| format!("{} that {} wrong", count(rows, "row"), are(rows)));
         let by = format!("by {}", self.asked.ca_id);
         let card = match self.outcome {
             Outcome::Rehearsed => {

@@ -7,8 +7,8 @@
 
 use std::collections::HashMap;
 
-use rustmq_ca::CertificateManager;
 use rustmq_ca::batch::{Batch, BatchIssued};
+use rustmq_ca::{CertificateManager, Execution};
 use rustmq_pki::key::PublicKey;
 use tokio::task::spawn_blocking;
 
@@ -20,7 +20,7 @@ use super::job_file::{Delivered, JobFile};
 use super::keys::SliceKeys;
 use super::row::KeySource;
 use super::row_notes::RowNotes;
-use super::{csr, issuer, run};
+use super::{csr, issuer, run, same_store};
 use crate::error::CliError;
 
 /// What was found, and delivered.
@@ -44,10 +44,11 @@ pub(super) async fn deliver(
     ca_id: &str,
 ) -> Result<TakenUp, CliError> {
     let batch = job::stored(manager, left, ca_id).await?;
-    let mut taken = TakenUp::default();
-    for slice in 0..left.delivered.slices {
-        let rows = batch.issued_rows(slice).await?.unwrap_or_default();
-        rows.into_iter().for_each(|row| taken.issued.insert(row));
+    let issued = same_store::delivered(&batch, left).await?;
+    let mut taken = TakenUp { issued, ..TakenUp::default() };
+    if job.request.execution == Execution::DryRun {
+        job.output.inspect(left.delivered, left.rows_under_way())?;
+        return Ok(taken);
     }
     let waiting = complete(&batch, left).await?;
     let slices = left.delivered.slices + waiting.len() as u64;
@@ -59,9 +60,11 @@ pub(super) async fn deliver(
     if !waiting.is_empty() {
         let crls = run::newest_crls(manager, ca_id).await?;
         let chain = batch.chain();
-        let common = Common { ca_id, chain: &chain, crls: &crls };
+        let under_way = left.rows_under_way();
+        let waiting = are_for(waiting, left, &requested).await?;
+        let common = Common { ca_id, chain: &chain, crls: &crls, under_way };
         let delivery = job.output.open(Some(left.delivered), &common)?;
-        deliver_all(left, delivery, waiting, &requested, &mut taken).await?;
+        deliver_all(left, delivery, waiting, &mut taken).await?;
     }
     Ok(taken)
 }
@@ -103,15 +106,11 @@ fn recognise(
 async fn deliver_all(
     left: &mut JobFile,
     mut delivery: Delivery,
-    waiting: Vec<Vec<BatchIssued>>,
-    requested: &HashMap<u64, Vec<u8>>,
+    waiting: Vec<(Vec<BatchIssued>, SliceKeys)>,
     taken: &mut TakenUp,
 ) -> Result<(), CliError> {
-    let mut under_way = std::mem::take(&mut left.under_way);
-    for issued in waiting {
-        let keys = under_way.remove(0);
-        let name = || left.asked.job.clone();
-        let (issued, keys) = are_for(issued, keys, requested, &name).await?;
+    let (mut waiting, rest) = (waiting.into_iter(), std::mem::take(&mut left.under_way));
+    while let Some((issued, keys)) = waiting.next() {
         for issued in &issued {
             taken.issued.insert(issued.row);
             taken.notes.since(issued);
@@ -119,36 +118,49 @@ async fn deliver_all(
         taken.delivered += issued.len() as u64;
         let delivered;
         (delivery, delivered) = write(delivery, issued, keys).await?;
-        let keys: Vec<&SliceKeys> = under_way.iter().collect();
-        left.save(delivered, &keys, false)?;
+        let keys = waiting.as_slice().iter().map(|(_, keys)| keys).chain(&rest);
+        left.save(delivered, &keys.collect::<Vec<_>>(), false)?;
     }
-    left.under_way = under_way;
+    left.under_way = rest;
     Ok(())
 }
 
-/// Refuses certificates for other keys than those at hand: another batch has had the same job's name.
+/// The waiting slices with their keys from the job file. Refuses certificates for other keys than
+/// those: another batch has had the same job's name. Nothing of the output was touched by then.
 async fn are_for(
-    issued: Vec<BatchIssued>,
-    keys: SliceKeys,
+    waiting: Vec<Vec<BatchIssued>>,
+    left: &mut JobFile,
     requested: &HashMap<u64, Vec<u8>>,
-    job: &impl Fn() -> String,
-) -> Result<(Vec<BatchIssued>, SliceKeys), CliError> {
-    let slice = keys.slice();
-    let read = spawn_blocking(move || (keys.public_keys(), keys));
-    let (public_keys, keys) = read.await.map_err(|_| BatchError::Lost)?;
-    let public_keys = public_keys.map_err(rustmq_ca::Error::from)?;
-    let is_for = |issued: &BatchIssued, key: &Option<PublicKey>| {
+) -> Result<Vec<(Vec<BatchIssued>, SliceKeys)>, CliError> {
+    let rest = left.under_way.split_off(waiting.len());
+    let keys = std::mem::replace(&mut left.under_way, rest);
+    let mut slices = Vec::with_capacity(keys.len());
+    for (issued, keys) in waiting.into_iter().zip(keys) {
+        let read = spawn_blocking(move || (keys.public_keys(), keys));
+        let (public_keys, keys) = read.await.map_err(|_| BatchError::Lost)?;
+        let public_keys = public_keys.map_err(rustmq_ca::Error::from)?;
+        if !is_for(&issued, &public_keys, requested) {
+            let job = left.asked.job.clone();
+            let key = format!("{job}, slice {}", keys.slice());
+            let error = Box::new(rustmq_ca::Error::IdempotencyMismatch { key });
+            return Err(BatchError::IssuedBefore { job, error }.into());
+        }
+        slices.push((issued, keys));
+    }
+    Ok(slices)
+}
+
+fn is_for(
+    issued: &[BatchIssued],
+    public_keys: &[Option<PublicKey>],
+    requested: &HashMap<u64, Vec<u8>>,
+) -> bool {
+    let is_for = |(issued, key): (&BatchIssued, &Option<PublicKey>)| {
         let key = key.as_ref().map(PublicKey::spki);
         let key = key.or_else(|| requested.get(&issued.row).map(Vec::as_slice));
         key == Some(issued.certificate.view().spki.der)
     };
-    let pairs = || issued.iter().zip(&public_keys);
-    if issued.len() == public_keys.len() && pairs().all(|(issued, key)| is_for(issued, key)) {
-        return Ok((issued, keys));
-    }
-    let key = format!("{}, slice {slice}", job());
-    let error = Box::new(rustmq_ca::Error::IdempotencyMismatch { key });
-    Err(BatchError::IssuedBefore { job: job(), error }.into())
+    issued.len() == public_keys.len() && issued.iter().zip(public_keys).all(is_for)
 }
 
 async fn write(

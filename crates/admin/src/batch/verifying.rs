@@ -48,12 +48,12 @@ pub(super) async fn verify(
     (dir, naming): (&Path, Naming),
     brought: &RowSet,
 ) -> Result<(), CliError> {
-    let (mut files, mut unknown) = (0, 0);
+    let mut files = 0;
     for slice in 0..left.delivered.slices {
         session.interrupt.checkpoint("the output was not compared to its end")?;
         let Some(issued) = batch.issued_slice(slice).await? else {
-            unknown += left.cut().rows_in(slice);
-            continue;
+            let (path, rows) = (left.path().to_owned(), left.delivered.rows);
+            return Err(BatchError::UnknownToStore { path, rows }.into());
         };
         let with_key = |row| !brought.contains(row);
         let rows = issued.into_iter().filter_map(issuer::certified);
@@ -73,13 +73,6 @@ pub(super) async fn verify(
                 session.output.finding(&format!("{file} {what}"), &record);
             }
         }
-    }
-    if unknown > 0 {
-        let rows = crate::output::count(unknown, "certificate");
-        session.output.note(&format!(
-            "{rows} of this batch are not in the store, which is another or an older one; their \
-             folders were not compared"
-        ));
     }
     match files {
         0 => Ok(()),

@@ -1,5 +1,6 @@
 //! The rows of certificates. What they say of a certificate beside its DER only finds it again.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use rusqlite::types::Value;
@@ -200,6 +201,28 @@ pub(crate) fn visit(
         visit_where(connection, &conditions, values, &mut each)?;
     }
     Ok(())
+}
+
+/// The certificates that an active one renews, or one that renews such a one.
+pub(crate) fn with_successor(
+    connection: &Connection,
+    now: UnixTime,
+) -> Result<HashSet<i64>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT c.number, c.renews, r.number IS NULL AND c.not_after >= ?1 FROM certificate c \
+         LEFT JOIN revocation r ON r.certificate = c.number WHERE c.renews IS NOT NULL \
+         ORDER BY c.number DESC",
+    )?;
+    let mut renewed = HashSet::new();
+    let mut rows = statement.query([now.seconds()])?;
+    // A successor has the higher number: what became of it is known by now.
+    while let Some(row) = rows.next()? {
+        let (number, renews, is_active): (i64, i64, bool) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if is_active || renewed.contains(&number) {
+            renewed.insert(renews);
+        }
+    }
+    Ok(renewed)
 }
 
 fn visit_where(

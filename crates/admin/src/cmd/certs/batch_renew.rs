@@ -1,6 +1,7 @@
 //! `certs batch-renew`.
 
 use std::fs;
+use std::path::Path;
 
 use clap::Args;
 use rustmq_ca::batch::BatchRequest;
@@ -9,13 +10,14 @@ use rustmq_pki::key::KeyType;
 
 use super::batch_issue::JobArgs;
 use super::chosen::{FilterArgs, list_place};
+use crate::batch::BatchError;
 use crate::batch::checking::Unique;
 use crate::batch::delivery::{Naming, Output};
 use crate::batch::input::Input;
 use crate::batch::issuer::Defaults;
 use crate::batch::job::{Job, Writing};
+use crate::batch::job_file::{self, JobFile};
 use crate::batch::key_types::KeyTypes;
-use crate::batch::{BatchError, job_file};
 use crate::cli::DryRun;
 use crate::cmd::validity;
 use crate::error::CliError;
@@ -86,13 +88,16 @@ impl BatchRenew {
     ) -> Result<Input, CliError> {
         let (job, list) = (job_file::place(output.path()), list_place(output.path()));
         if fs::symlink_metadata(&job).is_ok() {
+            if fs::symlink_metadata(&list).is_err() {
+                begun_otherwise(&job)?;
+            }
             return Input::open(&list, &job);
         }
         output.check_free()?;
         let active = (!self.filter.has_status()).then_some(CertificateStatus::Active);
         let filter = self.filter.filter(Some(&self.ca_id));
         let filter = ListFilter { status: filter.status.or(active), ..filter };
-        let numbers = manager.end_entities(filter).await?;
+        let numbers = manager.without_successor(filter).await?;
         if numbers.is_empty() {
             return Err(BatchError::NoneChosen.into());
         }
@@ -114,4 +119,15 @@ impl BatchRenew {
         flags.extend(key_type);
         flags
     }
+}
+
+/// Refuses a job that has no list of what a filter chose: it was begun by another command.
+fn begun_otherwise(job: &Path) -> Result<(), CliError> {
+    let Some(left) = JobFile::find(job)? else { return Ok(()) };
+    let (what, before, now) = match left.asked.command.as_str() {
+        "batch-renew" => ("choice", "a file", "a filter"),
+        other => ("command", other, "batch-renew"),
+    };
+    let (path, before, now) = (job.to_owned(), before.to_owned(), now.to_owned());
+    Err(BatchError::OtherJob { path, what, before, now }.into())
 }
