@@ -113,6 +113,7 @@ impl Restoring {
         Ok(MergedCrl { name, ca_id, number, is_later, revoked, unknown, released })
     }
 
+    /// Lets the store go on as another than the one that was lost, and records it.
     async fn record(&self, survey: &Survey) -> Result<(), Error> {
         let entry = Entry {
             at: self.now,
@@ -127,7 +128,12 @@ impl Restoring {
                 self.unpacked.taken_at, self.unpacked.digest, survey.contents.audit.records
             ),
         };
-        self.store.write(move |connection| audit::append(connection, &entry)).await
+        self.store
+            .write(move |connection| {
+                crls::skip_lost_numbers(connection, entry.at)?;
+                audit::append(connection, &entry)
+            })
+            .await
     }
 
     async fn describe(

@@ -11,8 +11,7 @@ use super::BackupError;
 use super::survey::{Survey, SurveyedCa};
 use crate::store::merge::LaterCrl;
 
-/// The largest CRL number that leaves room for those after it: the numbers here begin at the seconds
-/// since 1970.
+/// The largest CRL number that leaves room for those after it: those of today are below 2^51.
 const LARGEST_NUMBER: u64 = 1 << 62;
 
 /// A CRL as a caller gives it.

@@ -4,4 +4,5 @@ mod altered;
 mod fixture;
 mod forged;
 mod later_crls;
+mod numbers;
 mod whole;
