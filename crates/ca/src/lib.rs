@@ -99,7 +99,7 @@ pub use clock::Clock;
 pub use error::{CaName, Error, ErrorKind};
 pub use info::{
     AbandonedSerial, AuditFault, AuditRecord, AuditVerdict, CaInfo, CaStatus, CaTree,
-    CertificateInfo, CertificateRole, CertificateStatus, RoleCount,
+    CertificateInfo, CertificateRole, CertificateStatus, RevokedCa, RoleCount,
 };
 pub use manager::CertificateManager;
 pub use names::SHORTEST_PREFIX;

@@ -35,6 +35,7 @@ pub(crate) mod revocations;
 mod slice_rows;
 pub(crate) mod slices;
 mod snapshot;
+pub(crate) mod standing;
 mod writer;
 
 pub(crate) use audit::{Entry, Outcome};

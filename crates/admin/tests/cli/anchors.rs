@@ -109,6 +109,29 @@ fn what_was_altered_or_is_of_another_store_is_refused() {
 }
 
 #[test]
+fn the_revocation_of_its_signer_is_said_and_one_made_after_a_compromise_proves_nothing() {
+    let bench = Workbench::with_hierarchy();
+    let made = bench.json(&["audit", "checkpoint", "--output", "anchor.json"]);
+    bench.ok(&["ca", "revoke", "prod_ca_1", "--reason", "superseded"]);
+    let run = anchored(&bench);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("prod_ca_1 was revoked at"), "{}", run.stderr);
+    let verdict = bench.json(&["audit", "verify", "--anchor", "anchor.json"]);
+    assert_eq!(verdict["anchored"], made["records"]);
+    assert_eq!(verdict["signer_revoked"]["reason"], "superseded");
+    bench
+        .run(&["audit", "checkpoint", "--output", "x", "--ca-id", "prod_ca_1"])
+        .refused(1, &["prod_ca_1 signs no backups and no checkpoints", "root_ca_1"]);
+
+    let bench = Workbench::with_hierarchy();
+    bench.ok(&["audit", "checkpoint", "--output", "anchor.json"]);
+    let revoke = ["ca", "revoke", "prod_ca_1", "--reason", "key-compromise", "--invalidity-date"];
+    bench.ok(&[&revoke[..], &["2026-01-01T00:00:00Z"]].concat());
+    anchored(&bench).refused(1, &["the checkpoint proves nothing", "prod_ca_1", "in doubt since"]);
+    bench.ok(&["audit", "verify"]);
+}
+
+#[test]
 fn a_checkpoint_needs_a_key_and_overwrites_nothing() {
     let bench = Workbench::with_hierarchy();
     let mut command = bench.bare();

@@ -5,4 +5,5 @@ mod fixture;
 mod forged;
 mod later_crls;
 mod numbers;
+mod revoked_signer;
 mod whole;

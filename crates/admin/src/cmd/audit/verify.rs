@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use rustmq_ca::{AnchoredVerdict, AuditCheckpoint, CheckpointError, Error};
+use rustmq_ca::{AnchoredVerdict, AuditCheckpoint, CheckpointError, Error, RevokedCa};
 
 use crate::cmd::input;
 use crate::cmd::show::to_json;
@@ -29,12 +29,12 @@ impl Verify {
         let anchor = self.anchor.as_deref().map(checkpoint).transpose()?;
         let manager = session.reader()?;
         let at = anchor.as_ref().map(AuditCheckpoint::at);
-        let (verdict, anchored) = match anchor {
-            None => (manager.audit_verify().await?, None),
+        let (verdict, anchored, revoked) = match anchor {
+            None => (manager.audit_verify().await?, None, None),
             Some(anchor) => {
-                let AnchoredVerdict { verdict, anchored } =
+                let AnchoredVerdict { verdict, anchored, signer_revoked } =
                     manager.audit_verify_anchored(anchor).await?;
-                (verdict, Some(anchored))
+                (verdict, Some(anchored), signer_revoked)
             }
         };
         let whole = verdict.fault.is_none();
@@ -53,10 +53,24 @@ impl Verify {
         Ok(Report::one(to_json(&verdict), &["records", "head", "fault"])
             .with("valid", whole)
             .with("anchored", anchored.filter(|_| whole))
+            .with("signer_revoked", to_json(&revoked))
             .card(card)
+            .notes(revoked.as_ref().map(signer_note))
             .notes(unproven.then(|| UNPROVEN.to_owned()))
             .refused(!whole))
     }
+}
+
+/// What a checkpoint is worth whose signer was revoked since.
+fn signer_note(revoked: &RevokedCa) -> String {
+    let worth = match revoked.is_compromised() {
+        true => {
+            "the checkpoint bears an earlier date, and counts only if its file was kept where whoever \
+                 has that key could not replace it"
+        }
+        false => "the checkpoint counts all the same; make the next one, which another CA signs",
+    };
+    format!("of the CAs that vouch for the checkpoint, {revoked}: {worth}")
 }
 
 /// Reads a checkpoint. A file that is none is a mistake on the command line; one that was altered is
