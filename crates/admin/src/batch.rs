@@ -5,7 +5,9 @@
 //! - `keys.rs`, `job_file.rs`: private keys, on the disk before their certificates are asked for, and
 //!   gone once their lines are durable.
 //! - `checking.rs`: the first pass, in which every row is checked. `slices.rs`: the second, in which
-//!   rows get keys. `issuer.rs`: the authority as both see it. `job.rs`: all of it in its order.
+//!   rows get keys. `issuer.rs`: the authority as both see it. `job.rs`: all of it in its order, and
+//!   `run.rs` the second pass. `taking_up.rs`: what an earlier run was killed over comes first.
+//!   `verifying.rs`: whether the folders of a finished job are there.
 //! - `delivery.rs`, `lines_file.rs`, `line.rs`, `pem.rs`, `folders.rs`: what is written.
 
 pub(crate) mod checking;
@@ -21,6 +23,7 @@ pub(crate) mod issuer;
 pub(crate) mod job;
 pub(crate) mod job_file;
 mod json_rows;
+pub(crate) mod key_types;
 pub(crate) mod keys;
 mod line;
 mod lines_file;
@@ -28,8 +31,12 @@ mod list_rows;
 mod pem;
 pub(crate) mod row;
 pub(crate) mod row_errors;
+mod row_notes;
 pub(crate) mod rows;
+mod run;
 mod slices;
 pub(crate) mod summary;
+mod taking_up;
+mod verifying;
 
 pub(crate) use error::BatchError;

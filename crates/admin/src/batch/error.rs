@@ -1,7 +1,10 @@
 //! Why a batch was not carried out, or not to its end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use rustmq_ca::ErrorKind;
+
+use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::count;
 
@@ -34,12 +37,34 @@ pub(crate) enum BatchError {
         rows: u64,
     },
     /// Rows that cannot be issued.
-    #[error("{wrong} of {} {} wrong, and nothing was issued", count(*rows, "row"), if *wrong == 1 { "is" } else { "are" })]
+    #[error("{wrong} of {} {} wrong, and {}", count(*rows, "row"), if *wrong == 1 { "is" } else { "are" }, so_far(*issued))]
     WrongRows {
         /// How many.
         wrong: u64,
         /// Of how many.
         rows: u64,
+        /// How many certificates earlier runs issued.
+        issued: u64,
+    },
+    /// Rows are refused, and those before them stand in the output.
+    #[error("{error}; {} of {} in {} before that, all durable", count(*done, "certificate"), crate::output::grouped(*rows), output.display())]
+    RestRefused {
+        /// Certificates that stand in the output.
+        done: u64,
+        /// How many there will be.
+        rows: u64,
+        /// `--output`.
+        output: PathBuf,
+        /// Why the rest is refused.
+        error: Box<CliError>,
+    },
+    /// Files of a finished batch's folders are not as it left them.
+    #[error("{} is not as its batch left it: {} missing or altered", path.display(), if *files == 1 { "1 file is".to_owned() } else { format!("{} files are", crate::output::grouped(*files)) })]
+    FoldersChanged {
+        /// `--output`.
+        path: PathBuf,
+        /// How many files.
+        files: u64,
     },
     /// A path that is no place for private keys.
     #[error("{} is neither a file nor a folder, and private keys go nowhere else", path.display())]
@@ -112,7 +137,29 @@ pub(crate) enum BatchError {
     Lost,
 }
 
+fn so_far(issued: u64) -> String {
+    match issued {
+        0 => "nothing was issued".to_owned(),
+        _ => format!("no more were issued than the {} in the output", count(issued, "certificate")),
+    }
+}
+
 impl BatchError {
+    /// The error of a job of which a part is delivered already: a refusal is about the rest.
+    pub(crate) fn about_the_rest(
+        error: CliError,
+        (done, rows): (u64, u64),
+        output: &Path,
+    ) -> CliError {
+        match &error {
+            CliError::Authority(refusal) if done > 0 && refusal.kind() == ErrorKind::Refused => {
+                let (output, error) = (output.to_owned(), Box::new(error));
+                Self::RestRefused { done, rows, output, error }.into()
+            }
+            _ => error,
+        }
+    }
+
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
@@ -128,14 +175,16 @@ impl BatchError {
             | Self::OtherJob { .. }
             | Self::Running { .. }
             | Self::DamagedJob { .. }
-            | Self::OutputChanged { .. } => Exit::Output,
+            | Self::OutputChanged { .. }
+            | Self::FoldersChanged { .. } => Exit::Output,
+            Self::RestRefused { error, .. } => error.exit(),
             Self::Stopped { .. } => Exit::Interrupted,
             Self::Lost => Exit::Internal,
         }
     }
 
     /// A name for machines that stays as it is.
-    pub(crate) const fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Header { .. } => "batch_header",
             Self::NoRows { .. } => "batch_without_rows",
@@ -146,7 +195,8 @@ impl BatchError {
             Self::OtherJob { .. } => "batch_of_another_job",
             Self::Running { .. } => "batch_running",
             Self::DamagedJob { .. } => "batch_job_file",
-            Self::OutputChanged { .. } => "batch_output_changed",
+            Self::OutputChanged { .. } | Self::FoldersChanged { .. } => "batch_output_changed",
+            Self::RestRefused { error, .. } => error.code(),
             Self::InputChanged { .. } => "batch_input_changed",
             Self::IssuedBefore { .. } => "batch_issued_before",
             Self::Stopped { .. } => "interrupted",
@@ -157,7 +207,22 @@ impl BatchError {
     /// What would be right.
     pub(crate) fn help(&self) -> Vec<String> {
         let line = match self {
-            Self::WrongRows { .. } => "mend them, or issue the others with --skip-invalid",
+            Self::WrongRows { issued: 0, .. } => {
+                "mend them, or issue the others with --skip-invalid"
+            }
+            Self::WrongRows { .. } => {
+                "they passed when this batch began, so a profile or a CA is another now: once it is \
+                 as it was, the same command goes on with them; or issue them by a batch of their own"
+            }
+            Self::RestRefused { error, .. } => {
+                let mut help = error.help();
+                help.push("once that is mended, the same command goes on with the rest".to_owned());
+                return help;
+            }
+            Self::FoldersChanged { .. } => {
+                "certs export writes certificates again; private keys stood there and nowhere else, \
+                 so issue anew what has lost its key, with another --output"
+            }
             Self::NoFile { .. } => {
                 "name a file that ends with .ndjson, or a folder that does not exist yet"
             }

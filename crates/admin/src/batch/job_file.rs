@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::error::BatchError;
 use super::keys::SliceKeys;
+use super::slices::Cut;
 use crate::error::CliError;
 use crate::files::{Existing, FileError, Mode, Staged, no_follow};
 
@@ -151,6 +152,11 @@ impl JobFile {
     /// Where it lies.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How its rows are cut into slices.
+    pub(crate) fn cut(&self) -> Cut {
+        Cut { rows: self.asked.rows, rows_per_slice: self.asked.rows_per_slice }
     }
 
     /// Makes the next state durable: how far the output came, and the keys of what is under way.

@@ -89,7 +89,8 @@ impl RowSet {
         (usize::try_from(row / 64).unwrap_or(usize::MAX), 1 << (row % 64))
     }
 
-    fn insert(&mut self, row: u64) {
+    /// Adds a row.
+    pub(crate) fn insert(&mut self, row: u64) {
         let (word, bit) = Self::place(row);
         if self.bits.len() <= word {
             self.bits.resize(word + 1, 0);

@@ -74,6 +74,22 @@ fn a_list_is_renewed_and_what_cannot_be_is_told_by_row() {
 }
 
 #[test]
+fn a_renewed_certificate_keeps_the_type_of_its_key() {
+    let bench = Workbench::with_hierarchy();
+    let types = ["p256", "ed25519", "p384"];
+    for (nth, key_type) in types.into_iter().enumerate() {
+        bench.write("one.csv", format!("principal,role\napp-{nth},client\n"));
+        bench.ok(&issue("one.csv", &format!("{nth}.ndjson"), &["--key-type", key_type]));
+    }
+    bench.ok(&renew("new.ndjson", &[]));
+    let renewed = lines(&bench, "new.ndjson");
+    for (line, key_type) in renewed.iter().zip(types) {
+        assert_eq!(bench.json(&["certs", "info", text(&line["id"])])["key_type"], key_type);
+    }
+    assert_eq!(bench.json(&renew("new.ndjson", &[]))["replayed"], 3, "the job is the same");
+}
+
+#[test]
 fn a_dry_run_shows_what_would_be_revoked_and_revokes_nothing() {
     let bench = fleet();
     let dry = bench.json(&revoke(&["--ca-id", "prod_ca_1", "--role", "client", "--dry-run"]));

@@ -9,6 +9,7 @@ mod batch_rows;
 mod batches;
 mod batches_interrupted;
 mod batches_of_stored;
+mod batches_taken_up;
 mod certificates;
 mod command_line;
 mod crashes;

@@ -11,7 +11,7 @@ use rustmq_pki::time::UnixTime;
 
 use super::fault::Fault;
 use super::lookup::{self, Kind};
-use super::{optional_time_at, slice_rows, slices, time_at};
+use super::{optional_time_at, slice_rows, stored_slices, time_at};
 use crate::info::{AbandonedSerial, CertificateRole, CertificateStatus};
 
 /// A certificate and what became of it.
@@ -313,8 +313,8 @@ fn abandoned_in_slices(
     if prefix == Some(None) {
         return Ok(());
     }
-    for slice in slices::abandoned(connection, prefix.flatten())? {
-        let ca_id = slices::ca_id(connection, slice.authority)?;
+    for slice in stored_slices::abandoned(connection, prefix.flatten())? {
+        let ca_id = stored_slices::ca_id(connection, slice.authority)?;
         for row in slice_rows::of_slice(connection, slice.number)?.unwrap_or_default() {
             if serial.is_none_or(|serial| *serial == row.serial) {
                 found.push(AbandonedSerial {

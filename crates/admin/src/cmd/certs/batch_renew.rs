@@ -14,6 +14,7 @@ use crate::batch::delivery::{Naming, Output};
 use crate::batch::input::Input;
 use crate::batch::issuer::Defaults;
 use crate::batch::job::{Job, Writing};
+use crate::batch::key_types::KeyTypes;
 use crate::batch::{BatchError, job_file};
 use crate::cli::DryRun;
 use crate::cmd::validity;
@@ -36,9 +37,9 @@ pub(crate) struct BatchRenew {
     /// Days from now to the end of validity [default: the profile's]
     #[arg(long, value_name = "DAYS", allow_negative_numbers = true)]
     validity_days: Option<i64>,
-    /// Type of the new keys
-    #[arg(long, value_name = "TYPE", value_parser = values::key_type(), default_value = "p256")]
-    key_type: KeyType,
+    /// Type of the new keys [default: each old key's]
+    #[arg(long, value_name = "TYPE", value_parser = values::key_type())]
+    key_type: Option<KeyType>,
     #[command(flatten)]
     job: JobArgs,
     #[command(flatten)]
@@ -68,7 +69,7 @@ impl BatchRenew {
                 execution: self.dry_run.execution(),
             },
             defaults: Defaults { validity: validity(self.validity_days) },
-            key_type: self.key_type,
+            key_types: self.key_type.map_or(KeyTypes::AsBefore, KeyTypes::One),
             unique: Unique::PrincipalAndRole(None),
             wrong_rows: self.job.wrong_rows(),
             rows_per_slice: self.job.rows_per_slice,
@@ -108,7 +109,9 @@ impl BatchRenew {
         let mut flags = self.filter.flags();
         let days = self.validity_days.map(|days| ("--validity-days".to_owned(), days.to_string()));
         flags.extend(days);
-        flags.push(("--key-type".to_owned(), self.key_type.to_string()));
+        let key_type =
+            self.key_type.map(|key_type| ("--key-type".to_owned(), key_type.to_string()));
+        flags.extend(key_type);
         flags
     }
 }
