@@ -78,6 +78,7 @@ mod keys;
 mod manager;
 mod names;
 mod outcome;
+mod pages;
 mod parallel;
 mod passphrase;
 mod permit;
@@ -106,9 +107,10 @@ pub use names::SHORTEST_PREFIX;
 pub use outcome::{
     Bundle, CaCreation, CrlPublication, ExportSummary, Issuance, Issued, Planned, Revocation,
 };
+pub use pages::{AuditPages, CertificatePages, ListOrder, PAGE_ROWS};
 pub use passphrase::{PassphraseError, PassphraseSource};
 pub use request::{
-    CrlRefresh, Execution, IdempotencyKey, Inherited, IntermediateCaRequest, IssueRequest,
-    ListFilter, NewCa, OpenMode, Options, RekeyCaRequest, RenewCaRequest, RenewRequest, RenewalKey,
-    RevokeRequest, RootCaRequest, RotateRequest, SignRequest,
+    AuditFilter, CrlRefresh, Execution, IdempotencyKey, Inherited, IntermediateCaRequest,
+    IssueRequest, ListFilter, NewCa, OpenMode, Options, RekeyCaRequest, RenewCaRequest,
+    RenewRequest, RenewalKey, RevokeRequest, RootCaRequest, RotateRequest, SignRequest,
 };

@@ -51,7 +51,7 @@ async fn restored(ca: &TestCa, archive: &[u8], into: &str) -> Result<Restored, E
     restore(&ca.scratch().join(into), request).await
 }
 
-fn is_compromised(result: Result<Restored, Error>) -> bool {
+fn is_compromised(result: &Result<Restored, Error>) -> bool {
     matches!(result, Err(Error::Backup(BackupError::CompromisedSigner { .. })))
 }
 
@@ -62,7 +62,7 @@ async fn a_signer_whose_key_is_in_other_hands_proves_no_origin() {
     let good = backup_by(&ca, "prod_ca_1").await.expect("a backup");
     assert_eq!(restored(&ca, &archive, "before").await.expect("good").origin, Origin::Expected);
     revoke(&ca, RevocationReason::KeyCompromise, None).await;
-    assert!(is_compromised(restored(&ca, &archive, "no").await));
+    assert!(is_compromised(&restored(&ca, &archive, "no").await));
     assert!(!names(ca.scratch()).iter().any(|name| name.contains("no")), "nothing is left");
     // Nobody asked for an origin: integrity is proven, and what is known of the signer is said.
     let crls = vec![root_list(&ca).await];
@@ -101,7 +101,7 @@ async fn a_ca_above_the_signer_counts_as_the_signer_does() {
     revoke(&ca, RevocationReason::CaCompromise, None).await;
     let error = backup_by(&ca, &team).await.expect_err("one above is revoked");
     assert!(matches!(error, Error::SignerRevoked { revoked, .. } if revoked.ca_id == STAGING));
-    assert!(is_compromised(restored(&ca, &archive, "restored").await));
+    assert!(is_compromised(&restored(&ca, &archive, "restored").await));
 }
 
 /// Who has the key can also give the archive a list that claims to be later than any.
@@ -122,7 +122,7 @@ async fn a_forged_list_in_the_archive_does_not_hide_the_revocation() {
     let archive = backup_by(&ca, STAGING).await.expect("a backup");
     put(&genuine);
     revoke(&ca, RevocationReason::KeyCompromise, None).await;
-    assert!(is_compromised(restored(&ca, &archive, "restored").await));
+    assert!(is_compromised(&restored(&ca, &archive, "restored").await));
 }
 
 #[tokio::test]
