@@ -359,8 +359,8 @@ impl fmt::Display for RevokedCa {
 pub struct AuditRecord {
     /// 1 for the first; no number is left out.
     pub number: u64,
-    /// Which row of a record that covers a slice of a batch, from 0; such a record is shown as one a
-    /// row, all with its number and hash.
+    /// Which row of a record that covers a slice of a batch, from 1 in each slice; such a record is shown
+    /// as one a row, all with its number and hash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row: Option<u64>,
     /// When.

@@ -15,7 +15,9 @@ use crate::batch::{
 };
 use crate::checkpoint::{AnchoredVerdict, AuditCheckpoint};
 use crate::info::{AbandonedSerial, AuditRecord, AuditVerdict, CaInfo, CaTree, CertificateInfo};
-use crate::outcome::{Bundle, CaCreation, CrlPublication, ExportSummary, Issuance, Revocation};
+use crate::outcome::{
+    AuditExport, Bundle, CaCreation, CrlPublication, ExportSummary, Issuance, Revocation,
+};
 use crate::pages::{AuditPages, CertificatePages, ListOrder};
 use crate::request::{
     AuditFilter, CrlRefresh, Execution, IntermediateCaRequest, IssueRequest, ListFilter, Options,
@@ -289,8 +291,8 @@ impl CertificateManager {
         self.authority.audit_checkpoint(ca).await
     }
 
-    /// Writes every audit record as one JSON object a line. Returns how many.
-    pub async fn audit_export(&self, output: Box<dyn Write + Send>) -> Result<u64, Error> {
+    /// Writes every audit record as one JSON object a line, that of a slice of a batch as one a row.
+    pub async fn audit_export(&self, output: Box<dyn Write + Send>) -> Result<AuditExport, Error> {
         self.authority.audit_export(output).await
     }
 

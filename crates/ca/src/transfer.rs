@@ -12,7 +12,7 @@ use rustmq_pki::time::UnixTime;
 use serde::Serialize;
 
 use crate::authority::{Authority, prepare};
-use crate::outcome::ExportSummary;
+use crate::outcome::{AuditExport, ExportSummary};
 use crate::profiles::Profiles;
 use crate::store::{Fault, Selection, audit, authorities, certificates, crls};
 use crate::{Error, describe};
@@ -49,16 +49,12 @@ impl Authority {
     pub(crate) async fn audit_export(
         &self,
         mut output: Box<dyn Write + Send>,
-    ) -> Result<u64, Error> {
+    ) -> Result<AuditExport, Error> {
         self.store
             .read(move |connection| {
-                let mut count = 0;
-                audit::visit(connection, 0, |record| {
-                    count += 1;
-                    write_line(&mut output, &record).map_err(archive)
-                })?;
+                let exported = write_audit(connection, &mut output)?;
                 output.flush().map_err(archive)?;
-                Ok(count)
+                Ok(exported)
             })
             .await
     }
@@ -66,6 +62,16 @@ impl Authority {
 
 fn archive(error: io::Error) -> Fault {
     Error::Archive(error).into()
+}
+
+fn write_audit(connection: &Connection, output: &mut dyn Write) -> Result<AuditExport, Fault> {
+    let (mut exported, mut last) = (AuditExport::default(), 0);
+    audit::visit(connection, 0, |record| {
+        exported = exported.add(record.number, last);
+        last = record.number;
+        write_line(output, &record).map_err(archive)
+    })?;
+    Ok(exported)
 }
 
 fn write_line(mut output: &mut (impl Write + ?Sized), value: &impl Serialize) -> io::Result<()> {
@@ -235,14 +241,12 @@ fn add_audit(
     archived: &mut Archive,
     summary: &mut ExportSummary,
 ) -> Result<(), Fault> {
-    let rows = Cell::new(0);
+    let exported = Cell::new(AuditExport::default());
     archived.add_twice("audit.ndjson", |output| {
-        rows.set(0);
-        audit::visit(connection, 0, |record| {
-            rows.set(rows.get() + 1);
-            write_line(output, &record).map_err(archive)
-        })
+        exported.set(write_audit(connection, output)?);
+        Ok(())
     })?;
-    summary.audit_records = rows.get();
+    summary.audit_records = exported.get().records;
+    summary.audit_lines = exported.get().lines;
     Ok(())
 }

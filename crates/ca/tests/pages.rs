@@ -11,7 +11,7 @@ use rustmq_pki::profile::Validity;
 use rustmq_pki::role::Role;
 use rustmq_testkit::{TestCa, new_key};
 
-const SLICE: u64 = 500;
+const SLICE: usize = 500;
 
 /// Two pages and a half, in slices; the later in a slice, the sooner it ends.
 async fn filled() -> TestCa {
@@ -24,18 +24,18 @@ async fn filled() -> TestCa {
         execution: Execution::Commit,
     };
     let batch = ca.manager.batch(request).await.expect("a batch");
-    let row = |row: u64| BatchRow {
-        row,
+    let row = |row: usize| BatchRow {
+        row: row as u64,
         principal: Some(Principal::parse(&format!("client-{row}")).expect("a principal")),
         role: None,
         profile: None,
         sans: Vec::new(),
-        validity: Validity::Days(30 - (row % SLICE / 20).cast_signed()),
+        validity: Validity::Days(30 - ((row % SLICE / 20) as u64).cast_signed()),
         subject: RowKey::PublicKey(new_key()),
     };
     for slice in 0..5 {
         let rows = (slice * SLICE..(slice + 1) * SLICE).map(row).collect();
-        batch.issue_slice(slice, rows).await.expect("a slice");
+        batch.issue_slice(slice as u64, rows).await.expect("a slice");
     }
     ca
 }
@@ -54,7 +54,7 @@ async fn recorded(ca: &TestCa, filter: AuditFilter, last: u32) -> Vec<AuditRecor
     let mut pages = ca.manager.audit_pages(filter, last).await.expect("pages");
     let mut all = Vec::new();
     while let Some(page) = pages.next().await.expect("a page") {
-        assert!((1..PAGE_ROWS + SLICE as usize).contains(&page.len()), "{} at once", page.len());
+        assert!((1..PAGE_ROWS + SLICE).contains(&page.len()), "{} at once", page.len());
         all.extend(page);
     }
     all

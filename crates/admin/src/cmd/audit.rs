@@ -1,7 +1,7 @@
 //! `rustmq-admin audit ...`: the record of everything the authority did or refused.
 
 use clap::{Args, Subcommand};
-use rustmq_ca::{AuditFilter, AuditRecord};
+use rustmq_ca::{AuditExport, AuditFilter, AuditRecord};
 use serde_json::{Map, json};
 
 use crate::cli::plain_serial;
@@ -132,12 +132,14 @@ impl Export {
             return Ok(Report::silent());
         };
         let (staged, file) = Staged::create(place, Mode::Private)?;
-        let records = manager.audit_export(Box::new(file)).await?;
+        let AuditExport { records, lines } = manager.audit_export(Box::new(file)).await?;
         staged.put(existing)?;
         let file = place.display().to_string();
-        let card =
-            Card::new(["exported"]).line("records", count(records, "record")).line("file", &file);
-        let record = json!({ "records": records, "file": file });
-        Ok(Report::one(record, &["records", "file"]).card(card))
+        let card = Card::new(["exported"])
+            .line("records", count(records, "record"))
+            .line("lines", format!("{}, one for each row of a batch", count(lines, "line")))
+            .line("file", &file);
+        let record = json!({ "records": records, "lines": lines, "file": file });
+        Ok(Report::one(record, &["records", "lines", "file"]).card(card))
     }
 }

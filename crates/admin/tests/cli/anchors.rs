@@ -43,6 +43,10 @@ fn one_record_cut_off_the_end_is_noticed() {
     let verdict = bench.json(&["audit", "verify", "--anchor", "anchor.json"]);
     assert_eq!((&verdict["valid"], &verdict["anchored"]), (&true.into(), &made["records"]));
     assert_eq!(verdict["records"], made["records"], "it covers the record that announces it");
+    let csv = bench.ok(&["audit", "verify", "--anchor", "anchor.json", "--format", "csv"]).stdout;
+    let (header, line) = csv.trim_end().split_once('\n').unwrap();
+    assert_eq!(header, "records,head,fault,valid,anchored,signer_revoked");
+    assert!(line.ends_with(&format!(",,true,{},", made["records"])), "{line}");
     cut(&bench, 1);
     let run = anchored(&bench);
     assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);

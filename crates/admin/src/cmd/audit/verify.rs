@@ -19,6 +19,9 @@ pub(crate) struct Verify {
     anchor: Option<PathBuf>,
 }
 
+/// The CSV columns of a verdict: keys of its JSON object. A fault is its object, the revoked signer its id.
+const COLUMNS: &[&str] = &["records", "head", "fault", "valid", "anchored", "signer_revoked"];
+
 /// What is said of a chain that is whole when nothing shows where it should end.
 const UNPROVEN: &str = "that no record was cut off the end is not proven: keep a checkpoint (rustmq-admin audit \
      checkpoint --output FILE) on another machine, and verify with --anchor FILE";
@@ -50,9 +53,11 @@ impl Verify {
             .maybe("head", verdict.head.as_ref())
             .maybe("end proven", whole.then_some(proven));
         let unproven = whole && anchored.is_none();
-        Ok(Report::one(to_json(&verdict), &["records", "head", "fault"])
-            .with("valid", whole)
-            .with("anchored", anchored.filter(|_| whole))
+        let mut record = to_json(&verdict);
+        record["valid"] = whole.into();
+        record["anchored"] = anchored.filter(|_| whole).into();
+        record["signer_revoked"] = to_json(&revoked.as_ref().map(|ca| &ca.ca_id));
+        Ok(Report::one(record, COLUMNS)
             .with("signer_revoked", to_json(&revoked))
             .card(card)
             .notes(revoked.as_ref().map(signer_note))
