@@ -13,12 +13,14 @@ use crate::error::CliError;
 
 mod csv;
 mod layout;
+mod listing;
 pub(crate) mod progress;
 pub(crate) mod rate;
 mod style;
 mod words;
 
 pub(crate) use layout::{Card, Table};
+pub(crate) use listing::Listing;
 pub(crate) use style::{Appearance, Tone};
 pub(crate) use words::{count, date_span, day, grouped, time_left};
 
@@ -234,11 +236,27 @@ impl Output {
 
     /// Writes bytes to standard output; a reader that went away (`| head`) is no error.
     pub(crate) fn write(self, bytes: &[u8]) -> Result<(), CliError> {
+        self.write_on(bytes).map(drop)
+    }
+
+    /// The same, and whether the reader is still there.
+    fn write_on(self, bytes: &[u8]) -> Result<bool, CliError> {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result.map_err(CliError::Stdout),
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            result => result.map(|()| true).map_err(CliError::Stdout),
         }
+    }
+
+    /// A report about many things, written while it is read: the JSON object holds them under `name`,
+    /// beside `others`.
+    pub(crate) fn listing(
+        self,
+        name: &'static str,
+        columns: &'static [&'static str],
+        others: Map<String, Value>,
+    ) -> Listing {
+        Listing::new(self, name, columns, others)
     }
 
     /// Says what is under way, plainly.

@@ -36,6 +36,7 @@ pub(crate) mod revocations;
 mod slice_rows;
 pub(crate) mod slices;
 mod snapshot;
+pub(crate) mod standing;
 pub(crate) mod stored_slices;
 mod writer;
 

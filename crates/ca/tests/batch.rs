@@ -204,7 +204,7 @@ async fn the_record_shows_a_slice_row_by_row_and_commits_to_each() {
         for (at, issued) in issued.iter().enumerate() {
             let record = &records[step * SIZE + at];
             assert_eq!(record.outcome, outcome);
-            assert_eq!(record.row, Some(at as u64));
+            assert_eq!(record.row, Some(at as u64 + 1));
             assert_eq!(record.serial, Some(issued.certificate.serial().to_string()));
             assert_eq!(record.principal, Some(format!("client-{at}")));
         }

@@ -130,7 +130,7 @@ pub(super) fn expand(
     slice: i64,
 ) -> Result<Vec<AuditRecord>, Fault> {
     let row = |at: usize, serial: String, principal: String, detail: String| AuditRecord {
-        row: Some(at as u64),
+        row: Some(at as u64 + 1),
         serial: Some(serial),
         principal: Some(principal),
         detail,
