@@ -6,6 +6,7 @@ mod archive;
 mod collection;
 mod finding;
 mod graph;
+mod gzip;
 mod judge;
 mod pairs;
 mod pem;

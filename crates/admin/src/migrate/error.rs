@@ -11,7 +11,7 @@ use rustmq_pki::role::Role;
 pub(crate) enum PlanError {
     /// Not the TOML of a plan.
     #[error("{0}")]
-    Toml(Box<toml::de::Error>),
+    Toml(String),
     /// Of another version of this program.
     #[error("it is of version {0}, and this program reads version 1")]
     Version(u32),

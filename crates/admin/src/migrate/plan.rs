@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::error::PlanError;
-use crate::cmd::input;
+use crate::cmd::input::{self, toml_error};
 use crate::error::CliError;
 
 /// The version of the file's form.
@@ -184,7 +184,7 @@ impl Plan {
 
     fn parse(text: &str) -> Result<Self, PlanError> {
         let file: PlanFile =
-            toml::from_str(text).map_err(|error| PlanError::Toml(Box::new(error)))?;
+            toml::from_str(text).map_err(|error| PlanError::Toml(toml_error(&error, text)))?;
         if file.version != VERSION {
             return Err(PlanError::Version(file.version));
         }

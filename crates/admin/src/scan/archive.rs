@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::io::{self, Read};
 
 use super::finding::{Fault, Finding};
-use super::source::{MOST_FILES, Member, SourceError, Take, content};
+use super::gzip::BLOCK;
+use super::source::{Content, MOST_FILES, Member, SourceError, Take, content};
 
 /// The most bytes that an archive unpacks to, those of entries that are not read included. 100,000
 /// certificates and keys have some 200 million.
@@ -27,15 +28,39 @@ impl<R: Read> Read for Bounded<'_, R> {
     }
 }
 
+/// Whether a file that begins with these octets is a tar: by its checksum, which the oldest form has,
+/// too, or by the mark of later ones. An empty one begins with zeros.
+pub(super) fn is_tar(head: &[u8]) -> bool {
+    if head.len() < BLOCK as usize {
+        return false;
+    }
+    let header = tar::Header::from_byte_slice(&head[..BLOCK as usize]);
+    let (checksum, sum) = (header.cksum(), [&head[..148], &head[156..512]].concat());
+    // The field itself counts as eight spaces.
+    let sum = sum.into_iter().map(u32::from).sum::<u32>() + 8 * u32::from(b' ');
+    checksum.is_ok_and(|checksum| checksum == sum)
+        || &head[257..262] == b"ustar"
+        || head[..BLOCK as usize].iter().all(|octet| *octet == 0)
+}
+
 /// Hands on the entries of a tar.
 pub(super) fn read(unpacked: impl Read, take: &mut impl Take) -> Result<(), SourceError> {
     let ended = Cell::new(false);
     let bounded = Bounded { inner: unpacked, left: MAX_UNPACKED, ended: &ended };
     entries(bounded, take).map_err(|error| match error {
         // What was looked for lies behind the end.
-        SourceError::Damaged(_) if ended.get() => SourceError::Truncated,
+        SourceError::Damaged if ended.get() => SourceError::Truncated,
         error => error,
     })
+}
+
+/// Reads one compressed file within the bound of an archive.
+pub(super) fn bounded<R: Read, T>(
+    unpacked: R,
+    read: impl FnOnce(&mut dyn Read) -> io::Result<T>,
+) -> Result<T, SourceError> {
+    let ended = Cell::new(false);
+    read(&mut Bounded { inner: unpacked, left: MAX_UNPACKED, ended: &ended }).map_err(damaged)
 }
 
 fn entries(unpacked: impl Read, take: &mut impl Take) -> Result<(), SourceError> {
@@ -67,10 +92,12 @@ fn entry(entry: tar::Entry<'_, impl Read>, take: &mut impl Take) -> Result<(), S
         return Ok(());
     }
     let mode = entry.header().mode().map_err(damaged)? & 0o7777;
-    match content(&name, entry, take).map_err(damaged)? {
-        Some(bytes) => take.member(&Member { name, mode, bytes }),
-        None => Ok(()),
+    match content(&name, entry).map_err(damaged)? {
+        Content::Bytes(bytes) => take.member(&Member { name, mode, bytes })?,
+        Content::Unread(fault) => take.unread(&name, fault),
+        Content::Nothing => {}
     }
+    Ok(())
 }
 
 /// Whether an entry would be unpacked outside of the folder that was meant.
@@ -78,11 +105,14 @@ fn escapes(name: &str) -> bool {
     name.starts_with('/') || name.split('/').any(|part| part == "..")
 }
 
-fn damaged(error: io::Error) -> SourceError {
+/// What became of an archive. What a reader of tar says is not passed on: it cites the octets that it
+/// took for a header, and those may be a key's.
+pub(super) fn damaged(error: io::Error) -> SourceError {
     match error.kind() {
         io::ErrorKind::FileTooLarge => SourceError::Bomb,
         io::ErrorKind::UnexpectedEof => SourceError::Truncated,
-        _ => SourceError::Damaged(error),
+        _ if error.raw_os_error().is_some() => SourceError::Open(error),
+        _ => SourceError::Damaged,
     }
 }
 

@@ -443,3 +443,77 @@ fn a_place_without_certificates_is_noticed() {
     let run = bench.ok(&["certs", "scan", "empty"]);
     assert!(run.stderr.contains("no certificate and no private key"), "{}", run.stderr);
 }
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut zip = GzEncoder::new(Vec::new(), Compression::fast());
+    zip.write_all(content).unwrap();
+    zip.finish().unwrap()
+}
+
+#[test]
+fn a_compressed_file_of_certificates_and_keys_is_read() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let [key, leaf, root] =
+        ["app.key", "app.pem", "root.pem"].map(|file| fs::read(deployment.path(file)).unwrap());
+    let packed = [gzip(&key), gzip(&[leaf, root].concat())].concat();
+    bench.write("combo.pem.gz", &packed);
+    let object = finds(&bench, &["combo.pem.gz"], &[("open_key", "combo.pem.gz")], 1);
+    let counts = &object["counts"];
+    assert_eq!((&counts["certificates"], &counts["keys"]), (&2.into(), &1.into()));
+    bench.write("combo.pem.gz", &packed[..packed.len() - 5]);
+    bench.run(&["certs", "scan", "combo.pem.gz"]).refused(2, &["cut off"]);
+    bench.write("notes.gz", gzip(b"no certificate"));
+    bench.run(&["certs", "scan", "notes.gz"]).refused(2, &["neither a tar archive nor"]);
+}
+
+/// Whatever file is given to whatever reads one: no line of a key in it is shown.
+#[test]
+fn no_error_shows_what_is_in_a_file() {
+    let bench = Workbench::with_hierarchy();
+    let deployment = Deployment::empty(&bench, "old");
+    let mut secrets = Vec::new();
+    for (name, algorithm) in [("ed", "ED25519"), ("rsa", "RSA")] {
+        deployment.key_of(name, &["-algorithm", algorithm]);
+        let pem = fs::read_to_string(deployment.path(format!("{name}.key"))).unwrap();
+        let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        let at = deployment.path(format!("{name}.key")).display().to_string();
+        let traditional = openssl(&["pkey", "-traditional", "-in", &at]).unwrap_or_default();
+        for (form, content) in [
+            ("broken", pem.replacen("-----\n", "----\n", 1)),
+            ("pem", pem),
+            ("base64", base64),
+            ("traditional", traditional),
+        ] {
+            bench.write(&format!("{name}.{form}"), &content);
+            let first = tar_of("notes.txt", tar::EntryType::Regular, b"x");
+            let turned = [&first[..1024], content.as_bytes(), &[b'\n'; 512]].concat();
+            bench.write(&format!("{name}.{form}.tar"), &turned);
+            bench.write(&format!("{name}.{form}.gz"), gzip(content.as_bytes()));
+            bench.write(&format!("{name}.{form}.tar.gz"), gzip(&turned));
+            let lines = content.lines().filter(|line| !line.starts_with('-'));
+            secrets.extend(lines.filter_map(|line| line.get(8..20)).map(str::to_owned));
+        }
+    }
+    for file in bench.files("").into_iter().filter(|file| file != "old") {
+        for command in [
+            &["certs", "scan"][..],
+            &["certs", "inspect"],
+            &["migrate", "plan", "--from", "old", "--output", "p", "--role-map"],
+            &["migrate", "apply", "--output", "new", "--plan"],
+            &["certs", "batch-issue", "--ca-id", "prod_ca_1", "--output", "out", "--input"],
+            &["certs", "batch-revoke", "--input"],
+            &["certs", "sign", "--ca-id", "prod_ca_1", "--role", "client", "--csr"],
+            &["certs", "validate", "--cert-file"],
+            &["profile", "check"],
+            &["principal", "explain"],
+            &["audit", "verify", "--anchor"],
+            &["restore", "--data-dir", "elsewhere", "--input"],
+        ] {
+            let run = bench.run(&[command, &[&file]].concat());
+            let said = format!("{}{}", run.stdout, run.stderr);
+            let shown = secrets.iter().find(|secret| said.contains(secret.as_str()));
+            assert_eq!(shown, None, "{command:?} {file}: {said}");
+        }
+    }
+}
