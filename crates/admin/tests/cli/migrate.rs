@@ -464,3 +464,21 @@ fn an_undo_finds_what_a_killed_apply_left_and_can_be_killed_itself() {
         }
     }
 }
+
+/// Wherever a first apply is killed, one undo is enough: what it had under way is settled by that.
+#[test]
+fn one_undo_goes_back_from_wherever_an_apply_was_killed() {
+    for nth in 3..=10 {
+        let (bench, _) = planned();
+        killed_at(&bench, "fsync", nth, &APPLY);
+        if bench.path("new/migration.json").exists() {
+            bench.ok(&UNDO);
+        }
+        assert!(!bench.path("new/migration.json").exists());
+        if bench.data().exists() && bench.run(&["ca", "list"]).code == 0 {
+            let active = |c: &&Value| c["status"] == "active" && c["role"] != "root-ca";
+            assert_eq!(bench.certificates().iter().filter(active).count(), 0, "{nth}");
+            assert_eq!(bench.json(&["audit", "verify"])["valid"], true);
+        }
+    }
+}
