@@ -109,7 +109,7 @@ impl<'a> Run<'a> {
         let manager = self.authority().await?;
         self.refresh_lists(&manager).await?;
         let root = self.root(&manager).await?;
-        self.write_bundle(&root)?;
+        self.write_bundle(&root, |_| true)?;
         self.rehearse(&manager).await?;
         self.issue(&manager).await?;
         self.verify(&manager).await?;
@@ -179,10 +179,16 @@ impl<'a> Run<'a> {
         chain.into_iter().last().ok_or(CliError::Lost)
     }
 
-    /// Step 2: what peers trust until the old certificates are retired.
-    fn write_bundle(&self, root: &Certificate) -> Result<(), CliError> {
+    /// Step 2: what peers trust. Until the old certificates are retired it is all of the old anchors,
+    /// then those that are still needed.
+    pub(crate) fn write_bundle(
+        &self,
+        root: &Certificate,
+        needed: impl Fn(&str) -> bool,
+    ) -> Result<(), CliError> {
         let mut bundle = root.to_pem();
-        for anchor in self.plan.anchors.iter().filter(|anchor| anchor.in_bundle) {
+        let anchors = self.plan.anchors.iter().filter(|anchor| anchor.in_bundle);
+        for anchor in anchors.filter(|anchor| needed(&anchor.fingerprint)) {
             let der = scan::certificate_in(&self.plan.from.join(&anchor.path), &anchor.fingerprint);
             let der = der.ok_or_else(|| MigrationError::AnchorChanged {
                 path: anchor.path.clone(),

@@ -9,10 +9,10 @@ use rustmq_pki::time::UnixTime;
 
 use super::apply::Run;
 use super::error::MigrationError;
-use super::state::{BUNDLE, RETIRED, Stage, Step};
+use super::state::{RETIRED, Stage, Step};
 use crate::error::CliError;
 use crate::files::{self, Existing, FileError, Mode, Staged};
-use crate::scan::{self, Survey, Terms};
+use crate::scan::{self, Kind, Survey, Surveyed, Terms};
 
 /// What retiring did.
 #[derive(Debug, Default)]
@@ -40,8 +40,11 @@ impl Run<'_> {
             self.output.save(&self.state)?;
         }
         let root = self.root(&manager).await?;
-        self.output.write(BUNDLE, root.to_pem().as_bytes())?;
-        let moved = self.move_aside()?;
+        let terms = Terms { at: UnixTime::from_seconds(0), expiring_within: 0 };
+        let survey = scan::scan(&self.plan.from, terms)?;
+        let kept = self.kept(&survey);
+        self.write_bundle(&root, |anchor| kept.anchors.contains(anchor))?;
+        let moved = self.move_aside(&survey, kept)?;
         for entry in &mut self.state.entries {
             entry.step = Step::Retired;
         }
@@ -50,17 +53,47 @@ impl Run<'_> {
         Ok(moved)
     }
 
+    /// The anchors of what stays in use: of every end entity's certificate in the old deployment that
+    /// the plan does not replace.
+    fn kept<'a>(&'a self, survey: &'a Survey) -> Kept<'a> {
+        let replaced: HashSet<&str> =
+            self.plan.entries.iter().map(|entry| entry.fingerprint.as_str()).collect();
+        let anchors: HashSet<&str> =
+            self.plan.anchors.iter().map(|anchor| anchor.fingerprint.as_str()).collect();
+        let mut kept = Kept::default();
+        for left in survey
+            .certificates
+            .iter()
+            .filter(|c| c.kind == Kind::EndEntity && !replaced.contains(c.fingerprint.as_str()))
+        {
+            let chain = vouching(survey, left).into_iter();
+            let needed: Vec<_> =
+                chain.filter(|c| anchors.contains(c.fingerprint.as_str())).collect();
+            if needed.is_empty() {
+                continue;
+            }
+            kept.anchors.extend(needed.iter().map(|anchor| anchor.fingerprint.as_str()));
+            let files = |c: &Surveyed| c.places.first().map_or("", |place| &place.file).to_owned();
+            let trusted: Vec<_> = needed.into_iter().map(files).collect();
+            kept.notes.push(format!(
+                "{} ({}) is not replaced and needs {}, which stays, with its key, and stays trusted",
+                files(left),
+                left.subject,
+                trusted.join(" and "),
+            ));
+        }
+        kept
+    }
+
     /// What lies in the old deployment now decides: a new certificate that was put in the place of
     /// an old one stays.
-    fn move_aside(&self) -> Result<Moved, CliError> {
+    fn move_aside(&self, survey: &Survey, kept: Kept<'_>) -> Result<Moved, CliError> {
         let replaced = self.plan.entries.iter().map(|entry| entry.fingerprint.as_str());
         let anchors = self.plan.anchors.iter().map(|anchor| anchor.fingerprint.as_str());
-        let anchors = anchors.filter(|anchor| !self.plan.skipped.contains(*anchor));
+        let anchors = anchors.filter(|anchor| !kept.anchors.contains(anchor));
         let old: HashSet<&str> = replaced.chain(anchors).collect();
-        let terms = Terms { at: UnixTime::from_seconds(0), expiring_within: 0 };
-        let survey = scan::scan(&self.plan.from, terms)?;
-        let mut moved = Moved::default();
-        for (file, retired) in files_of(&survey, &old) {
+        let mut moved = Moved { files: Vec::new(), notes: kept.notes };
+        for (file, retired) in files_of(survey, &old) {
             if !retired {
                 moved.notes.push(format!("{file} stays: it holds something else, too"));
                 continue;
@@ -75,6 +108,34 @@ impl Run<'_> {
         }
         Ok(moved)
     }
+}
+
+/// What is not retired, because certificates that stay in use are trusted by it.
+#[derive(Debug, Default)]
+struct Kept<'a> {
+    /// SHA-256 of the certificates.
+    anchors: HashSet<&'a str>,
+    notes: Vec<String>,
+}
+
+/// What a certificate is trusted by: itself, those who signed it, one above the other, and every other
+/// certificate of their keys. Where nobody here did, or that could not be verified, those who bear its
+/// issuer's name.
+fn vouching<'a>(survey: &'a Survey, certificate: &'a Surveyed) -> Vec<&'a Surveyed> {
+    let mut chain = vec![certificate];
+    let mut next = 0;
+    while let Some(link) = chain.get(next).copied() {
+        let above = survey.certificates.iter().filter(|other| match &link.signed_by {
+            Some(signer) => other.key == *signer,
+            None => !link.self_signed && other.subject == link.issuer,
+        });
+        let above: Vec<_> = above
+            .filter(|other| chain.iter().all(|known| known.fingerprint != other.fingerprint))
+            .collect();
+        chain.extend(above);
+        next += 1;
+    }
+    chain
 }
 
 /// The files with something old, and whether they hold nothing else.

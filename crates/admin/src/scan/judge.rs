@@ -52,7 +52,7 @@ pub(super) fn judge(mut collection: Collection, origin: Origin, terms: Terms) ->
         .iter()
         .zip(&collection.certificates)
         .zip(&stored)
-        .map(|((node, found), stored)| Surveyed::of(node, found, &keys, *stored))
+        .map(|((node, found), stored)| Surveyed::of(&nodes, node, found, &keys, *stored))
         .collect();
     findings.append(&mut collection.findings);
     findings.sort_by(|a, b| {

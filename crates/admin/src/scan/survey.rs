@@ -61,6 +61,10 @@ pub(crate) struct Surveyed {
     pub(crate) subject: String,
     /// RFC 4514.
     pub(crate) issuer: String,
+    /// SHA-256 of its public key and its name.
+    pub(crate) key: Fingerprint,
+    /// The same of whoever signed it, if that is another one that is here.
+    pub(crate) signed_by: Option<Fingerprint>,
     /// Lower-case hexadecimal.
     pub(crate) serial: String,
     /// SHA-256 of its DER, lower-case hexadecimal.
@@ -99,8 +103,13 @@ pub(super) fn key_files(keys: &[FoundKey]) -> KeyFiles<'_> {
     files
 }
 
+fn identity(node: &Node<'_>) -> Fingerprint {
+    Fingerprint::of(&[node.view.spki.der, node.view.subject.der].concat())
+}
+
 impl Surveyed {
     pub(super) fn of(
+        nodes: &[Node<'_>],
         node: &Node<'_>,
         found: &FoundCertificate,
         keys: &KeyFiles<'_>,
@@ -109,7 +118,13 @@ impl Surveyed {
         let view = &node.view;
         let names = view.subject.values_of(oid::COMMON_NAME);
         let key_files = keys.get(view.spki.key).into_iter().flatten();
+        let signer = match node.signer {
+            Signer::Other(index) => nodes.get(index),
+            _ => None,
+        };
         Self {
+            key: identity(node),
+            signed_by: signer.map(identity),
             kind: judge::kind(node),
             self_signed: node.signer == Signer::Own,
             in_store,

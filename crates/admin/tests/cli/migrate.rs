@@ -267,9 +267,54 @@ fn a_file_with_something_else_in_it_stays() {
     fs::write(deployment.path("client.pem"), [client, broker].concat()).unwrap();
     bench.ok(&APPLY);
     let retired = bench.json(&RETIRE);
-    assert!(text(&retired["notes"][1]).contains("client.pem stays"), "{retired:#}");
+    assert!(retired["notes"].to_string().contains("client.pem stays: "), "{retired:#}");
     assert!(deployment.path("client.pem").exists());
     assert!(bench.path("new/retired/client.key").exists());
+}
+
+/// What the plan leaves in use is trusted after retiring as before: by its CAs, and their bundle.
+#[test]
+fn anchors_of_what_is_skipped_are_kept_and_named() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    deployment.key("other");
+    deployment.self_signed("other", "/CN=Other Root", CA);
+    deployment.key("int");
+    deployment.signed("int", "/CN=Old Int", "root", CA);
+    deployment.key("keep");
+    deployment.signed("keep", "/CN=keep", "int", LEAF);
+    bench.ok(&[
+        "migrate",
+        "plan",
+        "--from",
+        "old",
+        "--output",
+        "plan.toml",
+        "--role",
+        "client",
+        "--match",
+        "*",
+    ]);
+    let plan = fs::read_to_string(bench.path("plan.toml")).unwrap();
+    let (before, after) = plan.split_at(plan.find("path = \"keep.pem\"").unwrap());
+    let plan = format!("{before}{}", after.replacen("\"replace\"", "\"skip\"", 1));
+    bench.write("plan.toml", plan);
+    bench.ok(&APPLY);
+    let retired = bench.json(&RETIRE);
+    let notes = retired["notes"].to_string();
+    assert!(
+        notes.contains("keep.pem (CN=keep) is not replaced and needs int.pem and root.pem"),
+        "{notes}"
+    );
+    let kept =
+        ["int.key", "int.pem", "keep.key", "keep.pem", "root.key", "root.pem"].map(str::to_owned);
+    assert_eq!(bench.files("old"), kept);
+    let bundle = "new/trust-bundle.pem";
+    assert!(accepted(&bench, bundle, "old/int.pem", "old/keep.pem"));
+    let replaced = "new/retired/app.pem";
+    assert!(accepted(&bench, bundle, replaced, replaced), "the same root vouches for it");
+    let other = "new/retired/other.pem";
+    assert!(!accepted(&bench, bundle, other, other));
 }
 
 #[test]
