@@ -6,14 +6,14 @@ use std::path::Path;
 
 use rustmq_ca::{CertificateManager, CrlRefresh, Execution, IdempotencyKey, IssueRequest};
 use rustmq_pki::certificate::Certificate;
-use rustmq_pki::key::software::SoftwareKey;
-use rustmq_pki::key::{PublicKey, Signer};
+use rustmq_pki::key::PublicKey;
 use rustmq_pki::profile::Validity;
 use rustmq_pki::serial::SerialNumber;
 
 use super::accept::Judge;
 use super::error::MigrationError;
 use super::hierarchy;
+use super::judge::{self, Samples};
 use super::plan::{AuthorityPlan, Entry, Plan};
 use super::state::{AuthorityState, BUNDLE, EntryState, Output, Stage, State, Step};
 use crate::cmd::certs::delivery::Delivery;
@@ -107,10 +107,10 @@ impl<'a> Run<'a> {
     /// Steps 1 to 4.
     pub(crate) async fn apply(&mut self) -> Result<(), CliError> {
         let manager = self.authority().await?;
+        self.rehearse(&manager).await?;
         self.refresh_lists(&manager).await?;
         let root = self.root(&manager).await?;
         self.write_bundle(&root, |_| true)?;
-        self.rehearse(&manager).await?;
         self.issue(&manager).await?;
         self.verify(&manager).await?;
         self.state.stage = Stage::Verified;
@@ -189,11 +189,7 @@ impl<'a> Run<'a> {
         let mut bundle = root.to_pem();
         let anchors = self.plan.anchors.iter().filter(|anchor| anchor.in_bundle);
         for anchor in anchors.filter(|anchor| needed(&anchor.fingerprint)) {
-            let der = scan::certificate_in(&self.plan.from.join(&anchor.path), &anchor.fingerprint);
-            let der = der.ok_or_else(|| MigrationError::AnchorChanged {
-                path: anchor.path.clone(),
-                fingerprint: anchor.fingerprint.clone(),
-            })?;
+            let der = judge::certificate(self.plan, anchor)?;
             bundle.push_str(&scan::to_pem(&der));
         }
         self.output.write(BUNDLE, bundle.as_bytes())
@@ -202,43 +198,24 @@ impl<'a> Run<'a> {
     /// Asks for every certificate with a key that is thrown away, so that a refusal comes before the
     /// first is issued.
     async fn rehearse(&self, manager: &CertificateManager) -> Result<(), CliError> {
-        let mut keys = std::collections::HashMap::new();
-        let mut refusals = Vec::new();
+        let (mut samples, mut refused) = (Samples::default(), Vec::new());
         for (entry, known) in self.plan.entries.iter().zip(&self.state.entries) {
             if known.step != Step::Planned {
                 continue;
             }
-            let key = match keys.get(&entry.key_type) {
-                Some(key) => PublicKey::clone(key),
-                None => {
-                    let key = sample(entry).await?;
-                    keys.insert(entry.key_type, key.clone());
-                    key
-                }
-            };
+            let key = samples.of(entry.key_type).await?;
             let mut request = self.request(self.ca()?, entry, key, Execution::DryRun);
             // The key that waits for the certificate is another one.
             request.idempotency = None;
             match manager.issue_certificate(request).await {
                 Ok(_) => {}
                 Err(error) if error.kind() == rustmq_ca::ErrorKind::Refused => {
-                    refusals.push((entry, error));
+                    refused.push((entry, error));
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        let (refused, entries) = (refusals.len(), self.plan.entries.len());
-        match refusals.into_iter().next() {
-            None => Ok(()),
-            Some((entry, error)) => Err(MigrationError::Refused {
-                refused,
-                entries,
-                principal: entry.principal.to_string(),
-                path: entry.path.clone(),
-                error: Box::new(error),
-            }
-            .into()),
-        }
+        judge::refuse(self.session, self.plan, refused)
     }
 
     fn request(
@@ -345,13 +322,6 @@ pub(super) fn mark(job: &str, entry: &Entry) -> String {
 /// The same by what the state knows.
 pub(super) fn mark_of(job: &str, digest: &str) -> String {
     format!("{job}\0{digest}")
-}
-
-async fn sample(entry: &Entry) -> Result<PublicKey, CliError> {
-    let key_type = entry.key_type;
-    let make = move || SoftwareKey::generate(key_type).map(|key| key.public_key().clone());
-    let key = tokio::task::spawn_blocking(make).await.ok().and_then(Result::ok);
-    key.ok_or(CliError::Lost)
 }
 
 fn changed(earlier: &EntryState) -> MigrationError {

@@ -255,6 +255,8 @@ fn sans(certificate: &Surveyed, remarks: &mut Vec<String>) -> Vec<String> {
         } else if san.strip_prefix("uri:").is_some_and(|uri| uri.starts_with(ROLE_URN_PREFIX)) {
             remarks
                 .push(format!("its name {san} is left out: the role is for the reviewer to say"));
+        } else if let Some(why) = no_uri(san) {
+            remarks.push(format!("its name {san} is left out: {why}"));
         } else {
             match SubjectAltName::parse(san).map(|san| san.to_string()) {
                 Ok(san) if kept.contains(&san) => {}
@@ -264,6 +266,15 @@ fn sans(certificate: &Surveyed, remarks: &mut Vec<String>) -> Vec<String> {
         }
     }
     kept
+}
+
+/// Why a URI is not asked for.
+fn no_uri(san: &str) -> Option<&'static str> {
+    let uri = san.strip_prefix("uri:")?.to_ascii_lowercase();
+    Some(match uri.starts_with("spiffe:") {
+        true => "a SPIFFE identity comes from the CA's trust domain, the role and the principal",
+        false => "no profile takes a URI, unless you write one that does",
+    })
 }
 
 fn quoted(text: &str) -> String {

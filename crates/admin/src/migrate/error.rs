@@ -141,6 +141,12 @@ pub(crate) enum MigrationError {
         /// The old certificate.
         path: String,
     },
+    /// The plan's deployment is somewhere else by now.
+    #[error("the old deployment {} is not there", from.display())]
+    NoDeployment {
+        /// Where the plan says that it is.
+        from: PathBuf,
+    },
     /// An old CA's file is not what it was.
     #[error("{path} no longer holds the CA certificate {fingerprint}")]
     AnchorChanged {
@@ -236,6 +242,7 @@ impl MigrationError {
             Self::OtherAuthorityPlanned => "other_authority_planned",
             Self::OtherDataDirectory { .. } => "other_data_directory",
             Self::EntryChanged { .. } => "entry_changed",
+            Self::NoDeployment { .. } => "no_deployment",
             Self::AnchorChanged { .. } => "anchor_changed",
             Self::Refused { .. } => "entries_refused",
             Self::NotAccepted { .. } => "not_accepted",
@@ -256,6 +263,9 @@ impl MigrationError {
                 "take the change back, or go back first: rustmq-admin migrate undo"
             }
             Self::OtherDataDirectory { .. } => "name it with --data-dir",
+            Self::NoDeployment { .. } => {
+                "put it back, or write a plan for where it is: rustmq-admin migrate plan"
+            }
             Self::AnchorChanged { .. } => {
                 "write the plan anew: rustmq-admin migrate plan; or set in_bundle = false"
             }

@@ -119,15 +119,14 @@ struct Kept<'a> {
 }
 
 /// What a certificate is trusted by: itself, those who signed it, one above the other, and every other
-/// certificate of their keys. Where nobody here did, or that could not be verified, those who bear its
-/// issuer's name.
+/// certificate of their keys. Where that could not be verified, those who bear its issuer's name.
 fn vouching<'a>(survey: &'a Survey, certificate: &'a Surveyed) -> Vec<&'a Surveyed> {
     let mut chain = vec![certificate];
     let mut next = 0;
     while let Some(link) = chain.get(next).copied() {
         let above = survey.certificates.iter().filter(|other| match &link.signed_by {
             Some(signer) => other.key == *signer,
-            None => !link.self_signed && other.subject == link.issuer,
+            None => link.unchecked && other.subject == link.issuer,
         });
         let above: Vec<_> = above
             .filter(|other| chain.iter().all(|known| known.fingerprint != other.fingerprint))

@@ -65,6 +65,8 @@ pub(crate) struct Surveyed {
     pub(crate) key: Fingerprint,
     /// The same of whoever signed it, if that is another one that is here.
     pub(crate) signed_by: Option<Fingerprint>,
+    /// Whether somebody of its issuer's name is here, and it was not verified that they signed it.
+    pub(crate) unchecked: bool,
     /// Lower-case hexadecimal.
     pub(crate) serial: String,
     /// SHA-256 of its DER, lower-case hexadecimal.
@@ -125,6 +127,7 @@ impl Surveyed {
         Self {
             key: identity(node),
             signed_by: signer.map(identity),
+            unchecked: node.signer == Signer::NotChecked,
             kind: judge::kind(node),
             self_signed: node.signer == Signer::Own,
             in_store,

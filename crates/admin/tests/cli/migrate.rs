@@ -357,13 +357,64 @@ fn cas_that_issued_something_else_outlive_an_undo() {
 fn what_the_gate_refuses_is_named_before_anything_is_issued() {
     let (bench, _) = planned();
     edit(&bench, "role = \"client\"", "role = \"broker\"");
-    bench.run(&APPLY).refused(1, &["1 of 2", "client@company.com (client.pem)", "e-mail"]);
-    assert_eq!(bench.certificates().len(), 2, "the CAs alone");
+    let refused = bench.run(&APPLY);
+    refused.refused(1, &["1 of 2", "client@company.com (client.pem)", "e-mail"]);
+    assert!(!bench.data().exists() && !bench.path("new").exists(), "nothing was made");
+    // Each is named, those of a wrong profile too.
+    edit(&bench, "profile = \"\"", "profile = \"controller\"");
+    bench.run(&APPLY).refused(
+        1,
+        &["2 of 2", "wrong: broker-01 (broker-01.pem)", "wrong: client@company.com (client.pem)"],
+    );
+    edit(&bench, "profile = \"controller\"", "profile = \"absent\"");
+    bench.run(&APPLY).refused(1, &["2 of 2", "absent"]);
+    edit(&bench, "profile = \"absent\"", "profile = \"\"");
     edit(
         &bench,
         "principal = \"client@company.com\"\nsans = [\"email:client@company.com\"]\nrole = \"broker\"",
         "principal = \"client@company.com\"\nsans = [\"email:client@company.com\"]\nrole = \"client\"",
     );
+    assert_eq!(text(&bench.json(&APPLY)["stage"]), "verified");
+}
+
+#[test]
+fn a_deployment_that_is_not_as_planned_is_refused_before_anything_is_made() {
+    let (bench, deployment) = planned();
+    let away = bench.path("away");
+    fs::rename(deployment.path(""), &away).unwrap();
+    bench.run(&APPLY).refused(1, &["the old deployment", "old is not there"]);
+    fs::rename(&away, deployment.path("")).unwrap();
+    fs::copy(deployment.path("client.pem"), deployment.path("root.pem")).unwrap();
+    bench.run(&APPLY).refused(1, &["root.pem no longer holds the CA certificate"]);
+    assert!(!bench.data().exists() && !bench.path("new").exists(), "nothing was made");
+}
+
+#[test]
+fn uris_are_left_to_the_ca_and_the_reviewer() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let names = ["subjectAltName=DNS:app.example.com,URI:spiffe://old.example/app,URI:https://a/b"];
+    deployment.signed("app", "/CN=app", "root", &[LEAF, &names].concat());
+    bench.ok(&[
+        "migrate",
+        "plan",
+        "--from",
+        "old",
+        "--output",
+        "plan.toml",
+        "--role",
+        "client",
+        "--match",
+        "*",
+    ]);
+    let plan = fs::read_to_string(bench.path("plan.toml")).unwrap();
+    for line in [
+        "# its name uri:spiffe://old.example/app is left out: a SPIFFE identity comes from",
+        "# its name uri:https://a/b is left out: no profile takes a URI",
+        "sans = [\"DNS:app.example.com\"]",
+    ] {
+        assert!(plan.contains(line), "{line} is not in\n{plan}");
+    }
     assert_eq!(text(&bench.json(&APPLY)["stage"]), "verified");
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::status;
 use crate::error::CliError;
-use crate::migrate::{self, MigrationError, Moved, Output, Plan, RETIRED, Run, Stage};
+use crate::migrate::{self, MigrationError, Moved, Output, Plan, RETIRED, Run, Stage, State};
 use crate::output::Report;
 use crate::session::Session;
 
@@ -30,8 +30,12 @@ impl Apply {
     /// Applies.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
         let plan = Plan::read(&self.plan)?;
-        if self.retire && Output::to_read(&self.output).state()?.is_none() {
-            return Err(MigrationError::NotApplied.into());
+        let begun = Output::to_read(&self.output).state()?;
+        match &begun {
+            None if self.retire => return Err(MigrationError::NotApplied.into()),
+            Some(State { authority: Some(_), .. }) => {}
+            // Nothing that could not go on is begun.
+            _ => migrate::check(session, &plan).await?,
         }
         let output = migrate::prepare(&plan.from, &self.output)?;
         let mut run = Run::begin(session, &plan, &output)?;
