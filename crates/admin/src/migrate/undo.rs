@@ -13,8 +13,9 @@ use rustmq_pki::key::Signer;
 use super::apply::mark_of;
 use super::error::MigrationError;
 use super::hierarchy;
+use super::retire::nothing_is_moved;
 use super::state::{
-    AuthorityState, BUNDLE, CERTIFICATES, EntryState, Output, Stage, State, remove_written,
+    AuthorityState, BUNDLE, CERTIFICATES, EntryState, Output, RETIRED, Stage, State, remove_written,
 };
 use crate::error::CliError;
 use crate::files::key_file;
@@ -35,7 +36,13 @@ pub(crate) struct Undone {
 /// Undoes a migration, or goes on undoing it.
 pub(crate) async fn undo(session: &Session, output: &Output) -> Result<Undone, CliError> {
     let mut state = output.begun()?;
-    if matches!(state.stage, Stage::Retiring | Stage::Retired) {
+    let is_retired = match state.stage {
+        Stage::Retired => true,
+        // It may have been stopped before the first file.
+        Stage::Retiring => !nothing_is_moved(&output.path(RETIRED)),
+        Stage::Applying | Stage::Verified | Stage::Undoing => false,
+    };
+    if is_retired {
         return Err(MigrationError::Retired.into());
     }
     let manager = match session.writer() {

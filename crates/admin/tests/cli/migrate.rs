@@ -272,6 +272,48 @@ fn a_file_with_something_else_in_it_stays() {
     assert!(bench.path("new/retired/client.key").exists());
 }
 
+/// Without the right that lets root write everywhere, where root runs the test.
+fn unprivileged(bench: &Workbench, arguments: &[&str]) -> Run {
+    let program = assert_cmd::cargo::cargo_bin("rustmq-admin");
+    let command = match rustix::process::geteuid().is_root() {
+        true => {
+            let mut command = Command::new("setpriv");
+            command.args(["--bounding-set", "-dac_override"]).arg(program);
+            command
+        }
+        false => Command::new(program),
+    };
+    let mut command = command;
+    command
+        .args(arguments)
+        .env_clear()
+        .env("RUSTMQ_DATA_DIR", bench.data())
+        .env("RUSTMQ_CA_PASSPHRASE", PASSPHRASE)
+        .current_dir(bench.path(""));
+    Run::from(command.output().unwrap())
+}
+
+#[test]
+fn a_retire_that_can_move_nothing_changes_nothing() {
+    let (bench, deployment) = planned();
+    bench.ok(&APPLY);
+    let bundle = fs::read(bench.path("new/trust-bundle.pem")).unwrap();
+    deployment.mode("", 0o555);
+    let run = unprivileged(&bench, &RETIRE);
+    deployment.mode("", 0o755);
+    run.refused(6, &["old cannot be written: Permission denied"]);
+    assert_eq!(fs::read(bench.path("new/trust-bundle.pem")).unwrap(), bundle);
+    assert_eq!(text(&bench.json(&STATUS)["stage"]), "verified");
+    // One that was stopped before the first file can be gone back from, too.
+    let state = fs::read_to_string(bench.path("new/migration.json")).unwrap();
+    let state = state.replace("\"stage\": \"verified\"", "\"stage\": \"retiring\"");
+    bench.write("new/migration.json", state);
+    fs::create_dir_all(bench.path("new/retired/admin")).unwrap();
+    bench.ok(&UNDO);
+    assert!(!bench.path("new").exists());
+    assert_eq!(bench.files("old").len(), 8);
+}
+
 /// What the plan leaves in use is trusted after retiring as before: by its CAs, and their bundle.
 #[test]
 fn anchors_of_what_is_skipped_are_kept_and_named() {
