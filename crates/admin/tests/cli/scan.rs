@@ -264,6 +264,40 @@ fn keys_that_do_not_fit_are_shared_or_open() {
     assert!(text(&object["findings"][0]["message"]).contains("0640"), "{object:#}");
 }
 
+/// In the layouts of `openssl ca` and Easy-RSA keys lie in a folder of their own.
+#[test]
+fn keys_in_a_folder_of_their_own_are_compared() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    for dir in ["private", "certs", "pki", "pki/private", "pki/issued", "keys"] {
+        fs::create_dir(deployment.path(dir)).unwrap();
+    }
+    let lay =
+        |from: &str, to: &str| fs::rename(deployment.path(from), deployment.path(to)).unwrap();
+    for (pem, key) in [
+        ("certs/broker-01.pem", "private/broker-01.key"),
+        ("pki/issued/app.crt", "pki/private/app.key"),
+        ("root.pem", "keys/root.key.pem"),
+    ] {
+        let name = pem.rsplit('/').next().unwrap().split('.').next().unwrap();
+        if pem != "root.pem" {
+            lay(&format!("{name}.pem"), pem);
+        }
+        lay(&format!("{name}.key"), key);
+    }
+    finds(&bench, &["old"], &[], 0);
+    for key in ["private/broker-01.key", "pki/private/app.key", "keys/root.key.pem"] {
+        deployment.key("other");
+        lay("other.key", key);
+    }
+    let expected = [
+        ("key_mismatch", "keys/root.key.pem"),
+        ("key_mismatch", "pki/private/app.key"),
+        ("key_mismatch", "private/broker-01.key"),
+    ];
+    finds(&bench, &["old"], &expected, 1);
+}
+
 #[test]
 fn keys_of_every_form_are_compared_and_encrypted_ones_are_not() {
     let bench = Workbench::new();
