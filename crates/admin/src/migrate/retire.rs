@@ -6,7 +6,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
-use rustmq_pki::time::UnixTime;
 
 use super::apply::Run;
 use super::error::MigrationError;
@@ -39,8 +38,7 @@ impl Run<'_> {
             self.verify(&manager).await?;
         }
         let root = self.root(&manager).await?;
-        let terms = Terms { at: UnixTime::from_seconds(0), expiring_within: 0 };
-        let survey = scan::scan(&self.plan.from, terms)?;
+        let survey = scan::scan(&self.plan.from, Terms::UNDATED)?;
         let kept = kept(self.plan, &survey);
         let files = self.retiring(&survey, &kept);
         files.iter().filter(|(_, whole)| *whole).try_for_each(|(file, _)| {

@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use rustmq_auth::is_weak_signature;
 use rustmq_pki::der::Reader;
 use rustmq_pki::oid;
-use rustmq_pki::time::UnixTime;
+use rustmq_pki::read::Validity;
+use rustmq_pki::time::{DAY, UnixTime};
 
 use super::collection::{Collection, FoundCertificate};
 use super::finding::{Fault, Finding, Subject};
@@ -20,8 +21,28 @@ use crate::inspect::words;
 pub(crate) struct Terms {
     /// The time for which it is asked.
     pub(crate) at: UnixTime,
-    /// Days before its end from which a certificate is found to expire soon.
-    pub(crate) expiring_within: i64,
+    /// Days before its end from which a certificate is found to expire soon; none for
+    /// [`SOON`], or a third of its lifetime if that is less.
+    pub(crate) expiring_within: Option<i64>,
+}
+
+/// Days before its end from which a certificate of a year or more is found to expire soon.
+pub(crate) const SOON: i64 = 30;
+
+impl Terms {
+    /// For what only asks what is there.
+    pub(crate) const UNDATED: Self =
+        Self { at: UnixTime::from_seconds(0), expiring_within: Some(0) };
+
+    fn is_soon(&self, validity: &Validity) -> bool {
+        let (not_before, not_after) = (validity.not_before.at, validity.not_after.at);
+        let left = not_after.seconds().saturating_sub(self.at.seconds());
+        let lifetime = not_after.seconds().saturating_sub(not_before.seconds());
+        match self.expiring_within {
+            Some(days) => not_after <= self.at.plus_days(days),
+            None => left <= (SOON * DAY).min(lifetime / 3),
+        }
+    }
 }
 
 /// NIST curves with less than 128 bits of strength: P-192 and P-224.
@@ -166,7 +187,7 @@ fn time_fault(node: &Node<'_>, terms: Terms) -> Option<Fault> {
         Some(Fault::Expired { not_after })
     } else if terms.at < not_before {
         Some(Fault::NotYetValid { not_before })
-    } else if not_after <= terms.at.plus_days(terms.expiring_within) {
+    } else if terms.is_soon(validity) {
         Some(Fault::ExpiresSoon { not_after })
     } else {
         None

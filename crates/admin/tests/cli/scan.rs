@@ -243,6 +243,33 @@ fn dates_are_judged_at_the_time_that_is_asked_for() {
     finds(&bench, &["old", "--expiring-within", "300"], &[], 0);
 }
 
+/// What this authority makes, renewed CAs and certificates of 30 days among it, is sound.
+#[test]
+fn renewed_cas_and_short_lives_are_no_faults() {
+    let bench = Workbench::with_hierarchy();
+    bench.ok(&[
+        "certs",
+        "issue",
+        "--principal",
+        "ops@company.com",
+        "--role",
+        "admin",
+        "--ca-id",
+        "prod_ca_1",
+    ]);
+    bench.ok(&["ca", "export", "root_ca_1", "--output", "first.pem"]);
+    bench.ok(&["ca", "renew", "root_ca_1"]);
+    bench.ok(&["ca", "export", "root_ca_1", "--output", "second.pem"]);
+    let object = finds(&bench, &["."], &[], 0);
+    assert_eq!(object["counts"]["certificates"], 4);
+    finds(
+        &bench,
+        &[".", "--expiring-within", "30"],
+        &[("expires_soon", "ops@company.com/tls.crt")],
+        0,
+    );
+}
+
 #[test]
 fn keys_that_do_not_fit_are_shared_or_open() {
     let bench = Workbench::new();

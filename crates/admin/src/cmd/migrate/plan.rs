@@ -71,7 +71,7 @@ impl Plan {
                        moved aside in the end";
             return Err(self.unusable(why.to_owned()));
         }
-        let survey = scan::scan(&from, Terms { at: session.now(), expiring_within: 0 })?;
+        let survey = scan::scan(&from, Terms::UNDATED)?;
         let draft = Draft::new(from, self.authority(), &survey, &rules, session.now())?;
         let text = draft.text();
         files::write(&self.output, text.as_bytes(), Mode::Public, existing)?;
