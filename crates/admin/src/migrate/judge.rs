@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use rustmq_ca::Error;
 use rustmq_pki::key::software::SoftwareKey;
 use rustmq_pki::key::{KeyType, PublicKey, Signer};
+use rustmq_pki::profile::Profile;
 use rustmq_pki::request::CertificateRequest;
 use serde_json::json;
 
@@ -66,10 +67,17 @@ pub(super) fn certificate(plan: &Plan, anchor: &AnchorPlan) -> Result<Vec<u8>, M
 
 fn judge(session: &Session, entry: &Entry, key: PublicKey) -> Result<Result<(), Error>, CliError> {
     let name = entry.profile.clone().unwrap_or_else(|| entry.role.to_string());
-    let profile = match session.profile(&name) {
+    let profile = match Profile::builtin(&name).map_or_else(|| session.profile(&name), Ok) {
         Err(CliError::Authority(
             error @ (Error::UnknownProfile { .. } | Error::ProfileFile { .. }),
         )) => return Ok(Err(error)),
+        // There is nothing to read a profile of the user's with yet: the authority will judge by it.
+        Err(error) if error.is_without_authority() => {
+            let file = format!("profiles/{name}.toml");
+            let is_there = session.data_dir().is_ok_and(|dir| dir.join(file).exists());
+            let known = Profile::BUILTIN.map(str::to_owned).to_vec();
+            return Ok(if is_there { Ok(()) } else { Err(Error::UnknownProfile { name, known }) });
+        }
         profile => profile?,
     };
     let request = CertificateRequest::for_principal(entry.principal.clone(), key)
