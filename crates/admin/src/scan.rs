@@ -8,6 +8,7 @@ mod finding;
 mod graph;
 mod gzip;
 mod judge;
+mod packed;
 mod pairs;
 mod pem;
 mod private_key;

@@ -9,7 +9,7 @@ use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::finding::{Fault, Finding};
-use super::{archive, gzip};
+use super::{archive, gzip, packed};
 
 /// Largest file that is read, in bytes: a system's bundle of roots has some 250,000.
 pub(super) const MAX_FILE: u64 = 4 << 20;
@@ -30,6 +30,12 @@ pub(crate) enum SourceError {
     /// Missing, or not permitted.
     #[error("{0}")]
     Open(io::Error),
+    /// A pipe, a device or a socket.
+    #[error("it is neither a directory nor a regular file")]
+    NoFile,
+    /// Packed in another way.
+    #[error("it is packed in a form that is not read: unpack it, or make a tar.gz of it")]
+    OtherArchive,
     /// The archive ends in the middle.
     #[error("the archive is cut off: fetch it again")]
     Truncated,
@@ -105,6 +111,9 @@ pub(super) fn read(path: &Path, take: &mut impl Take) -> Result<Origin, SourceEr
         Walk { root, files: 0, take }.directory(Path::new(""), 0)?;
         return Ok(Origin::Disk);
     }
+    if !metadata.is_file() {
+        return Err(SourceError::NoFile);
+    }
     let mut file = File::open(path).map_err(SourceError::Open)?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let mode = metadata.mode() & 0o7777;
@@ -120,6 +129,7 @@ pub(super) fn read(path: &Path, take: &mut impl Take) -> Result<Origin, SourceEr
     }
     match content(&name, whole).map_err(SourceError::Open)? {
         Content::Bytes(bytes) => take.member(&Member { name, mode, bytes })?,
+        Content::Unread(Fault::Archive) => return Err(SourceError::OtherArchive),
         Content::Unread(fault) => take.unread(&name, fault),
         Content::Nothing => {}
     }
@@ -130,8 +140,8 @@ pub(super) fn read(path: &Path, take: &mut impl Take) -> Result<Origin, SourceEr
 pub(super) fn content(name: &str, mut reader: impl Read) -> io::Result<Content> {
     let mut bytes = Zeroizing::new(Vec::new());
     reader.by_ref().take(HEAD).read_to_end(&mut bytes)?;
-    if is_keystore(name) {
-        return Ok(Content::Unread(Fault::Keystore));
+    if let Some(fault) = packed::closed(name, &bytes) {
+        return Ok(Content::Unread(fault));
     }
     let begins = bytes.windows(11).any(|window| window == b"-----BEGIN ");
     if !begins && bytes.first() != Some(&0x30) && !is_named_for_it(name) {
@@ -146,7 +156,7 @@ pub(super) fn content(name: &str, mut reader: impl Read) -> io::Result<Content> 
 }
 
 /// What a file's name ends with, that of a compressed one before `.gz`.
-fn extension(name: &str) -> String {
+pub(super) fn extension(name: &str) -> String {
     let last = name.rsplit('/').next().unwrap_or_default();
     let last = last.strip_suffix(".gz").unwrap_or(last);
     last.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase()).unwrap_or_default()
@@ -155,10 +165,6 @@ fn extension(name: &str) -> String {
 /// Whether a file's name says that it holds certificates or keys.
 pub(super) fn is_named_for_it(name: &str) -> bool {
     ["pem", "crt", "cer", "cert", "der", "key", "p8", "pk8"].contains(&extension(name).as_str())
-}
-
-fn is_keystore(name: &str) -> bool {
-    ["p12", "pfx", "jks", "keystore", "truststore"].contains(&extension(name).as_str())
 }
 
 /// A walk through a directory. Links are not followed, so that it ends, and ends here.

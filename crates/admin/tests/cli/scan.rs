@@ -379,6 +379,70 @@ fn what_cannot_be_read_is_said() {
     finds(&bench, &["old"], &expected, 0);
 }
 
+/// What may hold certificates and keys and is not opened is named: nothing is said to be clean.
+#[test]
+fn what_is_not_opened_is_named() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let key = fs::read(deployment.path("app.key")).unwrap();
+    let tar = tar_of("app.key", tar::EntryType::Regular, &key);
+    for (name, content) in [
+        ("inner.tar.gz", gzip(&tar)),
+        ("nameless", gzip(&tar)),
+        ("plain.tar", tar),
+        ("app.key.gz", gzip(&key)),
+        ("x.tar.xz", b"\xfd7zXZ\0".to_vec()),
+        ("x.tar.bz2", b"BZh9".to_vec()),
+        ("x.zip", b"PK\x03\x04".to_vec()),
+        ("notes.gz", gzip(b"nothing")),
+    ] {
+        fs::write(deployment.path(name), content).unwrap();
+    }
+    let at = |name: &str| deployment.path(name).display().to_string();
+    for (form, bundle) in [("DER", "chain"), ("PEM", "chain.txt")] {
+        let made = openssl(&[
+            "crl2pkcs7",
+            "-nocrl",
+            "-certfile",
+            &at("app.pem"),
+            "-outform",
+            form,
+            "-out",
+            &at(bundle),
+        ]);
+        assert!(made.is_some());
+    }
+    let mut expected: Vec<_> =
+        ["app.key.gz", "inner.tar.gz", "nameless", "plain.tar", "x.tar.bz2", "x.tar.xz", "x.zip"]
+            .map(|file| ("archive_not_read", file))
+            .to_vec();
+    expected.extend([("keystore_not_read", "chain"), ("keystore_not_read", "chain.txt")]);
+    finds(&bench, &["old"], &expected, 0);
+    for packed in ["old/x.tar.xz", "old/x.tar.bz2", "old/x.zip"] {
+        bench.run(&["certs", "scan", packed]).refused(2, &["in a form that is not read"]);
+    }
+}
+
+#[test]
+fn a_key_of_openssh_is_a_key() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let plain = b"openssh-key-v1\0\0\0\0\x04none\0\0\0\x04none";
+    let pem = pem_rfc7468::encode_string("OPENSSH PRIVATE KEY", pem_rfc7468::LineEnding::LF, plain);
+    fs::write(deployment.path("id_host"), pem.unwrap()).unwrap();
+    deployment.mode("id_host", 0o644);
+    let object = finds(&bench, &["old"], &[("open_key", "id_host")], 1);
+    assert_eq!(object["counts"]["keys"], 4);
+}
+
+#[test]
+fn a_pipe_is_not_waited_for() {
+    let bench = Workbench::new();
+    let made = std::process::Command::new("mkfifo").arg(bench.path("pipe")).status().unwrap();
+    assert!(made.success());
+    bench.run(&["certs", "scan", "pipe"]).refused(2, &["neither a directory nor a regular file"]);
+}
+
 #[test]
 fn formats_say_the_same_and_keys_stay_where_they_are() {
     let bench = Workbench::new();
