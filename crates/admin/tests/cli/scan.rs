@@ -435,6 +435,24 @@ fn a_key_of_openssh_is_a_key() {
     assert_eq!(object["counts"]["keys"], 4);
 }
 
+/// A name from elsewhere drives no terminal, in whatever form it is shown.
+#[test]
+fn names_of_files_reach_no_terminal_as_they_are() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let name = "a\u{1b}[31m\u{1b}]0;title\u{7}\u{9b}1m\u{202e}b.key";
+    fs::copy(deployment.path("app.key"), deployment.path(name)).unwrap();
+    deployment.mode(name, 0o644);
+    for format in ["table", "json", "csv"] {
+        let run = bench.run(&["certs", "scan", "old", "--format", format]);
+        let raw = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+        assert!(!run.stdout.contains(raw), "{format}: {:?}", run.stdout);
+        assert_eq!(run.code, 1);
+    }
+    let (_, object) = scan(&bench, &["old"]);
+    assert_eq!(text(&object["findings"][0]["file"]), name, "JSON says it all the same");
+}
+
 #[test]
 fn a_pipe_is_not_waited_for() {
     let bench = Workbench::new();
