@@ -21,5 +21,5 @@ pub(crate) use judge::check;
 pub(crate) use plan::{AuthorityPlan, NewHierarchy, Plan};
 pub(crate) use retire::Moved;
 pub(crate) use roles::RoleRules;
-pub(crate) use state::{BUNDLE, Output, RETIRED, Stage, State};
+pub(crate) use state::{BUNDLE, EntryState, Output, RETIRED, Stage, State};
 pub(crate) use undo::undo;

@@ -10,7 +10,7 @@ use rustmq_pki::key::PublicKey;
 use rustmq_pki::profile::Validity;
 use rustmq_pki::serial::SerialNumber;
 
-use super::accept::Judge;
+use super::accept::{self, Judge};
 use super::error::MigrationError;
 use super::hierarchy;
 use super::judge::{self, Samples};
@@ -293,13 +293,35 @@ impl<'a> Run<'a> {
                 self.state.entries[nth].step = Step::Issued;
                 self.state.stage = Stage::Applying;
                 self.output.save(&self.state)?;
-                let principal = entry.principal.to_string();
-                return Err(MigrationError::NotAccepted { principal, why }.into());
+                return Err(MigrationError::NotAccepted {
+                    principal: entry.principal.to_string(),
+                    why,
+                    id: self.state.entries[nth].id.clone().unwrap_or_default(),
+                    folder: self.output.folder(&entry.folder),
+                }
+                .into());
             }
+            self.take_up(manager, nth).await?;
             let step = &mut self.state.entries[nth].step;
             *step = (*step).max(Step::Verified);
         }
         self.output.save(&self.state)
+    }
+
+    /// Records a certificate that was put in the place of a lost or revoked one.
+    async fn take_up(&mut self, manager: &CertificateManager, nth: usize) -> Result<(), CliError> {
+        let entry = &mut self.state.entries[nth];
+        let found = accept::serial_in(&self.output.folder(&entry.folder));
+        let Some(serial) = found.filter(|found| entry.serial.as_ref() != Some(found)) else {
+            return Ok(());
+        };
+        let info = manager.info(&serial).await?;
+        if entry.id.as_ref() != Some(&info.id) {
+            entry.replaced.extend(entry.id.replace(info.id));
+            entry.serial = Some(info.serial);
+            entry.not_after = Some(info.not_after.to_string());
+        }
+        Ok(())
     }
 
     async fn judge(&self, manager: &CertificateManager) -> Result<Option<Judge>, CliError> {
@@ -343,6 +365,7 @@ fn planned(entry: &Entry, digest: String) -> EntryState {
         id: None,
         serial: None,
         not_after: None,
+        replaced: Vec::new(),
     }
 }
 

@@ -180,6 +180,10 @@ pub(crate) enum MigrationError {
         principal: String,
         /// Why.
         why: NotAccepted,
+        /// Its id.
+        id: String,
+        /// Its folder.
+        folder: PathBuf,
     },
     /// The old certificates are gone.
     #[error(
@@ -270,8 +274,13 @@ impl MigrationError {
                 "write the plan anew: rustmq-admin migrate plan; or set in_bundle = false"
             }
             Self::Refused { .. } => "mend these entries of the plan and run the same command again",
-            Self::NotAccepted { .. } => {
-                "restore its files and run the same command again, or go back: rustmq-admin migrate undo"
+            Self::NotAccepted { id, folder, .. } => {
+                return Some(format!(
+                    "restore its files, or have it made anew:  rustmq-admin certs renew {id} \
+                     --output-dir {} --force  and run the same command again; or go back: \
+                     rustmq-admin migrate undo",
+                    folder.display(),
+                ));
             }
             Self::Undoing => "run migrate undo again: it goes on where it stopped",
             Self::State { .. } | Self::Retired | Self::NotApplied => return None,

@@ -118,6 +118,19 @@ pub(crate) struct EntryState {
     pub(crate) serial: Option<String>,
     /// When it ends, RFC 3339.
     pub(crate) not_after: Option<String>,
+    /// The ids of certificates that it had before, and that were lost or revoked.
+    #[serde(default)]
+    pub(crate) replaced: Vec<String>,
+}
+
+impl EntryState {
+    /// Whether its new certificate was made, and is not in its folder any more.
+    pub(crate) fn is_lost(&self, output: &Output) -> bool {
+        let folder = output.folder(&self.folder);
+        let is_there = |file: &str| folder.join(file).is_file();
+        matches!(self.step, Step::Issued | Step::Verified)
+            && !(is_there("tls.crt") && is_there("tls.key"))
+    }
 }
 
 /// The whole state.

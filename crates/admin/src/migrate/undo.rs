@@ -58,6 +58,7 @@ pub(crate) async fn undo(session: &Session, output: &Output) -> Result<Undone, C
         if let Some(authority) = &state.authority {
             known_authority(&manager, authority).await?;
             certificates = revoke(&manager, output, &state, &authority.ca, &mut undone).await?;
+            revoke_replaced(&manager, &state, &mut certificates, &mut undone).await?;
         }
         let made = match &state.new {
             Some(new) => hierarchy::make(&manager, new, &state.job, Execution::DryRun).await?,
@@ -118,6 +119,30 @@ async fn revoke(
         undone.revoked.push(info.id);
     }
     Ok(ids)
+}
+
+/// Revokes those in whose place others were put, too.
+async fn revoke_replaced(
+    manager: &CertificateManager,
+    state: &State,
+    certificates: &mut HashSet<String>,
+    undone: &mut Undone,
+) -> Result<(), CliError> {
+    for id in state.entries.iter().flat_map(|entry| &entry.replaced) {
+        certificates.insert(id.clone());
+        let info = manager.info(id).await?;
+        if matches!(info.status, CertificateStatus::Active | CertificateStatus::OnHold) {
+            let request = RevokeRequest {
+                certificate: id.clone(),
+                reason: RevocationReason::CessationOfOperation,
+                invalidity_date: None,
+                execution: Execution::Commit,
+            };
+            manager.revoke_certificate(request).await?;
+            undone.revoked.push(id.clone());
+        }
+    }
+    Ok(())
 }
 
 /// The certificate for the key that waits in an entry's folder: a run that was killed may have been

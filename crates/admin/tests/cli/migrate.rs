@@ -516,6 +516,33 @@ fn a_new_certificate_that_is_not_accepted_stops_everything() {
     assert!(deployment.path("broker-01.pem").exists());
 }
 
+/// One that is lost or revoked does not hold up the others: the help says the command that mends it.
+#[test]
+fn what_is_lost_or_revoked_is_made_anew() {
+    let (bench, _) = planned();
+    let first = bench.json(&APPLY);
+    let folder = "new/certificates/broker-01";
+    fs::remove_dir_all(bench.path(folder)).unwrap();
+    let status = bench.json(&STATUS);
+    assert_eq!(steps(&status), ["lost", "verified"]);
+    assert!(bench.ok(&STATUS).stdout.contains("1 of 2 new certificates lost"));
+    let [lost, revoked] = [0, 1].map(|nth| text(&first["certificates"][nth]["id"]).to_owned());
+    let renew = format!("certs renew {lost} --output-dir {folder} --force");
+    bench.run(&APPLY).refused(1, &[&renew]);
+    bench.ok(&renew.split(' ').collect::<Vec<_>>());
+    bench.ok(&["certs", "revoke", &revoked]);
+    let renew =
+        format!("certs renew {revoked} --output-dir new/certificates/client@company.com --force");
+    bench.run(&APPLY).refused(1, &["revoked", &renew]);
+    bench.ok(&renew.split(' ').collect::<Vec<_>>());
+    let second = bench.json(&APPLY);
+    assert_eq!(steps(&second), ["verified"; 2]);
+    assert_ne!(second["certificates"][0]["id"], first["certificates"][0]["id"]);
+    assert_eq!(bench.json(&UNDO)["revoked"].as_array().unwrap().len(), 3, "the lost one, too");
+    let active = |c: &&Value| c["status"] == "active" && c["role"] != "root-ca";
+    assert_eq!(bench.certificates().iter().filter(active).count(), 0);
+}
+
 #[test]
 fn the_output_may_not_lie_in_the_old_deployment() {
     let (bench, _) = planned();
