@@ -51,6 +51,7 @@ impl Run<'_> {
         let mut moved = self.move_aside(files)?;
         self.write_bundle(&root, |anchor| kept.anchors.contains(anchor))?;
         moved.notes.extend(kept.notes);
+        moved.notes.extend(left_behind(&survey));
         for entry in &mut self.state.entries {
             entry.step = Step::Retired;
         }
@@ -144,6 +145,29 @@ fn vouching<'a>(survey: &'a Survey, certificate: &'a Surveyed) -> Vec<&'a Survey
         next += 1;
     }
     chain
+}
+
+/// The most files of one kind that a note names.
+const MOST_NAMED: usize = 20;
+
+/// What stays since nobody knows whether it is old: what was not opened, and keys that were not.
+fn left_behind(survey: &Survey) -> impl Iterator<Item = String> {
+    let keys = survey.loose_keys.iter().map(String::as_str).collect();
+    let unread = survey.findings.iter().filter(|finding| finding.fault.is_unread());
+    let unread = unread.map(|finding| finding.file.as_str()).collect();
+    let note = |mut files: Vec<&str>, what: &str| {
+        files.sort_unstable();
+        files.dedup();
+        let named = files.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
+        let more = match files.len().saturating_sub(MOST_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        (!files.is_empty()).then(|| format!("not moved, for {what}: {named}{more}"))
+    };
+    let keys = note(keys, "a key that is encrypted or fits no certificate there may be in use");
+    let unread = note(unread, "what was not opened or followed may be in use");
+    keys.into_iter().chain(unread)
 }
 
 /// The files with something old, and whether they hold nothing else.

@@ -8,7 +8,7 @@ use rustmq_pki::oid;
 use rustmq_pki::read::Validity;
 use rustmq_pki::time::{DAY, UnixTime};
 
-use super::collection::{Collection, FoundCertificate};
+use super::collection::{Collection, FoundCertificate, FoundKey};
 use super::finding::{Fault, Finding, Subject};
 use super::graph::{self, Node, Signer};
 use super::source::Origin;
@@ -80,7 +80,16 @@ pub(super) fn judge(mut collection: Collection, origin: Origin, terms: Terms) ->
         let rank = |f: &Finding| (f.fault.severity(), f.fault.code());
         rank(a).cmp(&rank(b)).then_with(|| a.file.cmp(&b.file))
     });
-    Survey { files: collection.files, keys: collection.keys.len(), certificates, findings }
+    let loose_keys = loose_keys(&nodes, &collection);
+    let (files, keys) = (collection.files, collection.keys.len());
+    Survey { files, keys, loose_keys, certificates, findings }
+}
+
+fn loose_keys(nodes: &[Node<'_>], collection: &Collection) -> Vec<String> {
+    let known: HashSet<&[u8]> = nodes.iter().map(|node| node.view.spki.key).collect();
+    let is_known = |key: &FoundKey| key.key.public.as_deref().is_some_and(|k| known.contains(k));
+    let loose = collection.keys.iter().filter(|key| !is_known(key));
+    loose.map(|key| key.file.clone()).collect()
 }
 
 /// How many certificates a file has at most that is a chain or the anchors of one deployment; a system's

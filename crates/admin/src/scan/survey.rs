@@ -20,6 +20,8 @@ pub(crate) struct Survey {
     pub(crate) files: usize,
     /// How many private keys there are.
     pub(crate) keys: usize,
+    /// The files of keys that are none of these certificates', or encrypted, so that nobody knows.
+    pub(crate) loose_keys: Vec<String>,
     /// The certificates.
     pub(crate) certificates: Vec<Surveyed>,
     /// What is wrong, the gravest first.

@@ -314,6 +314,24 @@ fn a_retire_that_can_move_nothing_changes_nothing() {
     assert_eq!(bench.files("old").len(), 8);
 }
 
+#[test]
+fn what_nobody_knows_the_owner_of_stays_and_is_named() {
+    let (bench, deployment) = planned();
+    let at = |name: &str| deployment.path(name).display().to_string();
+    let encrypt = ["pkcs8", "-topk8", "-passout", "pass:x", "-in"];
+    let made = openssl(&[&encrypt[..], &[&at("client.key"), "-out", &at("locked.key")]].concat());
+    assert!(made.is_some());
+    fs::rename(deployment.path("locked.key"), deployment.path("client.key")).unwrap();
+    fs::write(deployment.path("store.p12"), "0").unwrap();
+    std::os::unix::fs::symlink("client.pem", deployment.path("link.pem")).unwrap();
+    bench.ok(&APPLY);
+    let notes = bench.json(&RETIRE)["notes"].to_string();
+    for left in ["in use: client.key", "in use: link.pem, store.p12"] {
+        assert!(notes.contains(left), "{left} is not in {notes}");
+    }
+    assert_eq!(bench.files("old"), ["client.key", "link.pem", "store.p12"]);
+}
+
 /// What the plan leaves in use is trusted after retiring as before: by its CAs, and their bundle.
 #[test]
 fn anchors_of_what_is_skipped_are_kept_and_named() {
