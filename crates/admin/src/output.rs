@@ -19,7 +19,7 @@ mod style;
 mod words;
 
 pub(crate) use layout::{Card, Table};
-pub(crate) use style::{Appearance, Tone};
+pub(crate) use style::{Appearance, Tone, is_treacherous, visible};
 pub(crate) use words::{count, date_span, day, grouped, time_left};
 
 /// What a command found or did, in every form in which it can be shown.

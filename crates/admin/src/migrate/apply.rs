@@ -369,8 +369,15 @@ fn planned(entry: &Entry, digest: String) -> EntryState {
     }
 }
 
-/// Makes the output folder, and refuses one in the old deployment, which would be scanned with it.
-pub(crate) fn prepare(from: &Path, dir: &Path) -> Result<Output, CliError> {
+/// Makes the output folder, and refuses one in the old deployment, which would be scanned with it, and
+/// one in the data directory, which is the store's alone.
+pub(crate) fn prepare(session: &Session, from: &Path, dir: &Path) -> Result<Output, CliError> {
+    let place = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
+    if let (Ok(data), Ok(new)) = (place(session.data_dir()?), place(dir))
+        && new.starts_with(&data)
+    {
+        return Err(MigrationError::OutputInData { output: dir.to_owned() }.into());
+    }
     let mut folder = Folder::new(dir, Existing::Keep);
     folder.make()?;
     let refuse = || MigrationError::OutputWithin { output: dir.to_owned() };

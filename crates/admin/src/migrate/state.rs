@@ -199,7 +199,11 @@ impl Output {
         let lock = File::options().create(true).truncate(false).write(true).open(&place);
         let lock = lock.map_err(FileError::write(&place))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { dir: dir.to_owned(), _lock: Some(lock) }),
+            Ok(()) => {
+                // What a killed run was writing, nobody is writing any more.
+                [STATE, BUNDLE].iter().try_for_each(|name| remove_unfinished(&dir.join(name)))?;
+                Ok(Self { dir: dir.to_owned(), _lock: Some(lock) })
+            }
             Err(TryLockError::WouldBlock) => {
                 Err(MigrationError::Busy { output: dir.to_owned() }.into())
             }
@@ -270,8 +274,14 @@ impl Output {
     }
 }
 
-/// Removes a file, and what a killed process left of it beside its place (`.NAME.PROCESS-N.new`).
+/// Removes a file, and what a killed process left of it beside its place.
 pub(crate) fn remove_written(path: &Path) -> Result<(), FileError> {
+    remove_unfinished(path)?;
+    remove(path)
+}
+
+/// Removes what a killed process left of a file beside its place (`.NAME.PROCESS-N.new`).
+fn remove_unfinished(path: &Path) -> Result<(), FileError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.parent().and_then(|folder| fs::read_dir(folder).ok());
     for entry in beside.into_iter().flatten().filter_map(Result::ok) {
@@ -283,7 +293,7 @@ pub(crate) fn remove_written(path: &Path) -> Result<(), FileError> {
             remove(&entry.path())?;
         }
     }
-    remove(path)
+    Ok(())
 }
 
 /// Removes a file that may be gone already, durably.

@@ -80,7 +80,8 @@ pub(crate) fn visible_json(text: &str) -> String {
     shown
 }
 
-fn is_treacherous(c: char) -> bool {
+/// Whether a terminal obeys a character, or it reorders or hides others.
+pub(crate) fn is_treacherous(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

@@ -11,7 +11,7 @@ use super::source::{Content, Member, Origin, SourceError, Take, content};
 pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// Octets of a tar's header.
-pub(super) const BLOCK: u64 = 512;
+pub(super) const BLOCK: usize = 512;
 
 /// Hands on what a gzip file holds: the entries of a tar, or what it is the compressed form of.
 pub(super) fn read(
@@ -22,7 +22,7 @@ pub(super) fn read(
 ) -> Result<Origin, SourceError> {
     let mut unpacked = Members::new(packed);
     let mut head = Vec::new();
-    (&mut unpacked).take(BLOCK).read_to_end(&mut head).map_err(damaged)?;
+    (&mut unpacked).take(BLOCK as u64).read_to_end(&mut head).map_err(damaged)?;
     let whole = io::Cursor::new(head.clone()).chain(unpacked);
     if archive::is_tar(&head) {
         archive::read(whole, take)?;

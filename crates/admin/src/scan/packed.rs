@@ -59,7 +59,7 @@ fn is_archive(name: &str, head: &[u8]) -> bool {
 fn holds_certificates(head: &[u8]) -> bool {
     let mut begin = Vec::new();
     // Of what is cut off after some octets those before are taken.
-    let _cut_off = GzDecoder::new(head).take(BLOCK).read_to_end(&mut begin);
+    let _cut_off = GzDecoder::new(head).take(BLOCK as u64).read_to_end(&mut begin);
     archive::is_tar(&begin) || begin.windows(11).any(|window| window == b"-----BEGIN ")
 }
 

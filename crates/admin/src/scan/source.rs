@@ -118,7 +118,7 @@ pub(super) fn read(path: &Path, take: &mut impl Take) -> Result<Origin, SourceEr
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let mode = metadata.mode() & 0o7777;
     let mut head = Vec::new();
-    (&mut file).take(gzip::BLOCK).read_to_end(&mut head).map_err(SourceError::Open)?;
+    (&mut file).take(gzip::BLOCK as u64).read_to_end(&mut head).map_err(SourceError::Open)?;
     let whole = io::Cursor::new(head.clone()).chain(file);
     if head.starts_with(&gzip::MAGIC) {
         return gzip::read(&name, mode, whole, take);

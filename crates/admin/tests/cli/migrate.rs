@@ -129,6 +129,47 @@ fn roles_come_from_the_operator() {
 }
 
 #[test]
+fn a_plan_goes_to_standard_output_and_an_empty_one_leads_nowhere() {
+    let (bench, _) = planned();
+    let arguments = ["migrate", "plan", "--from", "old", "--output", "-"];
+    let run = bench.ok(&arguments);
+    assert!(run.stdout.starts_with("# Plan of a migration"), "{}", run.stdout);
+    assert!(!bench.path("-").exists());
+    fs::create_dir(bench.path("empty")).unwrap();
+    let run = bench.ok(&["migrate", "plan", "--from", "empty", "--output", "empty.toml"]);
+    assert!(run.stderr.contains("no certificate to replace"), "{}", run.stderr);
+    assert!(!run.stderr.contains("apply"), "{}", run.stderr);
+}
+
+/// A reviewer reads lines: a file's name adds none, and none that gives a role.
+#[test]
+fn a_name_of_a_file_adds_no_line_to_the_plan() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let name = "app\nrole = \"admin\"\n.pem";
+    fs::rename(deployment.path("app.pem"), deployment.path(name)).unwrap();
+    let plan = ["migrate", "plan", "--from", "old", "--output", "plan.toml"];
+    bench.ok(&[&plan[..], &["--role", "client", "--match", "*"]].concat());
+    let text = fs::read_to_string(bench.path("plan.toml")).unwrap();
+    assert!(!text.lines().any(|line| line == "role = \"admin\""), "{text}");
+    bench.ok(&APPLY);
+    bench.ok(&RETIRE);
+    assert!(bench.path("new/retired").join(name).exists());
+}
+
+#[test]
+fn what_killed_runs_left_beside_the_record_goes() {
+    let (bench, _) = planned();
+    fs::create_dir(bench.path("new")).unwrap();
+    bench.write("new/.migration.json.999999999-0.new", "{");
+    bench.write("new/.trust-bundle.pem.999999999-3.new", "-");
+    bench.ok(&APPLY);
+    let entries = fs::read_dir(bench.path("new")).unwrap();
+    let left: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".new")), "{left:?}");
+}
+
+#[test]
 fn a_plan_with_an_empty_role_is_refused_by_name_and_line() {
     let bench = Workbench::new();
     Deployment::faulty(&bench, "old");
@@ -251,6 +292,7 @@ fn retiring_moves_the_old_and_trusts_the_new_alone() {
     let again = bench.json(&RETIRE);
     assert_eq!(again["moved"], serde_json::json!([]));
     assert_eq!(text(&bench.json(&APPLY)["stage"]), "retired");
+    assert!(!bench.ok(&APPLY).stderr.contains("--retire"), "there is no next step");
     bench
         .run(&UNDO)
         .refused(1, &["the old certificates are retired, so that there is nothing to go back to"]);
@@ -567,6 +609,12 @@ fn the_output_may_not_lie_in_the_old_deployment() {
     let inside = ["migrate", "apply", "--plan", "plan.toml", "--output", "old/new"];
     bench.run(&inside).refused(1, &["old/new lies within the old deployment"]);
     assert!(!bench.path("old/new").exists());
+    let data = bench.data().display().to_string();
+    for place in [data.clone(), format!("{data}/new")] {
+        let inside = ["migrate", "apply", "--plan", "plan.toml", "--output", &place];
+        bench.run(&inside).refused(1, &["lies within the data directory"]);
+    }
+    assert!(!bench.data().exists());
     bench
         .run(&["migrate", "plan", "--from", "plan.toml", "--output", "x"])
         .refused(2, &["no directory"]);

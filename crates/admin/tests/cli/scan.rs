@@ -587,6 +587,26 @@ fn a_place_without_certificates_is_noticed() {
     assert!(run.stderr.contains("no certificate and no private key"), "{}", run.stderr);
 }
 
+/// What is held in memory of an archive is bounded, names among it.
+#[test]
+fn an_endless_name_is_refused() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let root = fs::read(deployment.path("root.pem")).unwrap();
+    let long = |length: usize| {
+        let name = tar_of("././@LongLink", tar::EntryType::GNULongName, &vec![b'a'; length]);
+        let end = name.len() - 1024;
+        gzip(&[&name[..end], &tar_of("x", tar::EntryType::Regular, &root)].concat())
+    };
+    bench.write("long.tar.gz", long(3000));
+    let object = finds(&bench, &["long.tar.gz"], &[], 0);
+    assert_eq!(text(&object["certificates"][0]["files"][0]).len(), 3000);
+    bench.write("long.tar.gz", long(2 << 20));
+    bench.run(&["certs", "scan", "long.tar.gz"]).refused(2, &["the archive is damaged"]);
+    bench.write("trailing.tar.gz", [long(3000), b"garbage".to_vec()].concat());
+    bench.run(&["certs", "scan", "trailing.tar.gz"]).refused(2, &["the archive is damaged"]);
+}
+
 fn gzip(content: &[u8]) -> Vec<u8> {
     let mut zip = GzEncoder::new(Vec::new(), Compression::fast());
     zip.write_all(content).unwrap();

@@ -37,7 +37,7 @@ impl Apply {
             // Nothing that could not go on is begun.
             _ => migrate::check(session, &plan).await?,
         }
-        let output = migrate::prepare(&plan.from, &self.output)?;
+        let output = migrate::prepare(session, &plan.from, &self.output)?;
         let mut run = Run::begin(session, &plan, &output)?;
         let moved = match (self.retire, run.state.stage) {
             (true, _) => run.retire().await?,
@@ -50,12 +50,16 @@ impl Apply {
         };
         let report = status::report(&output, &run.state);
         if !self.retire {
-            return Ok(report.next(format!(
+            let next = format!(
                 "install the folders and the trust bundle, see that peers connect, then  \
                  rustmq-admin migrate apply --plan {} --output {} --retire",
                 self.plan.display(),
                 self.output.display(),
-            )));
+            );
+            return Ok(match run.state.stage {
+                Stage::Retired => report,
+                _ => report.next(next),
+            });
         }
         let retired = output.path(RETIRED).display().to_string();
         let note = (!moved.files.is_empty()).then(|| {
