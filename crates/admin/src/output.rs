@@ -21,7 +21,7 @@ mod words;
 
 pub(crate) use layout::{Card, Table};
 pub(crate) use listing::Listing;
-pub(crate) use style::{Appearance, Tone};
+pub(crate) use style::{Appearance, Tone, is_treacherous, visible};
 pub(crate) use words::{count, date_span, day, grouped, time_left};
 
 /// What a command found or did, in every form in which it can be shown.
@@ -231,7 +231,7 @@ impl Output {
         if !notes.is_empty() {
             object.insert("notes".to_owned(), json!(notes));
         }
-        format!("{:#}\n", Value::Object(object))
+        style::visible_json(&format!("{:#}\n", Value::Object(object)))
     }
 
     /// Writes bytes to standard output; a reader that went away (`| head`) is no error.
@@ -262,7 +262,7 @@ impl Output {
     /// Says what is under way, plainly.
     pub(crate) fn line(self, text: &str) {
         match self.format {
-            Format::Json => self.say(&json!({ "progress": text }).to_string()),
+            Format::Json => self.say_json(&json!({ "progress": text })),
             _ => self.say(&style::visible(text)),
         }
     }
@@ -270,7 +270,7 @@ impl Output {
     /// Says what the user should know although all went well.
     pub(crate) fn note(self, text: &str) {
         if self.format == Format::Json {
-            return self.say(&json!({ "note": text }).to_string());
+            return self.say_json(&json!({ "note": text }));
         }
         let label = self.stderr.paint(Tone::Warning, "note:");
         self.say(&format!("{label} {}", style::visible(text)));
@@ -279,7 +279,7 @@ impl Output {
     /// Says what is wrong with a part of the input; the error that ends the command comes later.
     pub(crate) fn finding(self, text: &str, record: &Value) {
         if self.format == Format::Json {
-            return self.say(&json!({ "finding": record }).to_string());
+            return self.say_json(&json!({ "finding": record }));
         }
         self.say(&format!("{} {}", self.stderr.paint(Tone::Bad, "wrong:"), style::visible(text)));
     }
@@ -289,7 +289,7 @@ impl Output {
         let help = error.help();
         if self.format == Format::Json {
             let error = json!({"code": error.code(), "message": error.to_string(), "help": help});
-            self.say(&json!({ "error": error }).to_string());
+            self.say_json(&json!({ "error": error }));
             return;
         }
         let label = self.stderr.paint(Tone::Bad, "error:");
@@ -298,6 +298,10 @@ impl Output {
             let label = self.stderr.paint(Tone::Good, "help:");
             self.say(&format!("  {label} {}", style::visible(&line)));
         }
+    }
+
+    fn say_json(self, object: &Value) {
+        self.say(&style::visible_json(&object.to_string()));
     }
 
     /// Writes a line to standard error. If that fails there is nobody left to tell.

@@ -93,9 +93,7 @@ fn header_columns<'a>(header: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Colu
     for name in header {
         let name = String::from_utf8_lossy(name);
         let name = name.trim();
-        let column = Column::named(name).ok_or_else(|| {
-            format!("there is no column {name:?}; the columns are {}", Column::names())
-        })?;
+        let column = Column::named(name).ok_or_else(|| Column::unknown(name))?;
         if columns.contains(&column) {
             return Err(format!("the column {column} stands in the header twice"));
         }

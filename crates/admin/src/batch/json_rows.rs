@@ -105,10 +105,8 @@ impl<'de: 'a, 'a> Visitor<'de> for ObjectVisitor<'a> {
         let mut object = Object { cells: Cells::default(), wrong: Vec::new() };
         let mut seen = Vec::new();
         while let Some(name) = map.next_key::<Cow<'_, str>>()? {
-            let column = Column::named(&name).ok_or_else(|| {
-                let columns = Column::names();
-                A::Error::custom(format!("there is no column {name:?}; the columns are {columns}"))
-            })?;
+            let column =
+                Column::named(&name).ok_or_else(|| A::Error::custom(Column::unknown(&name)))?;
             if seen.contains(&column) {
                 return Err(A::Error::custom(format!("the column {column} stands here twice")));
             }

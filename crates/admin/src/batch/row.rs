@@ -51,6 +51,17 @@ impl Column {
         Self::ALL.into_iter().find(|column| column.as_str() == name)
     }
 
+    /// What is wrong with a name that no column has. One that is not a plain word is not cited: the file
+    /// may be another than was meant, a key for example.
+    pub(crate) fn unknown(name: &str) -> String {
+        let plain = |c: char| c.is_ascii_alphanumeric() || " _-".contains(c);
+        let columns = Self::names();
+        match name.len() <= 24 && name.chars().all(plain) {
+            true => format!("there is no column {name:?}; the columns are {columns}"),
+            false => format!("it names a column that there is not; the columns are {columns}"),
+        }
+    }
+
     /// Every name, for a sentence.
     pub(crate) fn names() -> String {
         Self::ALL.map(Self::as_str).join(", ")

@@ -52,3 +52,13 @@ fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, CliError> {
         error: io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"),
     })
 }
+
+/// What is wrong with TOML, and where. The parser's own form shows the line, which is a secret if the
+/// file is a key.
+pub(crate) fn toml_error(error: &toml::de::Error, text: &str) -> String {
+    let words = error.message().replace('\n', ", ");
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return words };
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!("line {line}, column {column}: {words}")
+}

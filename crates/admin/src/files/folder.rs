@@ -69,7 +69,13 @@ impl Folder {
             .map(Path::to_owned)
             .collect();
         for dir in missing.into_iter().rev() {
-            fs::create_dir(&dir).map_err(FileError::write(&dir))?;
+            match fs::create_dir(&dir) {
+                // Another command made it meanwhile, and it is that one's.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {
+                    continue;
+                }
+                result => result.map_err(FileError::write(&dir))?,
+            }
             super::sync_parent(&dir)?;
             self.made.push(dir);
         }

@@ -116,6 +116,8 @@ fn pem_blocks(text: &str) -> Vec<Item> {
         let (before, block) = rest.split_at(at);
         line += before.matches('\n').count();
         let label = block["-----BEGIN ".len()..].split("-----").next().unwrap_or_default();
+        // What follows a damaged BEGIN line is no label: it may be a key.
+        let label = label.lines().next().unwrap_or_default();
         let end = format!("-----END {label}-----");
         let length = block.find(&end).map_or(block.len(), |start| start + end.len());
         let (block, after) = block.split_at(length);

@@ -20,6 +20,7 @@ use rustmq_pki::time::UnixTime;
 use super::error::NotAccepted;
 use super::plan::Entry;
 use crate::files::key_file;
+use crate::inspect::words;
 
 /// What a peer with the new root and the newest CRLs, and nothing of the old, decides by.
 pub(crate) struct Judge {
@@ -99,6 +100,14 @@ impl Judge {
             None => Ok(()),
         }
     }
+}
+
+/// The serial number of the certificate in a folder, lower-case hexadecimal.
+pub(super) fn serial_in(folder: &Path) -> Option<String> {
+    let pem = fs::read(folder.join("tls.crt")).ok()?;
+    let leaf = CertificateDer::pem_slice_iter(&pem).next()?.ok()?;
+    let view = CertificateRef::read(&leaf).ok()?;
+    Some(words::hex(view.serial.magnitude()))
 }
 
 /// A name that a peer can ask for; a wildcard is none.

@@ -6,14 +6,14 @@ use std::path::Path;
 
 use rustmq_ca::{CertificateManager, CrlRefresh, Execution, IdempotencyKey, IssueRequest};
 use rustmq_pki::certificate::Certificate;
-use rustmq_pki::key::software::SoftwareKey;
-use rustmq_pki::key::{PublicKey, Signer};
+use rustmq_pki::key::PublicKey;
 use rustmq_pki::profile::Validity;
 use rustmq_pki::serial::SerialNumber;
 
-use super::accept::Judge;
+use super::accept::{self, Judge};
 use super::error::MigrationError;
 use super::hierarchy;
+use super::judge::{self, Samples};
 use super::plan::{AuthorityPlan, Entry, Plan};
 use super::state::{AuthorityState, BUNDLE, EntryState, Output, Stage, State, Step};
 use crate::cmd::certs::delivery::Delivery;
@@ -107,10 +107,10 @@ impl<'a> Run<'a> {
     /// Steps 1 to 4.
     pub(crate) async fn apply(&mut self) -> Result<(), CliError> {
         let manager = self.authority().await?;
+        self.rehearse(&manager).await?;
         self.refresh_lists(&manager).await?;
         let root = self.root(&manager).await?;
-        self.write_bundle(&root)?;
-        self.rehearse(&manager).await?;
+        self.write_bundle(&root, |_| true)?;
         self.issue(&manager).await?;
         self.verify(&manager).await?;
         self.state.stage = Stage::Verified;
@@ -179,15 +179,17 @@ impl<'a> Run<'a> {
         chain.into_iter().last().ok_or(CliError::Lost)
     }
 
-    /// Step 2: what peers trust until the old certificates are retired.
-    fn write_bundle(&self, root: &Certificate) -> Result<(), CliError> {
+    /// Step 2: what peers trust. Until the old certificates are retired it is all of the old anchors,
+    /// then those that are still needed.
+    pub(crate) fn write_bundle(
+        &self,
+        root: &Certificate,
+        needed: impl Fn(&str) -> bool,
+    ) -> Result<(), CliError> {
         let mut bundle = root.to_pem();
-        for anchor in self.plan.anchors.iter().filter(|anchor| anchor.in_bundle) {
-            let der = scan::certificate_in(&self.plan.from.join(&anchor.path), &anchor.fingerprint);
-            let der = der.ok_or_else(|| MigrationError::AnchorChanged {
-                path: anchor.path.clone(),
-                fingerprint: anchor.fingerprint.clone(),
-            })?;
+        let anchors = self.plan.anchors.iter().filter(|anchor| anchor.in_bundle);
+        for anchor in anchors.filter(|anchor| needed(&anchor.fingerprint)) {
+            let der = judge::certificate(self.plan, anchor)?;
             bundle.push_str(&scan::to_pem(&der));
         }
         self.output.write(BUNDLE, bundle.as_bytes())
@@ -196,43 +198,24 @@ impl<'a> Run<'a> {
     /// Asks for every certificate with a key that is thrown away, so that a refusal comes before the
     /// first is issued.
     async fn rehearse(&self, manager: &CertificateManager) -> Result<(), CliError> {
-        let mut keys = std::collections::HashMap::new();
-        let mut refusals = Vec::new();
+        let (mut samples, mut refused) = (Samples::default(), Vec::new());
         for (entry, known) in self.plan.entries.iter().zip(&self.state.entries) {
             if known.step != Step::Planned {
                 continue;
             }
-            let key = match keys.get(&entry.key_type) {
-                Some(key) => PublicKey::clone(key),
-                None => {
-                    let key = sample(entry).await?;
-                    keys.insert(entry.key_type, key.clone());
-                    key
-                }
-            };
+            let key = samples.of(entry.key_type).await?;
             let mut request = self.request(self.ca()?, entry, key, Execution::DryRun);
             // The key that waits for the certificate is another one.
             request.idempotency = None;
             match manager.issue_certificate(request).await {
                 Ok(_) => {}
                 Err(error) if error.kind() == rustmq_ca::ErrorKind::Refused => {
-                    refusals.push((entry, error));
+                    refused.push((entry, error));
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        let (refused, entries) = (refusals.len(), self.plan.entries.len());
-        match refusals.into_iter().next() {
-            None => Ok(()),
-            Some((entry, error)) => Err(MigrationError::Refused {
-                refused,
-                entries,
-                principal: entry.principal.to_string(),
-                path: entry.path.clone(),
-                error: Box::new(error),
-            }
-            .into()),
-        }
+        judge::refuse(self.session, self.plan, refused)
     }
 
     fn request(
@@ -310,13 +293,35 @@ impl<'a> Run<'a> {
                 self.state.entries[nth].step = Step::Issued;
                 self.state.stage = Stage::Applying;
                 self.output.save(&self.state)?;
-                let principal = entry.principal.to_string();
-                return Err(MigrationError::NotAccepted { principal, why }.into());
+                return Err(MigrationError::NotAccepted {
+                    principal: entry.principal.to_string(),
+                    why,
+                    id: self.state.entries[nth].id.clone().unwrap_or_default(),
+                    folder: self.output.folder(&entry.folder),
+                }
+                .into());
             }
+            self.take_up(manager, nth).await?;
             let step = &mut self.state.entries[nth].step;
             *step = (*step).max(Step::Verified);
         }
         self.output.save(&self.state)
+    }
+
+    /// Records a certificate that was put in the place of a lost or revoked one.
+    async fn take_up(&mut self, manager: &CertificateManager, nth: usize) -> Result<(), CliError> {
+        let entry = &mut self.state.entries[nth];
+        let found = accept::serial_in(&self.output.folder(&entry.folder));
+        let Some(serial) = found.filter(|found| entry.serial.as_ref() != Some(found)) else {
+            return Ok(());
+        };
+        let info = manager.info(&serial).await?;
+        if entry.id.as_ref() != Some(&info.id) {
+            entry.replaced.extend(entry.id.replace(info.id));
+            entry.serial = Some(info.serial);
+            entry.not_after = Some(info.not_after.to_string());
+        }
+        Ok(())
     }
 
     async fn judge(&self, manager: &CertificateManager) -> Result<Option<Judge>, CliError> {
@@ -341,13 +346,6 @@ pub(super) fn mark_of(job: &str, digest: &str) -> String {
     format!("{job}\0{digest}")
 }
 
-async fn sample(entry: &Entry) -> Result<PublicKey, CliError> {
-    let key_type = entry.key_type;
-    let make = move || SoftwareKey::generate(key_type).map(|key| key.public_key().clone());
-    let key = tokio::task::spawn_blocking(make).await.ok().and_then(Result::ok);
-    key.ok_or(CliError::Lost)
-}
-
 fn changed(earlier: &EntryState) -> MigrationError {
     MigrationError::EntryChanged {
         principal: earlier.principal.clone(),
@@ -367,11 +365,19 @@ fn planned(entry: &Entry, digest: String) -> EntryState {
         id: None,
         serial: None,
         not_after: None,
+        replaced: Vec::new(),
     }
 }
 
-/// Makes the output folder, and refuses one in the old deployment, which would be scanned with it.
-pub(crate) fn prepare(from: &Path, dir: &Path) -> Result<Output, CliError> {
+/// Makes the output folder, and refuses one in the old deployment, which would be scanned with it, and
+/// one in the data directory, which is the store's alone.
+pub(crate) fn prepare(session: &Session, from: &Path, dir: &Path) -> Result<Output, CliError> {
+    let place = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
+    if let (Ok(data), Ok(new)) = (place(session.data_dir()?), place(dir))
+        && new.starts_with(&data)
+    {
+        return Err(MigrationError::OutputInData { output: dir.to_owned() }.into());
+    }
     let mut folder = Folder::new(dir, Existing::Keep);
     folder.make()?;
     let refuse = || MigrationError::OutputWithin { output: dir.to_owned() };

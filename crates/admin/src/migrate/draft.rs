@@ -13,6 +13,7 @@ use rustmq_pki::time::UnixTime;
 use super::error::MigrationError;
 use super::plan::{AuthorityPlan, VERSION};
 use super::roles::RoleRules;
+use crate::output::{is_treacherous, visible};
 use crate::scan::{Kind, Survey, Surveyed};
 
 /// A plan that is being written.
@@ -224,7 +225,7 @@ impl DraftEntry {
     fn write(&self, text: &mut String) {
         text.push('\n');
         for remark in &self.remarks {
-            let plain = remark.replace(|c: char| c.is_control(), " ");
+            let plain = visible(remark);
             let _ = writeln!(text, "# {plain}");
         }
         let _ = writeln!(text, "[[certificate]]\npath = {}", quoted(&self.path));
@@ -255,6 +256,8 @@ fn sans(certificate: &Surveyed, remarks: &mut Vec<String>) -> Vec<String> {
         } else if san.strip_prefix("uri:").is_some_and(|uri| uri.starts_with(ROLE_URN_PREFIX)) {
             remarks
                 .push(format!("its name {san} is left out: the role is for the reviewer to say"));
+        } else if let Some(why) = no_uri(san) {
+            remarks.push(format!("its name {san} is left out: {why}"));
         } else {
             match SubjectAltName::parse(san).map(|san| san.to_string()) {
                 Ok(san) if kept.contains(&san) => {}
@@ -266,11 +269,48 @@ fn sans(certificate: &Surveyed, remarks: &mut Vec<String>) -> Vec<String> {
     kept
 }
 
+/// Why a URI is not asked for.
+fn no_uri(san: &str) -> Option<&'static str> {
+    let uri = san.strip_prefix("uri:")?.to_ascii_lowercase();
+    Some(match uri.starts_with("spiffe:") {
+        true => "a SPIFFE identity comes from the CA's trust domain, the role and the principal",
+        false => "no profile takes a URI, unless you write one that does",
+    })
+}
+
+/// A text as a basic string of TOML, on one line whatever it holds: a name from elsewhere must not look
+/// like a line of the plan to its reviewer.
 fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        // Writing to a String cannot fail.
+        let _ = match c {
+            '"' | '\\' => write!(quoted, "\\{c}"),
+            c if is_treacherous(c) => write!(quoted, "\\U{:08X}", u32::from(c)),
+            c => write!(quoted, "{c}"),
+        };
+    }
+    quoted + "\""
 }
 
 fn list(texts: &[String]) -> String {
     let items: Vec<_> = texts.iter().map(|text| quoted(text)).collect();
     format!("[{}]", items.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_from_elsewhere_stay_on_their_line() {
+        for name in ["a", "a \"b\" \\ c", "a\nrole = \"admin\"\nb", "\u{1b}[0m\u{202e}\u{9b}\u{7f}"]
+        {
+            let text = quoted(name);
+            assert!(!text.contains(is_treacherous), "{text:?}");
+            let line = format!("name = {text}");
+            let table: toml::Table = toml::from_str(&line).unwrap();
+            assert_eq!(table["name"].as_str(), Some(name));
+        }
+    }
 }

@@ -11,7 +11,7 @@ use rustmq_pki::role::Role;
 pub(crate) enum PlanError {
     /// Not the TOML of a plan.
     #[error("{0}")]
-    Toml(Box<toml::de::Error>),
+    Toml(String),
     /// Of another version of this program.
     #[error("it is of version {0}, and this program reads version 1")]
     Version(u32),
@@ -98,6 +98,12 @@ pub(crate) enum MigrationError {
         /// The output folder.
         output: PathBuf,
     },
+    /// The store's own directory.
+    #[error("{} lies within the data directory, which is the authority's alone", output.display())]
+    OutputInData {
+        /// The output folder.
+        output: PathBuf,
+    },
     /// Another process holds the output folder.
     #[error("another rustmq-admin migrate is at work in {}", output.display())]
     Busy {
@@ -141,6 +147,12 @@ pub(crate) enum MigrationError {
         /// The old certificate.
         path: String,
     },
+    /// The plan's deployment is somewhere else by now.
+    #[error("the old deployment {} is not there", from.display())]
+    NoDeployment {
+        /// Where the plan says that it is.
+        from: PathBuf,
+    },
     /// An old CA's file is not what it was.
     #[error("{path} no longer holds the CA certificate {fingerprint}")]
     AnchorChanged {
@@ -174,6 +186,10 @@ pub(crate) enum MigrationError {
         principal: String,
         /// Why.
         why: NotAccepted,
+        /// Its id.
+        id: String,
+        /// Its folder.
+        folder: PathBuf,
     },
     /// The old certificates are gone.
     #[error(
@@ -230,12 +246,14 @@ impl MigrationError {
         match self {
             Self::TwoRoles { .. } => "two_roles",
             Self::OutputWithin { .. } => "output_within_deployment",
+            Self::OutputInData { .. } => "output_within_data_directory",
             Self::Busy { .. } => "migration_busy",
             Self::NotBegun { .. } => "migration_not_begun",
             Self::State { .. } => "migration_state",
             Self::OtherAuthorityPlanned => "other_authority_planned",
             Self::OtherDataDirectory { .. } => "other_data_directory",
             Self::EntryChanged { .. } => "entry_changed",
+            Self::NoDeployment { .. } => "no_deployment",
             Self::AnchorChanged { .. } => "anchor_changed",
             Self::Refused { .. } => "entries_refused",
             Self::NotAccepted { .. } => "not_accepted",
@@ -249,19 +267,29 @@ impl MigrationError {
     pub(crate) fn help(&self) -> Option<String> {
         let line = match self {
             Self::TwoRoles { .. } => "let one of the patterns match",
-            Self::OutputWithin { .. } => "name a folder beside it with --output",
+            Self::OutputWithin { .. } | Self::OutputInData { .. } => {
+                "name a folder beside it with --output"
+            }
             Self::Busy { .. } => "wait until it has ended",
             Self::NotBegun { .. } => "rustmq-admin migrate apply  begins one",
             Self::OtherAuthorityPlanned | Self::EntryChanged { .. } => {
                 "take the change back, or go back first: rustmq-admin migrate undo"
             }
             Self::OtherDataDirectory { .. } => "name it with --data-dir",
+            Self::NoDeployment { .. } => {
+                "put it back, or write a plan for where it is: rustmq-admin migrate plan"
+            }
             Self::AnchorChanged { .. } => {
                 "write the plan anew: rustmq-admin migrate plan; or set in_bundle = false"
             }
             Self::Refused { .. } => "mend these entries of the plan and run the same command again",
-            Self::NotAccepted { .. } => {
-                "restore its files and run the same command again, or go back: rustmq-admin migrate undo"
+            Self::NotAccepted { id, folder, .. } => {
+                return Some(format!(
+                    "restore its files, or have it made anew:  rustmq-admin certs renew {id} \
+                     --output-dir {} --force  and run the same command again; or go back: \
+                     rustmq-admin migrate undo",
+                    folder.display(),
+                ));
             }
             Self::Undoing => "run migrate undo again: it goes on where it stopped",
             Self::State { .. } | Self::Retired | Self::NotApplied => return None,

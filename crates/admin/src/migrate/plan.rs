@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::error::PlanError;
-use crate::cmd::input;
+use crate::cmd::input::{self, toml_error};
 use crate::error::CliError;
 
 /// The version of the file's form.
@@ -27,8 +27,6 @@ pub(crate) struct Plan {
     pub(crate) anchors: Vec<AnchorPlan>,
     /// The certificates to replace.
     pub(crate) entries: Vec<Entry>,
-    /// SHA-256 of the certificates that stay as they are.
-    pub(crate) skipped: HashSet<String>,
 }
 
 /// Who issues the new certificates.
@@ -184,14 +182,14 @@ impl Plan {
 
     fn parse(text: &str) -> Result<Self, PlanError> {
         let file: PlanFile =
-            toml::from_str(text).map_err(|error| PlanError::Toml(Box::new(error)))?;
+            toml::from_str(text).map_err(|error| PlanError::Toml(toml_error(&error, text)))?;
         if file.version != VERSION {
             return Err(PlanError::Version(file.version));
         }
         let line = |offset: usize| 1 + text[..offset].matches('\n').count();
         let at = line(file.authority.span().start);
         let authority = authority(file.authority.into_inner(), at)?;
-        let (mut entries, mut skipped) = (Vec::new(), HashSet::new());
+        let mut entries = Vec::new();
         let (mut folders, mut known) = (HashSet::new(), HashSet::new());
         for spanned in file.certificate {
             let start = line(spanned.span().start);
@@ -200,7 +198,6 @@ impl Plan {
                 return Err(PlanError::Twice { line: start, fingerprint: raw.fingerprint });
             }
             if raw.action == Action::Skip {
-                skipped.insert(raw.fingerprint);
                 continue;
             }
             let role_line = line(raw.role.span().start);
@@ -210,7 +207,7 @@ impl Plan {
             }
             entries.push(entry);
         }
-        Ok(Self { from: file.from, authority, anchors: file.old_ca, entries, skipped })
+        Ok(Self { from: file.from, authority, anchors: file.old_ca, entries })
     }
 }
 

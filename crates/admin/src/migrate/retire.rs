@@ -5,14 +5,15 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustmq_pki::time::UnixTime;
+use rustix::fs::Access;
 
 use super::apply::Run;
 use super::error::MigrationError;
-use super::state::{BUNDLE, RETIRED, Stage, Step};
+use super::plan::Plan;
+use super::state::{RETIRED, Stage, Step};
 use crate::error::CliError;
 use crate::files::{self, Existing, FileError, Mode, Staged};
-use crate::scan::{self, Survey, Terms};
+use crate::scan::{self, Kind, Survey, Surveyed, Terms};
 
 /// What retiring did.
 #[derive(Debug, Default)]
@@ -35,13 +36,22 @@ impl Run<'_> {
                 return Err(MigrationError::NotApplied.into());
             }
             self.verify(&manager).await?;
-            // From here on there is no way back.
-            self.state.stage = Stage::Retiring;
-            self.output.save(&self.state)?;
         }
         let root = self.root(&manager).await?;
-        self.output.write(BUNDLE, root.to_pem().as_bytes())?;
-        let moved = self.move_aside()?;
+        let survey = scan::scan(&self.plan.from, Terms::UNDATED)?;
+        let kept = kept(self.plan, &survey);
+        let files = self.retiring(&survey, &kept);
+        files.iter().filter(|(_, whole)| *whole).try_for_each(|(file, _)| {
+            let place = self.plan.from.join(file);
+            check_movable(place.parent().unwrap_or(&self.plan.from))
+        })?;
+        // Once the first is moved there is no way back.
+        self.state.stage = Stage::Retiring;
+        self.output.save(&self.state)?;
+        let mut moved = self.move_aside(files)?;
+        self.write_bundle(&root, |anchor| kept.anchors.contains(anchor))?;
+        moved.notes.extend(kept.notes);
+        moved.notes.extend(left_behind(&survey));
         for entry in &mut self.state.entries {
             entry.step = Step::Retired;
         }
@@ -52,15 +62,17 @@ impl Run<'_> {
 
     /// What lies in the old deployment now decides: a new certificate that was put in the place of
     /// an old one stays.
-    fn move_aside(&self) -> Result<Moved, CliError> {
+    fn retiring(&self, survey: &Survey, kept: &Kept<'_>) -> Vec<(String, bool)> {
         let replaced = self.plan.entries.iter().map(|entry| entry.fingerprint.as_str());
         let anchors = self.plan.anchors.iter().map(|anchor| anchor.fingerprint.as_str());
-        let anchors = anchors.filter(|anchor| !self.plan.skipped.contains(*anchor));
+        let anchors = anchors.filter(|anchor| !kept.anchors.contains(anchor));
         let old: HashSet<&str> = replaced.chain(anchors).collect();
-        let terms = Terms { at: UnixTime::from_seconds(0), expiring_within: 0 };
-        let survey = scan::scan(&self.plan.from, terms)?;
+        files_of(survey, &old)
+    }
+
+    fn move_aside(&self, files: Vec<(String, bool)>) -> Result<Moved, CliError> {
         let mut moved = Moved::default();
-        for (file, retired) in files_of(&survey, &old) {
+        for (file, retired) in files {
             if !retired {
                 moved.notes.push(format!("{file} stays: it holds something else, too"));
                 continue;
@@ -75,6 +87,87 @@ impl Run<'_> {
         }
         Ok(moved)
     }
+}
+
+/// What is not retired, because certificates that stay in use are trusted by it.
+#[derive(Debug, Default)]
+struct Kept<'a> {
+    /// SHA-256 of the certificates.
+    anchors: HashSet<&'a str>,
+    notes: Vec<String>,
+}
+
+/// The anchors of what stays in use: of every end entity's certificate in the old deployment that
+/// the plan does not replace.
+fn kept<'s>(plan: &Plan, survey: &'s Survey) -> Kept<'s> {
+    let replaced: HashSet<&str> =
+        plan.entries.iter().map(|entry| entry.fingerprint.as_str()).collect();
+    let anchors: HashSet<&str> =
+        plan.anchors.iter().map(|anchor| anchor.fingerprint.as_str()).collect();
+    let mut kept = Kept::default();
+    for left in survey
+        .certificates
+        .iter()
+        .filter(|c| c.kind == Kind::EndEntity && !replaced.contains(c.fingerprint.as_str()))
+    {
+        let chain = vouching(survey, left).into_iter();
+        let needed: Vec<_> = chain.filter(|c| anchors.contains(c.fingerprint.as_str())).collect();
+        if needed.is_empty() {
+            continue;
+        }
+        kept.anchors.extend(needed.iter().map(|anchor| anchor.fingerprint.as_str()));
+        let files = |c: &Surveyed| c.places.first().map_or("", |place| &place.file).to_owned();
+        let trusted: Vec<_> = needed.into_iter().map(files).collect();
+        kept.notes.push(format!(
+            "{} ({}) is not replaced and needs {}, which stays, with its key, and stays trusted",
+            files(left),
+            left.subject,
+            trusted.join(" and "),
+        ));
+    }
+    kept
+}
+
+/// What a certificate is trusted by: itself, those who signed it, one above the other, and every other
+/// certificate of their keys. Where that could not be verified, those who bear its issuer's name.
+fn vouching<'a>(survey: &'a Survey, certificate: &'a Surveyed) -> Vec<&'a Surveyed> {
+    let mut chain = vec![certificate];
+    let mut next = 0;
+    while let Some(link) = chain.get(next).copied() {
+        let above = survey.certificates.iter().filter(|other| match &link.signed_by {
+            Some(signer) => other.key == *signer,
+            None => link.unchecked && other.subject == link.issuer,
+        });
+        let above: Vec<_> = above
+            .filter(|other| chain.iter().all(|known| known.fingerprint != other.fingerprint))
+            .collect();
+        chain.extend(above);
+        next += 1;
+    }
+    chain
+}
+
+/// The most files of one kind that a note names.
+const MOST_NAMED: usize = 20;
+
+/// What stays since nobody knows whether it is old: what was not opened, and keys that were not.
+fn left_behind(survey: &Survey) -> impl Iterator<Item = String> {
+    let keys = survey.loose_keys.iter().map(String::as_str).collect();
+    let unread = survey.findings.iter().filter(|finding| finding.fault.is_unread());
+    let unread = unread.map(|finding| finding.file.as_str()).collect();
+    let note = |mut files: Vec<&str>, what: &str| {
+        files.sort_unstable();
+        files.dedup();
+        let named = files.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
+        let more = match files.len().saturating_sub(MOST_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        (!files.is_empty()).then(|| format!("not moved, for {what}: {named}{more}"))
+    };
+    let keys = note(keys, "a key that is encrypted or fits no certificate there may be in use");
+    let unread = note(unread, "what was not opened or followed may be in use");
+    keys.into_iter().chain(unread)
 }
 
 /// The files with something old, and whether they hold nothing else.
@@ -94,6 +187,23 @@ fn files_of(survey: &Survey, old: &HashSet<&str>) -> Vec<(String, bool)> {
         .collect();
     files.sort();
     files
+}
+
+/// Whether files can be taken out of a folder.
+fn check_movable(folder: &Path) -> Result<(), FileError> {
+    let access = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK);
+    access.map_err(|errno| FileError::write(folder)(errno.into()))
+}
+
+/// Whether any file was moved; folders that were made for one are removed if none was.
+pub(super) fn nothing_is_moved(retired: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(retired) else { return !retired.exists() };
+    let mut empty = true;
+    for entry in entries {
+        let folder = entry.ok().filter(|e| e.file_type().is_ok_and(|kind| kind.is_dir()));
+        empty &= folder.is_some_and(|folder| nothing_is_moved(&folder.path()));
+    }
+    empty && fs::remove_dir(retired).is_ok()
 }
 
 /// Moves a file to a place on this or another file system; a copy of an interrupted run is replaced.

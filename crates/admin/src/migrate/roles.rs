@@ -6,7 +6,7 @@ use std::path::Path;
 use rustmq_pki::role::Role;
 
 use super::error::MigrationError;
-use crate::cmd::input;
+use crate::cmd::input::{self, toml_error};
 use crate::error::CliError;
 
 /// Patterns of principals, each with a role.
@@ -24,7 +24,7 @@ impl RoleRules {
         let unusable = |why: String| CliError::Unusable { path: path.display().to_string(), why };
         let text = input::text(path)?;
         let table: BTreeMap<String, Role> =
-            toml::from_str(&text).map_err(|error| unusable(error.to_string()))?;
+            toml::from_str(&text).map_err(|error| unusable(toml_error(&error, &text)))?;
         self.0.extend(table);
         Ok(())
     }

@@ -118,6 +118,19 @@ pub(crate) struct EntryState {
     pub(crate) serial: Option<String>,
     /// When it ends, RFC 3339.
     pub(crate) not_after: Option<String>,
+    /// The ids of certificates that it had before, and that were lost or revoked.
+    #[serde(default)]
+    pub(crate) replaced: Vec<String>,
+}
+
+impl EntryState {
+    /// Whether its new certificate was made, and is not in its folder any more.
+    pub(crate) fn is_lost(&self, output: &Output) -> bool {
+        let folder = output.folder(&self.folder);
+        let is_there = |file: &str| folder.join(file).is_file();
+        matches!(self.step, Step::Issued | Step::Verified)
+            && !(is_there("tls.crt") && is_there("tls.key"))
+    }
 }
 
 /// The whole state.
@@ -186,7 +199,11 @@ impl Output {
         let lock = File::options().create(true).truncate(false).write(true).open(&place);
         let lock = lock.map_err(FileError::write(&place))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { dir: dir.to_owned(), _lock: Some(lock) }),
+            Ok(()) => {
+                // What a killed run was writing, nobody is writing any more.
+                [STATE, BUNDLE].iter().try_for_each(|name| remove_unfinished(&dir.join(name)))?;
+                Ok(Self { dir: dir.to_owned(), _lock: Some(lock) })
+            }
             Err(TryLockError::WouldBlock) => {
                 Err(MigrationError::Busy { output: dir.to_owned() }.into())
             }
@@ -257,8 +274,14 @@ impl Output {
     }
 }
 
-/// Removes a file, and what a killed process left of it beside its place (`.NAME.PROCESS-N.new`).
+/// Removes a file, and what a killed process left of it beside its place.
 pub(crate) fn remove_written(path: &Path) -> Result<(), FileError> {
+    remove_unfinished(path)?;
+    remove(path)
+}
+
+/// Removes what a killed process left of a file beside its place (`.NAME.PROCESS-N.new`).
+fn remove_unfinished(path: &Path) -> Result<(), FileError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.parent().and_then(|folder| fs::read_dir(folder).ok());
     for entry in beside.into_iter().flatten().filter_map(Result::ok) {
@@ -270,7 +293,7 @@ pub(crate) fn remove_written(path: &Path) -> Result<(), FileError> {
             remove(&entry.path())?;
         }
     }
-    remove(path)
+    Ok(())
 }
 
 /// Removes a file that may be gone already, durably.

@@ -14,8 +14,9 @@ use rustmq_pki::key::Signer;
 use super::apply::mark_of;
 use super::error::MigrationError;
 use super::hierarchy;
+use super::retire::nothing_is_moved;
 use super::state::{
-    AuthorityState, BUNDLE, CERTIFICATES, EntryState, Output, Stage, State, remove_written,
+    AuthorityState, BUNDLE, CERTIFICATES, EntryState, Output, RETIRED, Stage, State, remove_written,
 };
 use crate::error::CliError;
 use crate::files::key_file;
@@ -36,7 +37,13 @@ pub(crate) struct Undone {
 /// Undoes a migration, or goes on undoing it.
 pub(crate) async fn undo(session: &Session, output: &Output) -> Result<Undone, CliError> {
     let mut state = output.begun()?;
-    if matches!(state.stage, Stage::Retiring | Stage::Retired) {
+    let is_retired = match state.stage {
+        Stage::Retired => true,
+        // It may have been stopped before the first file.
+        Stage::Retiring => !nothing_is_moved(&output.path(RETIRED)),
+        Stage::Applying | Stage::Verified | Stage::Undoing => false,
+    };
+    if is_retired {
         return Err(MigrationError::Retired.into());
     }
     let manager = match session.writer() {
@@ -52,6 +59,7 @@ pub(crate) async fn undo(session: &Session, output: &Output) -> Result<Undone, C
         if let Some(authority) = &state.authority {
             known_authority(&manager, authority).await?;
             certificates = revoke(&manager, output, &state, &authority.ca, &mut undone).await?;
+            revoke_replaced(&manager, &state, &mut certificates, &mut undone).await?;
         }
         let made = match &state.new {
             Some(new) => hierarchy::make(&manager, new, &state.job, Execution::DryRun).await?,
@@ -112,6 +120,30 @@ async fn revoke(
     };
     manager.revoke_batch(request).await?;
     Ok(ids.into_iter().collect())
+}
+
+/// Revokes those in whose place others were put, too.
+async fn revoke_replaced(
+    manager: &CertificateManager,
+    state: &State,
+    certificates: &mut HashSet<String>,
+    undone: &mut Undone,
+) -> Result<(), CliError> {
+    for id in state.entries.iter().flat_map(|entry| &entry.replaced) {
+        certificates.insert(id.clone());
+        let info = manager.info(id).await?;
+        if matches!(info.status, CertificateStatus::Active | CertificateStatus::OnHold) {
+            let request = RevokeRequest {
+                certificate: id.clone(),
+                reason: RevocationReason::CessationOfOperation,
+                invalidity_date: None,
+                execution: Execution::Commit,
+            };
+            manager.revoke_certificate(request).await?;
+            undone.revoked.push(id.clone());
+        }
+    }
+    Ok(())
 }
 
 /// The certificate for the key that waits in an entry's folder: a run that was killed may have been

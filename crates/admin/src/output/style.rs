@@ -63,7 +63,25 @@ pub(crate) fn visible(text: &str) -> String {
     shown
 }
 
-fn is_treacherous(c: char) -> bool {
+/// A JSON text with the same characters escaped in its strings; outside of strings there are none but
+/// the ends of lines.
+pub(crate) fn visible_json(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c != '\n' && is_treacherous(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                let _always_ok = write!(shown, "\\u{unit:04x}");
+            }
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Whether a terminal obeys a character, or it reorders or hides others.
+pub(crate) fn is_treacherous(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
@@ -78,6 +96,14 @@ mod tests {
         assert_eq!(visible("a\u{1b}[31mb\n"), "a\\u{1b}[31mb\\u{a}");
         assert_eq!(visible("ab\u{202e}c"), "ab\\u{202e}c");
         assert_eq!(visible("Gr\u{fc}n"), "Gr\u{fc}n");
+    }
+
+    #[test]
+    fn json_stays_the_same_value() {
+        let value = serde_json::json!({"a": "b\n\u{9b}31m\u{202e}c\u{7f}"});
+        let shown = visible_json(&format!("{value:#}\n"));
+        assert!(shown.chars().all(|c| c == '\n' || !is_treacherous(c)), "{shown:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
     }
 
     #[test]

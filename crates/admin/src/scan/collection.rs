@@ -65,6 +65,8 @@ enum Object {
     Certificate(Vec<u8>),
     Key(PrivateKey),
     Other,
+    /// A bundle that is not opened.
+    Closed,
     Broken(String),
 }
 
@@ -85,6 +87,7 @@ impl Take for Collection {
                     self.keys.push(FoundKey { file, mode, key });
                 }
                 Object::Other => {}
+                Object::Closed => self.unread(&member.name, Fault::Keystore),
                 // A file of another kind may begin as DER does; one that is named for it should hold it.
                 Object::Broken(why) if holds || is_named_for_it(&member.name) => {
                     self.finding(Finding::of_file(&member.name, Fault::Unreadable { why }));
@@ -139,6 +142,9 @@ fn of_block(block: pem::Block<'_>) -> Object {
         Content::Damaged(why) => broken(why),
         Content::Encrypted if is_key => Object::Key(PrivateKey::ENCRYPTED),
         Content::Encrypted => Object::Other,
+        Content::Der(der) if block.label == "OPENSSH PRIVATE KEY" => {
+            Object::Key(PrivateKey::of_openssh(&der))
+        }
         Content::Der(der) if is_key => match PrivateKey::read(&der) {
             Some(key) => Object::Key(key),
             None => broken("no private key of a known form"),
@@ -150,6 +156,7 @@ fn of_block(block: pem::Block<'_>) -> Object {
                 let first = Reader::new(&der).any().map(|value| value.whole);
                 Object::Certificate(first.unwrap_or(&der).to_vec())
             }
+            "PKCS7" | "CMS" => Object::Closed,
             _ => Object::Other,
         },
     }

@@ -137,8 +137,11 @@ pub(crate) enum Fault {
     #[error("a link: what it points to was not read")]
     Link,
     /// Not opened.
-    #[error("a keystore (PKCS#12, JKS), which was not opened")]
+    #[error("a keystore (PKCS#12, JKS, JCEKS) or a PKCS#7 bundle, which was not opened")]
     Keystore,
+    /// Not opened either.
+    #[error("an archive, or compressed, and not opened")]
+    Archive,
     /// Not read.
     #[error("larger than {} MiB, and not read", limit >> 20)]
     TooLarge {
@@ -177,6 +180,7 @@ impl Fault {
             Self::EscapingName => "escaping_name",
             Self::Link => "link_not_read",
             Self::Keystore => "keystore_not_read",
+            Self::Archive => "archive_not_read",
             Self::TooLarge { .. } => "too_large",
             Self::Unreadable { .. } => "unreadable",
         }
@@ -206,7 +210,7 @@ impl Fault {
             | Self::ExpiresSoon { .. }
             | Self::OpenKey { encrypted: true, .. }
             | Self::Unreadable { .. } => Severity::Warning,
-            Self::Link | Self::Keystore | Self::TooLarge { .. } => Severity::Info,
+            Self::Link | Self::Keystore | Self::Archive | Self::TooLarge { .. } => Severity::Info,
         }
     }
 
@@ -214,7 +218,11 @@ impl Fault {
     pub(crate) const fn is_unread(&self) -> bool {
         matches!(
             self,
-            Self::Link | Self::Keystore | Self::TooLarge { .. } | Self::Unreadable { .. }
+            Self::Link
+                | Self::Keystore
+                | Self::Archive
+                | Self::TooLarge { .. }
+                | Self::Unreadable { .. }
         )
     }
 
@@ -249,6 +257,7 @@ impl Fault {
             Self::EscapingName => "do not unpack the archive; ask where it comes from",
             Self::Link => "scan what it points to",
             Self::Keystore => "export its certificates as PEM and scan those",
+            Self::Archive => "scan a tar or tar.gz by itself; unpack another, and scan that",
             Self::TooLarge { .. } => "if it holds certificates, split it",
             Self::Unreadable { .. } => "see whether it is whole, and who may read it",
         }

@@ -129,7 +129,21 @@ pub(super) fn build(found: &[FoundCertificate]) -> Vec<Node<'_>> {
         }
         nodes[index].signer = signer;
     }
+    count_by_key(&mut nodes);
     nodes
+}
+
+/// A CA that was renewed with its key has several certificates, and what one of them signed the others
+/// did, too.
+fn count_by_key(nodes: &mut [Node<'_>]) {
+    let mut issued: HashMap<(&[u8], &[u8]), usize> = HashMap::new();
+    for node in nodes.iter() {
+        *issued.entry((node.view.spki.der, node.view.subject.der)).or_default() += node.issued;
+    }
+    for node in nodes {
+        let key = (node.view.spki.der, node.view.subject.der);
+        node.issued = issued.get(&key).copied().unwrap_or_default();
+    }
 }
 
 fn node(der: &[u8]) -> Option<Node<'_>> {

@@ -5,9 +5,10 @@ use std::collections::{HashMap, HashSet};
 use rustmq_auth::is_weak_signature;
 use rustmq_pki::der::Reader;
 use rustmq_pki::oid;
-use rustmq_pki::time::UnixTime;
+use rustmq_pki::read::Validity;
+use rustmq_pki::time::{DAY, UnixTime};
 
-use super::collection::{Collection, FoundCertificate};
+use super::collection::{Collection, FoundCertificate, FoundKey};
 use super::finding::{Fault, Finding, Subject};
 use super::graph::{self, Node, Signer};
 use super::source::Origin;
@@ -20,8 +21,28 @@ use crate::inspect::words;
 pub(crate) struct Terms {
     /// The time for which it is asked.
     pub(crate) at: UnixTime,
-    /// Days before its end from which a certificate is found to expire soon.
-    pub(crate) expiring_within: i64,
+    /// Days before its end from which a certificate is found to expire soon; none for
+    /// [`SOON`], or a third of its lifetime if that is less.
+    pub(crate) expiring_within: Option<i64>,
+}
+
+/// Days before its end from which a certificate of a year or more is found to expire soon.
+pub(crate) const SOON: i64 = 30;
+
+impl Terms {
+    /// For what only asks what is there.
+    pub(crate) const UNDATED: Self =
+        Self { at: UnixTime::from_seconds(0), expiring_within: Some(0) };
+
+    fn is_soon(&self, validity: &Validity) -> bool {
+        let (not_before, not_after) = (validity.not_before.at, validity.not_after.at);
+        let left = not_after.seconds().saturating_sub(self.at.seconds());
+        let lifetime = not_after.seconds().saturating_sub(not_before.seconds());
+        match self.expiring_within {
+            Some(days) => not_after <= self.at.plus_days(days),
+            None => left <= (SOON * DAY).min(lifetime / 3),
+        }
+    }
 }
 
 /// NIST curves with less than 128 bits of strength: P-192 and P-224.
@@ -52,14 +73,23 @@ pub(super) fn judge(mut collection: Collection, origin: Origin, terms: Terms) ->
         .iter()
         .zip(&collection.certificates)
         .zip(&stored)
-        .map(|((node, found), stored)| Surveyed::of(node, found, &keys, *stored))
+        .map(|((node, found), stored)| Surveyed::of(&nodes, node, found, &keys, *stored))
         .collect();
     findings.append(&mut collection.findings);
     findings.sort_by(|a, b| {
         let rank = |f: &Finding| (f.fault.severity(), f.fault.code());
         rank(a).cmp(&rank(b)).then_with(|| a.file.cmp(&b.file))
     });
-    Survey { files: collection.files, keys: collection.keys.len(), certificates, findings }
+    let loose_keys = loose_keys(&nodes, &collection);
+    let (files, keys) = (collection.files, collection.keys.len());
+    Survey { files, keys, loose_keys, certificates, findings }
+}
+
+fn loose_keys(nodes: &[Node<'_>], collection: &Collection) -> Vec<String> {
+    let known: HashSet<&[u8]> = nodes.iter().map(|node| node.view.spki.key).collect();
+    let is_known = |key: &FoundKey| key.key.public.as_deref().is_some_and(|k| known.contains(k));
+    let loose = collection.keys.iter().filter(|key| !is_known(key));
+    loose.map(|key| key.file.clone()).collect()
 }
 
 /// How many certificates a file has at most that is a chain or the anchors of one deployment; a system's
@@ -166,7 +196,7 @@ fn time_fault(node: &Node<'_>, terms: Terms) -> Option<Fault> {
         Some(Fault::Expired { not_after })
     } else if terms.at < not_before {
         Some(Fault::NotYetValid { not_before })
-    } else if not_after <= terms.at.plus_days(terms.expiring_within) {
+    } else if terms.is_soon(validity) {
         Some(Fault::ExpiresSoon { not_after })
     } else {
         None

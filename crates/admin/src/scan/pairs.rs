@@ -34,23 +34,35 @@ fn owner(file: &str) -> String {
     words.filter(|word| !KINDS.contains(word)).collect::<Vec<_>>().join("-")
 }
 
+/// Folders of private keys alone: their certificates lie beside the folder, or in one beside it, as
+/// `openssl ca` (`private`, `certs`) and Easy-RSA (`pki/private`, `pki/issued`) have it.
+const KEY_FOLDERS: [&str; 4] = ["private", "keys", "key", "priv"];
+
+/// What a folder of private keys lies in; none if it is another folder.
+fn above_keys(key_folder: &str) -> Option<&str> {
+    let name = key_folder.rsplit('/').next()?.to_ascii_lowercase();
+    KEY_FOLDERS.contains(&name.as_str()).then(|| folder(key_folder))
+}
+
 fn folder(file: &str) -> &str {
     file.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// The certificates by place; of a file with several, which is a chain, the first.
+#[derive(Default)]
 struct Places<'a> {
     in_file: HashMap<&'a str, Vec<usize>>,
     /// By folder and owner.
     owned: HashMap<(&'a str, String), Vec<(&'a str, usize)>>,
+    /// By the folder above theirs and owner.
+    below: HashMap<(&'a str, String), Vec<(&'a str, usize)>>,
     /// Those of end entities, by folder.
     ends: HashMap<&'a str, Vec<(&'a str, usize)>>,
 }
 
 impl<'a> Places<'a> {
     fn of(certificates: &'a [FoundCertificate], ends: &[bool]) -> Self {
-        let mut places =
-            Self { in_file: HashMap::new(), owned: HashMap::new(), ends: HashMap::new() };
+        let mut places = Self::default();
         for (index, certificate) in certificates.iter().enumerate() {
             for place in &certificate.places {
                 let file = place.file.as_str();
@@ -59,6 +71,10 @@ impl<'a> Places<'a> {
                     continue;
                 }
                 let folder = folder(file);
+                if !folder.is_empty() {
+                    let above = self::folder(folder);
+                    places.below.entry((above, owner(file))).or_default().push((file, index));
+                }
                 places.owned.entry((folder, owner(file))).or_default().push((file, index));
                 if ends[index] {
                     places.ends.entry(folder).or_default().push((file, index));
@@ -69,7 +85,7 @@ impl<'a> Places<'a> {
     }
 
     /// The certificates that a key of this file should fit: those of the same file, those that have
-    /// the same owner, or the folder's only one of an end entity if the key is its only one, too.
+    /// the same owner in its folder or, for a folder of keys, around it, or the folder's only one of an end entity if the key is its only one, too.
     fn mates(&self, key: &FoundKey, keys_beside: usize) -> Vec<(&'a str, usize)> {
         if let Some((file, own)) = self.in_file.get_key_value(key.file.as_str()) {
             return own.iter().map(|index| (*file, *index)).collect();
@@ -77,6 +93,15 @@ impl<'a> Places<'a> {
         let folder = folder(&key.file);
         if let Some(owned) = self.owned.get(&(folder, owner(&key.file))) {
             return owned.clone();
+        }
+        let owner = owner(&key.file);
+        if let Some(above) = above_keys(folder).filter(|_| !owner.is_empty()) {
+            let place = (above, owner);
+            let (beside, in_one) = (self.owned.get(&place), self.below.get(&place));
+            let mates: Vec<_> = beside.into_iter().chain(in_one).flatten().copied().collect();
+            if !mates.is_empty() {
+                return mates;
+            }
         }
         match self.ends.get(folder).map_or(&[][..], Vec::as_slice) {
             [only] if keys_beside == 1 => vec![*only],

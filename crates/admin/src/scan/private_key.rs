@@ -38,6 +38,13 @@ impl PrivateKey {
         Some(Self { encrypted: false, public })
     }
 
+    /// Reads whether a key in OpenSSH's own form needs a passphrase: its cipher's name (`PROTOCOL.key` of
+    /// OpenSSH) comes after the mark and its length. It is compared with no certificate.
+    pub(crate) fn of_openssh(form: &[u8]) -> Self {
+        let plain = form.starts_with(b"openssh-key-v1\0\0\0\0\x04none");
+        Self { encrypted: !plain, public: None }
+    }
+
     /// Whether it is the key of a certificate; none where that cannot be said.
     pub(crate) fn fits(&self, spki: &SpkiRef<'_>) -> Option<bool> {
         let public = self.public.as_deref()?;

@@ -5,12 +5,11 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-use super::archive;
 use super::finding::{Fault, Finding};
+use super::{archive, gzip, packed};
 
 /// Largest file that is read, in bytes: a system's bundle of roots has some 250,000.
 pub(super) const MAX_FILE: u64 = 4 << 20;
@@ -31,12 +30,24 @@ pub(crate) enum SourceError {
     /// Missing, or not permitted.
     #[error("{0}")]
     Open(io::Error),
+    /// A pipe, a device or a socket.
+    #[error("it is neither a directory nor a regular file")]
+    NoFile,
+    /// Packed in another way.
+    #[error("it is packed in a form that is not read: unpack it, or make a tar.gz of it")]
+    OtherArchive,
     /// The archive ends in the middle.
     #[error("the archive is cut off: fetch it again")]
     Truncated,
     /// The archive is not what it begins as.
-    #[error("the archive is damaged: {0}")]
-    Damaged(io::Error),
+    #[error("the archive is damaged: it goes on with something that is no tar, or no gzip")]
+    Damaged,
+    /// Compressed, and of no use.
+    #[error(
+        "it is gzip, and holds neither a tar archive nor certificates or keys in PEM or DER: name what \
+         you have them in"
+    )]
+    OtherGzip,
     /// It unpacks to more than any deployment has.
     #[error("the archive unpacks to more than {} MiB: scan a part of it", archive::MAX_UNPACKED >> 20)]
     Bomb,
@@ -74,8 +85,22 @@ pub(super) struct Member {
 pub(super) trait Take {
     /// A file that may hold certificates or keys.
     fn member(&mut self, member: &Member) -> Result<(), SourceError>;
-    /// A file or entry that is not read.
+    /// Something about a file or entry.
     fn finding(&mut self, finding: Finding);
+    /// A file or entry that is not read.
+    fn unread(&mut self, name: &str, fault: Fault) {
+        self.finding(Finding::of_file(name, fault));
+    }
+}
+
+/// What a file holds, as far as that is looked at.
+pub(super) enum Content {
+    /// Certificates or keys, perhaps.
+    Bytes(Zeroizing<Vec<u8>>),
+    /// Something that is not read, and said to be not.
+    Unread(Fault),
+    /// Nothing that a scan is about.
+    Nothing,
 }
 
 /// Hands on the files of a directory, a tar or tar.gz archive, or the one file that `path` is.
@@ -86,62 +111,60 @@ pub(super) fn read(path: &Path, take: &mut impl Take) -> Result<Origin, SourceEr
         Walk { root, files: 0, take }.directory(Path::new(""), 0)?;
         return Ok(Origin::Disk);
     }
-    let mut file = File::open(path).map_err(SourceError::Open)?;
-    let mut head = Vec::new();
-    (&mut file).take(512).read_to_end(&mut head).map_err(SourceError::Open)?;
-    let whole = io::Cursor::new(head.clone()).chain(file);
-    if head.starts_with(&[0x1f, 0x8b]) {
-        archive::read(MultiGzDecoder::new(whole), take)?;
-    } else if head.get(257..262) == Some(b"ustar") {
-        archive::read(whole, take)?;
-    } else {
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        if let Some(bytes) = content(&name, whole, take).map_err(SourceError::Open)? {
-            take.member(&Member { name, mode: metadata.mode() & 0o7777, bytes })?;
-        }
-        return Ok(Origin::Disk);
+    if !metadata.is_file() {
+        return Err(SourceError::NoFile);
     }
-    Ok(Origin::Archive)
+    let mut file = File::open(path).map_err(SourceError::Open)?;
+    let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let mode = metadata.mode() & 0o7777;
+    let mut head = Vec::new();
+    (&mut file).take(gzip::BLOCK as u64).read_to_end(&mut head).map_err(SourceError::Open)?;
+    let whole = io::Cursor::new(head.clone()).chain(file);
+    if head.starts_with(&gzip::MAGIC) {
+        return gzip::read(&name, mode, whole, take);
+    }
+    if archive::is_tar(&head) {
+        archive::read(whole, take)?;
+        return Ok(Origin::Archive);
+    }
+    match content(&name, whole).map_err(SourceError::Open)? {
+        Content::Bytes(bytes) => take.member(&Member { name, mode, bytes })?,
+        Content::Unread(Fault::Archive) => return Err(SourceError::OtherArchive),
+        Content::Unread(fault) => take.unread(&name, fault),
+        Content::Nothing => {}
+    }
+    Ok(Origin::Disk)
 }
 
-/// The bytes of a file that may hold certificates or keys.
-pub(super) fn content(
-    name: &str,
-    mut reader: impl Read,
-    take: &mut impl Take,
-) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+/// What a file holds that may hold certificates or keys.
+pub(super) fn content(name: &str, mut reader: impl Read) -> io::Result<Content> {
     let mut bytes = Zeroizing::new(Vec::new());
     reader.by_ref().take(HEAD).read_to_end(&mut bytes)?;
-    if is_keystore(name) {
-        take.finding(Finding::of_file(name, Fault::Keystore));
-        return Ok(None);
+    if let Some(fault) = packed::closed(name, &bytes) {
+        return Ok(Content::Unread(fault));
     }
     let begins = bytes.windows(11).any(|window| window == b"-----BEGIN ");
     if !begins && bytes.first() != Some(&0x30) && !is_named_for_it(name) {
-        return Ok(None);
+        return Ok(Content::Nothing);
     }
     reader.take(MAX_FILE + 1 - HEAD).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE {
-        if is_named_for_it(name) {
-            take.finding(Finding::of_file(name, Fault::TooLarge { limit: MAX_FILE }));
-        }
-        return Ok(None);
-    }
-    Ok(Some(bytes))
+    Ok(match bytes.len() as u64 > MAX_FILE {
+        false => Content::Bytes(bytes),
+        true if is_named_for_it(name) => Content::Unread(Fault::TooLarge { limit: MAX_FILE }),
+        true => Content::Nothing,
+    })
 }
 
-fn extension(name: &str) -> String {
+/// What a file's name ends with, that of a compressed one before `.gz`.
+pub(super) fn extension(name: &str) -> String {
     let last = name.rsplit('/').next().unwrap_or_default();
+    let last = last.strip_suffix(".gz").unwrap_or(last);
     last.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase()).unwrap_or_default()
 }
 
 /// Whether a file's name says that it holds certificates or keys.
 pub(super) fn is_named_for_it(name: &str) -> bool {
     ["pem", "crt", "cer", "cert", "der", "key", "p8", "pk8"].contains(&extension(name).as_str())
-}
-
-fn is_keystore(name: &str) -> bool {
-    ["p12", "pfx", "jks", "keystore", "truststore"].contains(&extension(name).as_str())
 }
 
 /// A walk through a directory. Links are not followed, so that it ends, and ends here.
@@ -193,17 +216,17 @@ impl<T: Take> Walk<'_, T> {
         if self.files > MOST_FILES {
             return Err(SourceError::TooManyFiles);
         }
-        let opened = open(&self.root.join(place)).and_then(|(file, mode)| {
-            Ok(content(&name, file, self.take)?.map(|bytes| (bytes, mode)))
-        });
+        let opened = open(&self.root.join(place))
+            .and_then(|(file, mode)| content(&name, file).map(|content| (content, mode)));
         match opened {
-            Ok(Some((bytes, mode))) => self.take.member(&Member { name, mode, bytes }),
-            Ok(None) => Ok(()),
-            Err(error) => {
-                self.unreadable(name, &error);
-                Ok(())
+            Ok((Content::Bytes(bytes), mode)) => {
+                return self.take.member(&Member { name, mode, bytes });
             }
+            Ok((Content::Unread(fault), _)) => self.take.unread(&name, fault),
+            Ok((Content::Nothing, _)) => {}
+            Err(error) => self.unreadable(name, &error),
         }
+        Ok(())
     }
 
     fn unreadable(&mut self, name: String, error: &io::Error) {

@@ -20,6 +20,8 @@ pub(crate) struct Survey {
     pub(crate) files: usize,
     /// How many private keys there are.
     pub(crate) keys: usize,
+    /// The files of keys that are none of these certificates', or encrypted, so that nobody knows.
+    pub(crate) loose_keys: Vec<String>,
     /// The certificates.
     pub(crate) certificates: Vec<Surveyed>,
     /// What is wrong, the gravest first.
@@ -61,6 +63,12 @@ pub(crate) struct Surveyed {
     pub(crate) subject: String,
     /// RFC 4514.
     pub(crate) issuer: String,
+    /// SHA-256 of its public key and its name.
+    pub(crate) key: Fingerprint,
+    /// The same of whoever signed it, if that is another one that is here.
+    pub(crate) signed_by: Option<Fingerprint>,
+    /// Whether somebody of its issuer's name is here, and it was not verified that they signed it.
+    pub(crate) unchecked: bool,
     /// Lower-case hexadecimal.
     pub(crate) serial: String,
     /// SHA-256 of its DER, lower-case hexadecimal.
@@ -99,8 +107,13 @@ pub(super) fn key_files(keys: &[FoundKey]) -> KeyFiles<'_> {
     files
 }
 
+fn identity(node: &Node<'_>) -> Fingerprint {
+    Fingerprint::of(&[node.view.spki.der, node.view.subject.der].concat())
+}
+
 impl Surveyed {
     pub(super) fn of(
+        nodes: &[Node<'_>],
         node: &Node<'_>,
         found: &FoundCertificate,
         keys: &KeyFiles<'_>,
@@ -109,7 +122,14 @@ impl Surveyed {
         let view = &node.view;
         let names = view.subject.values_of(oid::COMMON_NAME);
         let key_files = keys.get(view.spki.key).into_iter().flatten();
+        let signer = match node.signer {
+            Signer::Other(index) => nodes.get(index),
+            _ => None,
+        };
         Self {
+            key: identity(node),
+            signed_by: signer.map(identity),
+            unchecked: node.signer == Signer::NotChecked,
             kind: judge::kind(node),
             self_signed: node.signer == Signer::Own,
             in_store,

@@ -129,6 +129,47 @@ fn roles_come_from_the_operator() {
 }
 
 #[test]
+fn a_plan_goes_to_standard_output_and_an_empty_one_leads_nowhere() {
+    let (bench, _) = planned();
+    let arguments = ["migrate", "plan", "--from", "old", "--output", "-"];
+    let run = bench.ok(&arguments);
+    assert!(run.stdout.starts_with("# Plan of a migration"), "{}", run.stdout);
+    assert!(!bench.path("-").exists());
+    fs::create_dir(bench.path("empty")).unwrap();
+    let run = bench.ok(&["migrate", "plan", "--from", "empty", "--output", "empty.toml"]);
+    assert!(run.stderr.contains("no certificate to replace"), "{}", run.stderr);
+    assert!(!run.stderr.contains("apply"), "{}", run.stderr);
+}
+
+/// A reviewer reads lines: a file's name adds none, and none that gives a role.
+#[test]
+fn a_name_of_a_file_adds_no_line_to_the_plan() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let name = "app\nrole = \"admin\"\n.pem";
+    fs::rename(deployment.path("app.pem"), deployment.path(name)).unwrap();
+    let plan = ["migrate", "plan", "--from", "old", "--output", "plan.toml"];
+    bench.ok(&[&plan[..], &["--role", "client", "--match", "*"]].concat());
+    let text = fs::read_to_string(bench.path("plan.toml")).unwrap();
+    assert!(!text.lines().any(|line| line == "role = \"admin\""), "{text}");
+    bench.ok(&APPLY);
+    bench.ok(&RETIRE);
+    assert!(bench.path("new/retired").join(name).exists());
+}
+
+#[test]
+fn what_killed_runs_left_beside_the_record_goes() {
+    let (bench, _) = planned();
+    fs::create_dir(bench.path("new")).unwrap();
+    bench.write("new/.migration.json.999999999-0.new", "{");
+    bench.write("new/.trust-bundle.pem.999999999-3.new", "-");
+    bench.ok(&APPLY);
+    let entries = fs::read_dir(bench.path("new")).unwrap();
+    let left: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".new")), "{left:?}");
+}
+
+#[test]
 fn a_plan_with_an_empty_role_is_refused_by_name_and_line() {
     let bench = Workbench::new();
     Deployment::faulty(&bench, "old");
@@ -259,6 +300,7 @@ fn retiring_moves_the_old_and_trusts_the_new_alone() {
     let again = bench.json(&RETIRE);
     assert_eq!(again["moved"], serde_json::json!([]));
     assert_eq!(text(&bench.json(&APPLY)["stage"]), "retired");
+    assert!(!bench.ok(&APPLY).stderr.contains("--retire"), "there is no next step");
     bench
         .run(&UNDO)
         .refused(1, &["the old certificates are retired, so that there is nothing to go back to"]);
@@ -275,9 +317,114 @@ fn a_file_with_something_else_in_it_stays() {
     fs::write(deployment.path("client.pem"), [client, broker].concat()).unwrap();
     bench.ok(&APPLY);
     let retired = bench.json(&RETIRE);
-    assert!(text(&retired["notes"][1]).contains("client.pem stays"), "{retired:#}");
+    assert!(retired["notes"].to_string().contains("client.pem stays: "), "{retired:#}");
     assert!(deployment.path("client.pem").exists());
     assert!(bench.path("new/retired/client.key").exists());
+}
+
+/// Without the right that lets root write everywhere, where root runs the test.
+fn unprivileged(bench: &Workbench, arguments: &[&str]) -> Run {
+    let program = assert_cmd::cargo::cargo_bin("rustmq-admin");
+    let command = match rustix::process::geteuid().is_root() {
+        true => {
+            let mut command = Command::new("setpriv");
+            command.args(["--bounding-set", "-dac_override"]).arg(program);
+            command
+        }
+        false => Command::new(program),
+    };
+    let mut command = command;
+    command
+        .args(arguments)
+        .env_clear()
+        .env("RUSTMQ_DATA_DIR", bench.data())
+        .env("RUSTMQ_CA_PASSPHRASE", PASSPHRASE)
+        .current_dir(bench.path(""));
+    Run::from(command.output().unwrap())
+}
+
+#[test]
+fn a_retire_that_can_move_nothing_changes_nothing() {
+    let (bench, deployment) = planned();
+    bench.ok(&APPLY);
+    let bundle = fs::read(bench.path("new/trust-bundle.pem")).unwrap();
+    deployment.mode("", 0o555);
+    let run = unprivileged(&bench, &RETIRE);
+    deployment.mode("", 0o755);
+    run.refused(6, &["old cannot be written: Permission denied"]);
+    assert_eq!(fs::read(bench.path("new/trust-bundle.pem")).unwrap(), bundle);
+    assert_eq!(text(&bench.json(&STATUS)["stage"]), "verified");
+    // One that was stopped before the first file can be gone back from, too.
+    let state = fs::read_to_string(bench.path("new/migration.json")).unwrap();
+    let state = state.replace("\"stage\": \"verified\"", "\"stage\": \"retiring\"");
+    bench.write("new/migration.json", state);
+    fs::create_dir_all(bench.path("new/retired/admin")).unwrap();
+    bench.ok(&UNDO);
+    assert!(!bench.path("new").exists());
+    assert_eq!(bench.files("old").len(), 8);
+}
+
+#[test]
+fn what_nobody_knows_the_owner_of_stays_and_is_named() {
+    let (bench, deployment) = planned();
+    let at = |name: &str| deployment.path(name).display().to_string();
+    let encrypt = ["pkcs8", "-topk8", "-passout", "pass:x", "-in"];
+    let made = openssl(&[&encrypt[..], &[&at("client.key"), "-out", &at("locked.key")]].concat());
+    assert!(made.is_some());
+    fs::rename(deployment.path("locked.key"), deployment.path("client.key")).unwrap();
+    fs::write(deployment.path("store.p12"), "0").unwrap();
+    std::os::unix::fs::symlink("client.pem", deployment.path("link.pem")).unwrap();
+    bench.ok(&APPLY);
+    let notes = bench.json(&RETIRE)["notes"].to_string();
+    for left in ["in use: client.key", "in use: link.pem, store.p12"] {
+        assert!(notes.contains(left), "{left} is not in {notes}");
+    }
+    assert_eq!(bench.files("old"), ["client.key", "link.pem", "store.p12"]);
+}
+
+/// What the plan leaves in use is trusted after retiring as before: by its CAs, and their bundle.
+#[test]
+fn anchors_of_what_is_skipped_are_kept_and_named() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    deployment.key("other");
+    deployment.self_signed("other", "/CN=Other Root", CA);
+    deployment.key("int");
+    deployment.signed("int", "/CN=Old Int", "root", CA);
+    deployment.key("keep");
+    deployment.signed("keep", "/CN=keep", "int", LEAF);
+    bench.ok(&[
+        "migrate",
+        "plan",
+        "--from",
+        "old",
+        "--output",
+        "plan.toml",
+        "--role",
+        "client",
+        "--match",
+        "*",
+    ]);
+    let plan = fs::read_to_string(bench.path("plan.toml")).unwrap();
+    let (before, after) = plan.split_at(plan.find("path = \"keep.pem\"").unwrap());
+    let plan = format!("{before}{}", after.replacen("\"replace\"", "\"skip\"", 1));
+    bench.write("plan.toml", plan);
+    bench.ok(&APPLY);
+    let retired = bench.json(&RETIRE);
+    let notes = retired["notes"].to_string();
+    assert!(
+        notes.contains("keep.pem (CN=keep) is not replaced and needs int.pem and root.pem"),
+        "{notes}"
+    );
+    let kept =
+        ["int.key", "int.pem", "keep.key", "keep.pem", "root.key", "root.pem"].map(str::to_owned);
+    assert_eq!(bench.files("old"), kept);
+    let bundle = "new/trust-bundle.pem";
+    assert!(accepted(&bench, bundle, "old/int.pem", "old/keep.pem"));
+    let replaced = "new/retired/app.pem";
+    assert!(accepted(&bench, bundle, replaced, replaced), "the same root vouches for it");
+    let other = "new/retired/other.pem";
+    assert!(!accepted(&bench, bundle, other, other));
 }
 
 #[test]
@@ -320,13 +467,64 @@ fn cas_that_issued_something_else_outlive_an_undo() {
 fn what_the_gate_refuses_is_named_before_anything_is_issued() {
     let (bench, _) = planned();
     edit(&bench, "role = \"client\"", "role = \"broker\"");
-    bench.run(&APPLY).refused(1, &["1 of 2", "client@company.com (client.pem)", "e-mail"]);
-    assert_eq!(bench.certificates().len(), 2, "the CAs alone");
+    let refused = bench.run(&APPLY);
+    refused.refused(1, &["1 of 2", "client@company.com (client.pem)", "e-mail"]);
+    assert!(!bench.data().exists() && !bench.path("new").exists(), "nothing was made");
+    // Each is named, those of a wrong profile too.
+    edit(&bench, "profile = \"\"", "profile = \"controller\"");
+    bench.run(&APPLY).refused(
+        1,
+        &["2 of 2", "wrong: broker-01 (broker-01.pem)", "wrong: client@company.com (client.pem)"],
+    );
+    edit(&bench, "profile = \"controller\"", "profile = \"absent\"");
+    bench.run(&APPLY).refused(1, &["2 of 2", "absent"]);
+    edit(&bench, "profile = \"absent\"", "profile = \"\"");
     edit(
         &bench,
         "principal = \"client@company.com\"\nsans = [\"email:client@company.com\"]\nrole = \"broker\"",
         "principal = \"client@company.com\"\nsans = [\"email:client@company.com\"]\nrole = \"client\"",
     );
+    assert_eq!(text(&bench.json(&APPLY)["stage"]), "verified");
+}
+
+#[test]
+fn a_deployment_that_is_not_as_planned_is_refused_before_anything_is_made() {
+    let (bench, deployment) = planned();
+    let away = bench.path("away");
+    fs::rename(deployment.path(""), &away).unwrap();
+    bench.run(&APPLY).refused(1, &["the old deployment", "old is not there"]);
+    fs::rename(&away, deployment.path("")).unwrap();
+    fs::copy(deployment.path("client.pem"), deployment.path("root.pem")).unwrap();
+    bench.run(&APPLY).refused(1, &["root.pem no longer holds the CA certificate"]);
+    assert!(!bench.data().exists() && !bench.path("new").exists(), "nothing was made");
+}
+
+#[test]
+fn uris_are_left_to_the_ca_and_the_reviewer() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let names = ["subjectAltName=DNS:app.example.com,URI:spiffe://old.example/app,URI:https://a/b"];
+    deployment.signed("app", "/CN=app", "root", &[LEAF, &names].concat());
+    bench.ok(&[
+        "migrate",
+        "plan",
+        "--from",
+        "old",
+        "--output",
+        "plan.toml",
+        "--role",
+        "client",
+        "--match",
+        "*",
+    ]);
+    let plan = fs::read_to_string(bench.path("plan.toml")).unwrap();
+    for line in [
+        "# its name uri:spiffe://old.example/app is left out: a SPIFFE identity comes from",
+        "# its name uri:https://a/b is left out: no profile takes a URI",
+        "sans = [\"DNS:app.example.com\"]",
+    ] {
+        assert!(plan.contains(line), "{line} is not in\n{plan}");
+    }
     assert_eq!(text(&bench.json(&APPLY)["stage"]), "verified");
 }
 
@@ -386,12 +584,45 @@ fn a_new_certificate_that_is_not_accepted_stops_everything() {
     assert!(deployment.path("broker-01.pem").exists());
 }
 
+/// One that is lost or revoked does not hold up the others: the help says the command that mends it.
+#[test]
+fn what_is_lost_or_revoked_is_made_anew() {
+    let (bench, _) = planned();
+    let first = bench.json(&APPLY);
+    let folder = "new/certificates/broker-01";
+    fs::remove_dir_all(bench.path(folder)).unwrap();
+    let status = bench.json(&STATUS);
+    assert_eq!(steps(&status), ["lost", "verified"]);
+    assert!(bench.ok(&STATUS).stdout.contains("1 of 2 new certificates lost"));
+    let [lost, revoked] = [0, 1].map(|nth| text(&first["certificates"][nth]["id"]).to_owned());
+    let renew = format!("certs renew {lost} --output-dir {folder} --force");
+    bench.run(&APPLY).refused(1, &[&renew]);
+    bench.ok(&renew.split(' ').collect::<Vec<_>>());
+    bench.ok(&["certs", "revoke", &revoked]);
+    let renew =
+        format!("certs renew {revoked} --output-dir new/certificates/client@company.com --force");
+    bench.run(&APPLY).refused(1, &["revoked", &renew]);
+    bench.ok(&renew.split(' ').collect::<Vec<_>>());
+    let second = bench.json(&APPLY);
+    assert_eq!(steps(&second), ["verified"; 2]);
+    assert_ne!(second["certificates"][0]["id"], first["certificates"][0]["id"]);
+    assert_eq!(bench.json(&UNDO)["revoked"].as_array().unwrap().len(), 3, "the lost one, too");
+    let active = |c: &&Value| c["status"] == "active" && c["role"] != "root-ca";
+    assert_eq!(bench.certificates().iter().filter(active).count(), 0);
+}
+
 #[test]
 fn the_output_may_not_lie_in_the_old_deployment() {
     let (bench, _) = planned();
     let inside = ["migrate", "apply", "--plan", "plan.toml", "--output", "old/new"];
     bench.run(&inside).refused(1, &["old/new lies within the old deployment"]);
     assert!(!bench.path("old/new").exists());
+    let data = bench.data().display().to_string();
+    for place in [data.clone(), format!("{data}/new")] {
+        let inside = ["migrate", "apply", "--plan", "plan.toml", "--output", &place];
+        bench.run(&inside).refused(1, &["lies within the data directory"]);
+    }
+    assert!(!bench.data().exists());
     bench
         .run(&["migrate", "plan", "--from", "plan.toml", "--output", "x"])
         .refused(2, &["no directory"]);
@@ -469,6 +700,24 @@ fn an_undo_finds_what_a_killed_apply_left_and_can_be_killed_itself() {
             let left = bench.certificates();
             let left = left.iter().filter(|c| c["status"] == "active" && c["role"] != "root-ca");
             assert_eq!(left.count(), 0, "{nth}: nothing that was issued is still good");
+        }
+    }
+}
+
+/// Wherever a first apply is killed, one undo is enough: what it had under way is settled by that.
+#[test]
+fn one_undo_goes_back_from_wherever_an_apply_was_killed() {
+    for nth in 3..=10 {
+        let (bench, _) = planned();
+        killed_at(&bench, "fsync", nth, &APPLY);
+        if bench.path("new/migration.json").exists() {
+            bench.ok(&UNDO);
+        }
+        assert!(!bench.path("new/migration.json").exists());
+        if bench.data().exists() && bench.run(&["ca", "list"]).code == 0 {
+            let active = |c: &&Value| c["status"] == "active" && c["role"] != "root-ca";
+            assert_eq!(bench.certificates().iter().filter(active).count(), 0, "{nth}");
+            assert_eq!(bench.json(&["audit", "verify"])["valid"], true);
         }
     }
 }

@@ -243,6 +243,33 @@ fn dates_are_judged_at_the_time_that_is_asked_for() {
     finds(&bench, &["old", "--expiring-within", "300"], &[], 0);
 }
 
+/// What this authority makes, renewed CAs and certificates of 30 days among it, is sound.
+#[test]
+fn renewed_cas_and_short_lives_are_no_faults() {
+    let bench = Workbench::with_hierarchy();
+    bench.ok(&[
+        "certs",
+        "issue",
+        "--principal",
+        "ops@company.com",
+        "--role",
+        "admin",
+        "--ca-id",
+        "prod_ca_1",
+    ]);
+    bench.ok(&["ca", "export", "root_ca_1", "--output", "first.pem"]);
+    bench.ok(&["ca", "renew", "root_ca_1"]);
+    bench.ok(&["ca", "export", "root_ca_1", "--output", "second.pem"]);
+    let object = finds(&bench, &["."], &[], 0);
+    assert_eq!(object["counts"]["certificates"], 4);
+    finds(
+        &bench,
+        &[".", "--expiring-within", "30"],
+        &[("expires_soon", "ops@company.com/tls.crt")],
+        0,
+    );
+}
+
 #[test]
 fn keys_that_do_not_fit_are_shared_or_open() {
     let bench = Workbench::new();
@@ -262,6 +289,40 @@ fn keys_that_do_not_fit_are_shared_or_open() {
     deployment.mode("app.key", 0o640);
     let object = finds(&bench, &["old"], &[("open_key", "app.key")], 1);
     assert!(text(&object["findings"][0]["message"]).contains("0640"), "{object:#}");
+}
+
+/// In the layouts of `openssl ca` and Easy-RSA keys lie in a folder of their own.
+#[test]
+fn keys_in_a_folder_of_their_own_are_compared() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    for dir in ["private", "certs", "pki", "pki/private", "pki/issued", "keys"] {
+        fs::create_dir(deployment.path(dir)).unwrap();
+    }
+    let lay =
+        |from: &str, to: &str| fs::rename(deployment.path(from), deployment.path(to)).unwrap();
+    for (pem, key) in [
+        ("certs/broker-01.pem", "private/broker-01.key"),
+        ("pki/issued/app.crt", "pki/private/app.key"),
+        ("root.pem", "keys/root.key.pem"),
+    ] {
+        let name = pem.rsplit('/').next().unwrap().split('.').next().unwrap();
+        if pem != "root.pem" {
+            lay(&format!("{name}.pem"), pem);
+        }
+        lay(&format!("{name}.key"), key);
+    }
+    finds(&bench, &["old"], &[], 0);
+    for key in ["private/broker-01.key", "pki/private/app.key", "keys/root.key.pem"] {
+        deployment.key("other");
+        lay("other.key", key);
+    }
+    let expected = [
+        ("key_mismatch", "keys/root.key.pem"),
+        ("key_mismatch", "pki/private/app.key"),
+        ("key_mismatch", "private/broker-01.key"),
+    ];
+    finds(&bench, &["old"], &expected, 1);
 }
 
 #[test]
@@ -316,6 +377,88 @@ fn what_cannot_be_read_is_said() {
         ("too_large", "e.pem"),
     ];
     finds(&bench, &["old"], &expected, 0);
+}
+
+/// What may hold certificates and keys and is not opened is named: nothing is said to be clean.
+#[test]
+fn what_is_not_opened_is_named() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let key = fs::read(deployment.path("app.key")).unwrap();
+    let tar = tar_of("app.key", tar::EntryType::Regular, &key);
+    for (name, content) in [
+        ("inner.tar.gz", gzip(&tar)),
+        ("nameless", gzip(&tar)),
+        ("plain.tar", tar),
+        ("app.key.gz", gzip(&key)),
+        ("x.tar.xz", b"\xfd7zXZ\0".to_vec()),
+        ("x.tar.bz2", b"BZh9".to_vec()),
+        ("x.zip", b"PK\x03\x04".to_vec()),
+        ("notes.gz", gzip(b"nothing")),
+    ] {
+        fs::write(deployment.path(name), content).unwrap();
+    }
+    let at = |name: &str| deployment.path(name).display().to_string();
+    for (form, bundle) in [("DER", "chain"), ("PEM", "chain.txt")] {
+        let made = openssl(&[
+            "crl2pkcs7",
+            "-nocrl",
+            "-certfile",
+            &at("app.pem"),
+            "-outform",
+            form,
+            "-out",
+            &at(bundle),
+        ]);
+        assert!(made.is_some());
+    }
+    let mut expected: Vec<_> =
+        ["app.key.gz", "inner.tar.gz", "nameless", "plain.tar", "x.tar.bz2", "x.tar.xz", "x.zip"]
+            .map(|file| ("archive_not_read", file))
+            .to_vec();
+    expected.extend([("keystore_not_read", "chain"), ("keystore_not_read", "chain.txt")]);
+    finds(&bench, &["old"], &expected, 0);
+    for packed in ["old/x.tar.xz", "old/x.tar.bz2", "old/x.zip"] {
+        bench.run(&["certs", "scan", packed]).refused(2, &["in a form that is not read"]);
+    }
+}
+
+#[test]
+fn a_key_of_openssh_is_a_key() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let plain = b"openssh-key-v1\0\0\0\0\x04none\0\0\0\x04none";
+    let pem = pem_rfc7468::encode_string("OPENSSH PRIVATE KEY", pem_rfc7468::LineEnding::LF, plain);
+    fs::write(deployment.path("id_host"), pem.unwrap()).unwrap();
+    deployment.mode("id_host", 0o644);
+    let object = finds(&bench, &["old"], &[("open_key", "id_host")], 1);
+    assert_eq!(object["counts"]["keys"], 4);
+}
+
+/// A name from elsewhere drives no terminal, in whatever form it is shown.
+#[test]
+fn names_of_files_reach_no_terminal_as_they_are() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let name = "a\u{1b}[31m\u{1b}]0;title\u{7}\u{9b}1m\u{202e}b.key";
+    fs::copy(deployment.path("app.key"), deployment.path(name)).unwrap();
+    deployment.mode(name, 0o644);
+    for format in ["table", "json", "csv"] {
+        let run = bench.run(&["certs", "scan", "old", "--format", format]);
+        let raw = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+        assert!(!run.stdout.contains(raw), "{format}: {:?}", run.stdout);
+        assert_eq!(run.code, 1);
+    }
+    let (_, object) = scan(&bench, &["old"]);
+    assert_eq!(text(&object["findings"][0]["file"]), name, "JSON says it all the same");
+}
+
+#[test]
+fn a_pipe_is_not_waited_for() {
+    let bench = Workbench::new();
+    let made = std::process::Command::new("mkfifo").arg(bench.path("pipe")).status().unwrap();
+    assert!(made.success());
+    bench.run(&["certs", "scan", "pipe"]).refused(2, &["neither a directory nor a regular file"]);
 }
 
 #[test]
@@ -442,4 +585,98 @@ fn a_place_without_certificates_is_noticed() {
     fs::create_dir(bench.path("empty")).unwrap();
     let run = bench.ok(&["certs", "scan", "empty"]);
     assert!(run.stderr.contains("no certificate and no private key"), "{}", run.stderr);
+}
+
+/// What is held in memory of an archive is bounded, names among it.
+#[test]
+fn an_endless_name_is_refused() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let root = fs::read(deployment.path("root.pem")).unwrap();
+    let long = |length: usize| {
+        let name = tar_of("././@LongLink", tar::EntryType::GNULongName, &vec![b'a'; length]);
+        let end = name.len() - 1024;
+        gzip(&[&name[..end], &tar_of("x", tar::EntryType::Regular, &root)].concat())
+    };
+    bench.write("long.tar.gz", long(3000));
+    let object = finds(&bench, &["long.tar.gz"], &[], 0);
+    assert_eq!(text(&object["certificates"][0]["files"][0]).len(), 3000);
+    bench.write("long.tar.gz", long(2 << 20));
+    bench.run(&["certs", "scan", "long.tar.gz"]).refused(2, &["the archive is damaged"]);
+    bench.write("trailing.tar.gz", [long(3000), b"garbage".to_vec()].concat());
+    bench.run(&["certs", "scan", "trailing.tar.gz"]).refused(2, &["the archive is damaged"]);
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut zip = GzEncoder::new(Vec::new(), Compression::fast());
+    zip.write_all(content).unwrap();
+    zip.finish().unwrap()
+}
+
+#[test]
+fn a_compressed_file_of_certificates_and_keys_is_read() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let [key, leaf, root] =
+        ["app.key", "app.pem", "root.pem"].map(|file| fs::read(deployment.path(file)).unwrap());
+    let packed = [gzip(&key), gzip(&[leaf, root].concat())].concat();
+    bench.write("combo.pem.gz", &packed);
+    let object = finds(&bench, &["combo.pem.gz"], &[("open_key", "combo.pem.gz")], 1);
+    let counts = &object["counts"];
+    assert_eq!((&counts["certificates"], &counts["keys"]), (&2.into(), &1.into()));
+    bench.write("combo.pem.gz", &packed[..packed.len() - 5]);
+    bench.run(&["certs", "scan", "combo.pem.gz"]).refused(2, &["cut off"]);
+    bench.write("notes.gz", gzip(b"no certificate"));
+    bench.run(&["certs", "scan", "notes.gz"]).refused(2, &["neither a tar archive nor"]);
+}
+
+/// Whatever file is given to whatever reads one: no line of a key in it is shown.
+#[test]
+fn no_error_shows_what_is_in_a_file() {
+    let bench = Workbench::with_hierarchy();
+    let deployment = Deployment::empty(&bench, "old");
+    let mut secrets = Vec::new();
+    for (name, algorithm) in [("ed", "ED25519"), ("rsa", "RSA")] {
+        deployment.key_of(name, &["-algorithm", algorithm]);
+        let pem = fs::read_to_string(deployment.path(format!("{name}.key"))).unwrap();
+        let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        let at = deployment.path(format!("{name}.key")).display().to_string();
+        let traditional = openssl(&["pkey", "-traditional", "-in", &at]).unwrap_or_default();
+        for (form, content) in [
+            ("broken", pem.replacen("-----\n", "----\n", 1)),
+            ("pem", pem),
+            ("base64", base64),
+            ("traditional", traditional),
+        ] {
+            bench.write(&format!("{name}.{form}"), &content);
+            let first = tar_of("notes.txt", tar::EntryType::Regular, b"x");
+            let turned = [&first[..1024], content.as_bytes(), &[b'\n'; 512]].concat();
+            bench.write(&format!("{name}.{form}.tar"), &turned);
+            bench.write(&format!("{name}.{form}.gz"), gzip(content.as_bytes()));
+            bench.write(&format!("{name}.{form}.tar.gz"), gzip(&turned));
+            let lines = content.lines().filter(|line| !line.starts_with('-'));
+            secrets.extend(lines.filter_map(|line| line.get(8..20)).map(str::to_owned));
+        }
+    }
+    for file in bench.files("").into_iter().filter(|file| file != "old") {
+        for command in [
+            &["certs", "scan"][..],
+            &["certs", "inspect"],
+            &["migrate", "plan", "--from", "old", "--output", "p", "--role-map"],
+            &["migrate", "apply", "--output", "new", "--plan"],
+            &["certs", "batch-issue", "--ca-id", "prod_ca_1", "--output", "out", "--input"],
+            &["certs", "batch-revoke", "--input"],
+            &["certs", "sign", "--ca-id", "prod_ca_1", "--role", "client", "--csr"],
+            &["certs", "validate", "--cert-file"],
+            &["profile", "check"],
+            &["principal", "explain"],
+            &["audit", "verify", "--anchor"],
+            &["restore", "--data-dir", "elsewhere", "--input"],
+        ] {
+            let run = bench.run(&[command, &[&file]].concat());
+            let said = format!("{}{}", run.stdout, run.stderr);
+            let shown = secrets.iter().find(|secret| said.contains(secret.as_str()));
+            assert_eq!(shown, None, "{command:?} {file}: {said}");
+        }
+    }
 }

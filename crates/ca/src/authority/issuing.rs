@@ -157,11 +157,6 @@ impl Authority {
                 self.forget_prepared();
                 self.attempt_leaf(leaf).await?
             }
-            // The process that had it under way may be dead, and this one not have looked yet.
-            Err(Error::IdempotencyInProgress { .. }) => {
-                self.sweep(self.now()).await?;
-                self.attempt_leaf(leaf).await?
-            }
             other => other?,
         };
         // Without an overlap the old certificate is superseded at once.
@@ -262,16 +257,28 @@ impl Authority {
         Ok(Issuer::new(issuer.ca.clone(), signer)?)
     }
 
-    /// The certificate that a repeated request got before. `issuer` is 0 for a new root.
+    /// The certificate that a repeated request got before. `issuer` is 0 for a new root. Where the
+    /// request is under way, the process that had it may have ended: what dead processes left is
+    /// settled then, in a dry run too, and the request looked up again. That of a live one is left alone.
     pub(super) async fn earlier(
         &self,
         issuer: i64,
         repeatable: Option<&Repeatable>,
     ) -> Result<Option<i64>, Error> {
-        let Some(repeatable) = repeatable.cloned() else { return Ok(None) };
+        let Some(repeatable) = repeatable else { return Ok(None) };
+        match self.look_up(issuer, repeatable.clone()).await {
+            Err(Error::IdempotencyInProgress { .. }) if self.store.is_writable() => {
+                self.sweep(self.now()).await?;
+                self.look_up(issuer, repeatable.clone()).await
+            }
+            found => found,
+        }
+    }
+
+    async fn look_up(&self, issuer: i64, request: Repeatable) -> Result<Option<i64>, Error> {
         let actor = self.actor.clone();
         let earlier =
-            self.store.read(move |c| idempotency::look_up(c, &actor, issuer, &repeatable)).await?;
+            self.store.read(move |c| idempotency::look_up(c, &actor, issuer, &request)).await?;
         Ok(match earlier {
             Earlier::Certificate(number) => Some(number),
             Earlier::Nothing => None,

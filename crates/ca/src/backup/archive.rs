@@ -251,6 +251,8 @@ fn describe(header: &Header) -> String {
     let name = String::from_utf8_lossy(&header.path_bytes()).into_owned();
     let kind = match header.entry_type() {
         _ if header.as_bytes() == &[0; BLOCK] => return "the end".to_owned(),
+        // What is no header may be anything, a key among it, and is not cited.
+        _ if !is_sound(header) => return "something that is no entry of a tar".to_owned(),
         EntryType::Symlink => "the symbolic link",
         EntryType::Link => "the hard link",
         EntryType::Char | EntryType::Block => "the device",
@@ -264,6 +266,13 @@ fn describe(header: &Header) -> String {
         _ => "an entry that is no file,",
     };
     format!("{kind} {name:?}")
+}
+
+/// Whether a header's checksum is its own.
+fn is_sound(header: &Header) -> bool {
+    let mut summed = header.clone();
+    summed.set_cksum();
+    matches!((header.cksum(), summed.cksum()), (Ok(found), Ok(sum)) if found == sum)
 }
 
 #[cfg(test)]

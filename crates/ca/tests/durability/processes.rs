@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use rustmq_ca::faults::{Faults, SignerWatch};
 use rustmq_ca::{
-    CertificateManager, CrlRefresh, Error, IdempotencyKey, IntermediateCaRequest, IssueRequest,
-    ListFilter, NewCa, OpenMode,
+    CaCreation, CertificateManager, CrlRefresh, Error, Execution, IdempotencyKey,
+    IntermediateCaRequest, IssueRequest, ListFilter, NewCa, OpenMode, RekeyCaRequest,
+    RenewCaRequest,
 };
 use rustmq_pki::key::{KeyType, PublicKey, SignError, Signer};
+use rustmq_pki::profile::Validity;
 use rustmq_pki::role::Role;
 use rustmq_testkit::{
     FakeClock, FixedPassphrase, PASSPHRASE, TestCa, issue_request, named, new_key, options,
@@ -268,6 +270,67 @@ fn a_repeated_request_waits_for_a_live_process_and_not_for_a_dead_one() {
         assert!(issuance.issued.is_some() && !issuance.replayed);
     });
     assert!(matches!(outcome, Err(Error::ReservationLost { .. })), "{outcome:?}");
+}
+
+/// What a CA is asked for under an idempotency key.
+#[derive(Clone, Copy, Debug)]
+enum OfACa {
+    Found,
+    Renew,
+    Rekey,
+}
+
+impl OfACa {
+    async fn ask(
+        self,
+        manager: &CertificateManager,
+        execution: Execution,
+    ) -> Result<CaCreation, Error> {
+        let (ca, validity) = ("prod_ca_1".to_owned(), Validity::Default);
+        let idempotency = Some(IdempotencyKey::new("k"));
+        match self {
+            Self::Found => {
+                let new = NewCa { idempotency, execution, ..NewCa::new(named("Staging CA")) };
+                let request = IntermediateCaRequest { parent: "root_ca_1".to_owned(), ca: new };
+                manager.generate_intermediate_ca(request).await
+            }
+            Self::Renew => {
+                manager.renew_ca(RenewCaRequest { ca, validity, idempotency, execution }).await
+            }
+            Self::Rekey => {
+                let (key_type, id) = (None, None);
+                let request = RekeyCaRequest { ca, key_type, id, validity, idempotency, execution };
+                manager.rekey_ca(request).await
+            }
+        }
+    }
+}
+
+/// As for certificates: only a live process is waited for, by whoever asks again or only whether.
+#[test]
+fn a_repeated_request_of_a_ca_does_not_wait_for_a_dead_process() {
+    for asked in [OfACa::Found, OfACa::Renew, OfACa::Rekey] {
+        for again in [Execution::DryRun, Execution::Commit] {
+            let temp = tempfile::tempdir().unwrap();
+            let data_dir = fixture::template(temp.path());
+            let first = async move |manager: CertificateManager| {
+                asked.ask(&manager, Execution::Commit).await.map(|_| String::new())
+            };
+            let outcome = stopped_while(&data_dir, first, async |manager| {
+                let live = asked.ask(&manager, again).await;
+                assert!(matches!(live, Err(Error::IdempotencyInProgress { .. })), "{live:?}");
+                declare_dead(&data_dir);
+                let creation = asked.ask(&opened(&data_dir), again).await;
+                let creation = creation.unwrap_or_else(|error| panic!("{asked:?}: {error}"));
+                assert_eq!(
+                    (creation.ca.is_some(), creation.replayed),
+                    (again == Execution::Commit, false)
+                );
+                assert_eq!(manager.abandoned().await.unwrap().len(), 1);
+            });
+            assert!(matches!(outcome, Err(Error::ReservationLost { .. })), "{outcome:?}");
+        }
+    }
 }
 
 #[test]

@@ -73,6 +73,25 @@ impl Profile {
         Ok(Admitted { fields, notes })
     }
 
+    /// Judges what of a request for an end entity depends on no CA: its key, its purposes and its
+    /// names. What passes is judged once more where there is one, by [`Self::admit`].
+    ///
+    /// # Errors
+    ///
+    /// What [`Self::admit`] would refuse whoever issued.
+    pub fn judge_alone(&self, request: &CertificateRequest) -> Result<(), Refusal> {
+        let mut notes = Vec::new();
+        self.admit_key(request)?;
+        self.admit_usage(request, &mut notes)?;
+        self.admit_names(request, None, &mut notes)?;
+        match self.is_ca() {
+            false => Ok(()),
+            true => {
+                Err(Refusal::WrongKind { profile: self.name.clone(), subject: "an end entity" })
+            }
+        }
+    }
+
     fn admit_key(&self, request: &CertificateRequest) -> Result<(), Refusal> {
         let key_type = request.public_key.key_type();
         if self.keys.contains(&key_type) {

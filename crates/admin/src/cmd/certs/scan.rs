@@ -21,16 +21,17 @@ pub(crate) struct Scan {
     /// Time at which the certificates have to be valid, RFC 3339 [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<UnixTime>,
-    /// Days before its end from which a certificate is found to expire soon
-    #[arg(long, value_name = "DAYS", default_value_t = 30)]
-    expiring_within: u16,
+    /// Days before its end from which a certificate is found to expire soon [default: 30, or a third of
+    /// its lifetime if that is less]
+    #[arg(long, value_name = "DAYS")]
+    expiring_within: Option<u16>,
 }
 
 impl Scan {
     /// Scans. With a finding of severity error the exit code is that of a refusal.
     pub(crate) fn run(&self, session: &Session) -> Result<Report, CliError> {
         let at = self.at.unwrap_or_else(|| session.now());
-        let terms = Terms { at, expiring_within: i64::from(self.expiring_within) };
+        let terms = Terms { at, expiring_within: self.expiring_within.map(i64::from) };
         Ok(report(&scan::scan(&self.path, terms)?))
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::status;
 use crate::error::CliError;
-use crate::migrate::{self, MigrationError, Moved, Output, Plan, RETIRED, Run, Stage};
+use crate::migrate::{self, MigrationError, Moved, Output, Plan, RETIRED, Run, Stage, State};
 use crate::output::Report;
 use crate::session::Session;
 
@@ -30,10 +30,14 @@ impl Apply {
     /// Applies.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
         let plan = Plan::read(&self.plan)?;
-        if self.retire && Output::to_read(&self.output).state()?.is_none() {
-            return Err(MigrationError::NotApplied.into());
+        let begun = Output::to_read(&self.output).state()?;
+        match &begun {
+            None if self.retire => return Err(MigrationError::NotApplied.into()),
+            Some(State { authority: Some(_), .. }) => {}
+            // Nothing that could not go on is begun.
+            _ => migrate::check(session, &plan).await?,
         }
-        let output = migrate::prepare(&plan.from, &self.output)?;
+        let output = migrate::prepare(session, &plan.from, &self.output)?;
         let mut run = Run::begin(session, &plan, &output)?;
         let moved = match (self.retire, run.state.stage) {
             (true, _) => run.retire().await?,
@@ -46,12 +50,16 @@ impl Apply {
         };
         let report = status::report(&output, &run.state);
         if !self.retire {
-            return Ok(report.next(format!(
+            let next = format!(
                 "install the folders and the trust bundle, see that peers connect, then  \
                  rustmq-admin migrate apply --plan {} --output {} --retire",
                 self.plan.display(),
                 self.output.display(),
-            )));
+            );
+            return Ok(match run.state.stage {
+                Stage::Retired => report,
+                _ => report.next(next),
+            });
         }
         let retired = output.path(RETIRED).display().to_string();
         let note = (!moved.files.is_empty()).then(|| {

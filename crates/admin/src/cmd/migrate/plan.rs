@@ -1,14 +1,15 @@
 //! `migrate plan`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use rustmq_pki::key::KeyType;
 use rustmq_pki::role::Role;
 use serde_json::{Value, json};
 
+use crate::cmd::destination::Destination;
 use crate::error::CliError;
-use crate::files::{self, Existing, Mode};
+use crate::files::Existing;
 use crate::migrate::{AuthorityPlan, Draft, NewHierarchy, RoleRules};
 use crate::output::{Report, Table, Tone, count};
 use crate::scan::{self, Terms};
@@ -21,9 +22,9 @@ pub(crate) struct Plan {
     /// Directory of the old deployment; nothing in it is changed
     #[arg(long, value_name = "DIR")]
     from: PathBuf,
-    /// File for the plan
+    /// File for the plan; - writes it to standard output
     #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
+    output: Destination,
     /// Replace the file if it exists
     #[arg(long)]
     force: bool,
@@ -60,7 +61,7 @@ impl Plan {
     /// Scans and writes the plan.
     pub(crate) fn run(&self, session: &Session) -> Result<Report, CliError> {
         let existing = Existing::by_force(self.force);
-        files::check_free(&self.output, existing)?;
+        self.output.check_free(existing, session)?;
         let rules = self.rules()?;
         let from = self.from.canonicalize().map_err(|error| self.unusable(error.to_string()))?;
         if from.to_str().is_none() {
@@ -71,16 +72,24 @@ impl Plan {
                        moved aside in the end";
             return Err(self.unusable(why.to_owned()));
         }
-        let survey = scan::scan(&from, Terms { at: session.now(), expiring_within: 0 })?;
+        let survey = scan::scan(&from, Terms::UNDATED)?;
         let draft = Draft::new(from, self.authority(), &survey, &rules, session.now())?;
         let text = draft.text();
-        files::write(&self.output, text.as_bytes(), Mode::Public, existing)?;
+        self.output.write(text.as_bytes(), existing, session.output)?;
         let unread = survey.findings.iter().filter(|finding| finding.fault.is_unread()).count();
         let note = (unread > 0).then(|| {
             let files = count(unread as u64, "file");
             format!("{files} could not be read or followed: rustmq-admin certs scan  names them")
         });
-        Ok(self.report(&draft, &rules).notes(note))
+        let none = "there is no certificate to replace in it".to_owned();
+        let notes = note.into_iter().chain(draft.entries.is_empty().then_some(none));
+        match self.output.file() {
+            Some(file) => Ok(self.report(file, &draft, &rules).notes(notes)),
+            None => {
+                notes.for_each(|note| session.output.note(&note));
+                Ok(Report::silent())
+            }
+        }
     }
 
     fn unusable(&self, why: String) -> CliError {
@@ -117,8 +126,8 @@ impl Plan {
         }
     }
 
-    fn report(&self, draft: &Draft, rules: &RoleRules) -> Report {
-        let plan = self.output.display().to_string();
+    fn report(&self, file: &Path, draft: &Draft, rules: &RoleRules) -> Report {
+        let plan = file.display().to_string();
         let unassigned = draft.unassigned();
         let records: Vec<Value> = draft
             .entries
@@ -143,14 +152,19 @@ impl Plan {
             count(unassigned as u64, "role"),
         );
         let fill = if unassigned == 0 { "review it, then" } else { "fill in the roles, then" };
-        Report::many("certificates", records, &["path", "principal", "role", "remarks"])
-            .with("plan", plan.clone())
-            .with("unassigned", unassigned)
-            .with("old_cas", json!(anchors))
-            .table(table(draft))
-            .lines(vec![vec![(summary, Tone::Strong)]])
-            .notes(unused)
-            .next(format!("{fill}  rustmq-admin migrate apply --plan {plan} --output DIR"))
+        let report =
+            Report::many("certificates", records, &["path", "principal", "role", "remarks"])
+                .with("plan", plan.clone())
+                .with("unassigned", unassigned)
+                .with("old_cas", json!(anchors))
+                .table(table(draft))
+                .lines(vec![vec![(summary, Tone::Strong)]])
+                .notes(unused);
+        match draft.entries.is_empty() {
+            true => report,
+            false => report
+                .next(format!("{fill}  rustmq-admin migrate apply --plan {plan} --output DIR")),
+        }
     }
 }
 

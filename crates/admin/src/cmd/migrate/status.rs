@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::error::CliError;
-use crate::migrate::{BUNDLE, Output, Stage, State};
+use crate::migrate::{BUNDLE, EntryState, Output, Stage, State};
 use crate::output::{Report, Table, Tone, count};
 
 /// Show how far each principal has come; needs neither data directory nor passphrase.
@@ -38,7 +38,7 @@ pub(super) fn report(output: &Output, state: &State) -> Report {
             json!({
                 "principal": entry.principal,
                 "role": entry.role,
-                "step": entry.step.as_str(),
+                "step": step(output, entry),
                 "path": entry.path,
                 "fingerprint": entry.fingerprint,
                 "id": entry.id,
@@ -51,7 +51,12 @@ pub(super) fn report(output: &Output, state: &State) -> Report {
     let authority = state.authority.as_ref();
     let bundle = output.path(BUNDLE);
     let bundle = bundle.exists().then(|| bundle.display().to_string());
-    let summary = format!("{}: {}", state.stage.as_str(), in_words(state));
+    let lost = state.entries.iter().filter(|entry| entry.is_lost(output)).count();
+    let (summary, tone) = match lost {
+        0 => (in_words(state), tone(state.stage)),
+        lost => (lost_in_words(lost, state), Tone::Warning),
+    };
+    let summary = format!("{}: {summary}", state.stage.as_str());
     let report = Report::many("certificates", records, COLUMNS)
         .with("stage", state.stage.as_str())
         .with("begun", state.begun.as_str())
@@ -59,13 +64,23 @@ pub(super) fn report(output: &Output, state: &State) -> Report {
         .with("ca_id", authority.map(|authority| authority.ca.as_str()))
         .with("made_cas", json!(authority.map(|authority| &authority.made)))
         .with("trust_bundle", bundle.clone())
-        .table(table(state))
-        .lines(vec![vec![(summary, tone(state.stage))]]);
+        .table(table(output, state))
+        .lines(vec![vec![(summary, tone)]]);
     match bundle {
         Some(bundle) => report
             .lines(vec![vec![("trust bundle  ".to_owned(), Tone::Faint), (bundle, Tone::Plain)]]),
         None => report,
     }
+}
+
+/// How far a certificate is: one whose files are gone is lost, whatever was recorded.
+fn step(output: &Output, entry: &EntryState) -> &'static str {
+    if entry.is_lost(output) { "lost" } else { entry.step.as_str() }
+}
+
+fn lost_in_words(lost: usize, state: &State) -> String {
+    let all = count(state.entries.len() as u64, "new certificate");
+    format!("{lost} of {all} lost from their folders; migrate apply says what to do about each")
 }
 
 fn in_words(state: &State) -> String {
@@ -86,7 +101,7 @@ fn tone(stage: Stage) -> Tone {
     }
 }
 
-fn table(state: &State) -> Table {
+fn table(output: &Output, state: &State) -> Table {
     let header = ["principal", "role", "step", "old certificate", "new id", "ends", "folder"];
     let mut table = Table::new(&header, "no certificates to replace");
     for entry in &state.entries {
@@ -94,7 +109,7 @@ fn table(state: &State) -> Table {
         table.push(vec![
             (entry.principal.clone(), Tone::Strong),
             (entry.role.to_string(), Tone::Plain),
-            (entry.step.as_str().to_owned(), Tone::Plain),
+            (step(output, entry).to_owned(), Tone::Plain),
             (entry.path.clone(), Tone::Plain),
             (entry.id.clone().unwrap_or_default(), Tone::Plain),
             (ends.split('T').next().unwrap_or_default().to_owned(), Tone::Plain),
