@@ -6,6 +6,7 @@ pub(crate) mod names;
 mod policy;
 pub(crate) mod rules;
 pub(crate) mod search;
+mod text;
 mod webpki;
 
 pub use names::ReferenceName;
