@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
+use rustmq_pki::oid::Oid;
 use rustmq_pki::read::{Attribute, GeneralName, GeneralNames, NameRef, Rdn};
 
-use super::text::same_value;
+use super::text::{Comparable, same_value};
 
 /// Whether two names are the same: at once if their bytes are, else by RFC 5280 7.1.
 pub(crate) fn same_name(a: &NameRef<'_>, b: &NameRef<'_>) -> bool {
@@ -37,13 +38,16 @@ fn same_rdn(a: &Rdn<'_>, b: &Rdn<'_>) -> bool {
     if let (Some(x), Some(y), None, None) = (xs.next(), ys.next(), xs.next(), ys.next()) {
         return same_attribute(&x, &y);
     }
-    // X.520 knows no set of more than a handful; what is larger is compared by its bytes only.
-    const LARGEST: usize = 16;
-    let count = a.attributes.iter().count();
-    count <= LARGEST
-        && count == b.attributes.iter().count()
-        && a.attributes.iter().all(|x| b.attributes.iter().any(|y| same_attribute(&x, &y)))
-        && b.attributes.iter().all(|y| a.attributes.iter().any(|x| same_attribute(&x, &y)))
+    a.attributes.iter().count() == b.attributes.iter().count() && set_of(a) == set_of(b)
+}
+
+/// The attributes in an order that does not depend on how their values are written.
+fn set_of<'a>(rdn: &Rdn<'a>) -> Vec<(Oid<'a>, Comparable<'a>)> {
+    let comparable = |attribute: Attribute<'a>| (attribute.oid, Comparable::of(&attribute));
+    let mut set: Vec<_> = rdn.attributes.iter().map(comparable).collect();
+    set.sort_unstable();
+    set.dedup();
+    set
 }
 
 fn same_attribute(a: &Attribute<'_>, b: &Attribute<'_>) -> bool {
@@ -220,6 +224,39 @@ fn has_address(names: GeneralNames<'_>, address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustmq_pki::der::{constructed, tag};
+    use rustmq_pki::oid;
+
+    /// A name of one set of organisational units.
+    fn set(values: impl Iterator<Item = String>) -> Vec<u8> {
+        let attribute = |value: String| {
+            let oid = constructed(tag::OID, &[oid::ORGANIZATIONAL_UNIT]);
+            let value = constructed(tag::UTF8_STRING, &[value.as_bytes()]);
+            constructed(tag::SEQUENCE, &[&oid, &value])
+        };
+        let attributes: Vec<u8> = values.flat_map(attribute).collect();
+        constructed(tag::SEQUENCE, &[&constructed(tag::SET, &[&attributes])])
+    }
+
+    #[test]
+    fn sets_of_any_size_are_compared_without_regard_to_order() {
+        let same = |a: &[u8], b: &[u8]| {
+            let (a, b) = (NameRef::from_der(a).unwrap(), NameRef::from_der(b).unwrap());
+            assert_eq!(same_name(&a, &b), within_directory(&a, &b));
+            same_name(&a, &b)
+        };
+        for size in [2, 16, 17, 300] {
+            let upper = set((0..size).map(|n| format!("Unit {n}")));
+            let lower = set((0..size).rev().map(|n| format!("unit  {n}")));
+            assert!(same(&upper, &lower), "{size}");
+            let other = set((1..=size).map(|n| format!("unit {n}")));
+            assert!(!same(&upper, &other), "{size}");
+            let more = set((0..=size).map(|n| format!("unit {n}")));
+            assert!(!same(&upper, &more), "{size}");
+        }
+        let twice = |a: &str, b: &str, c: &str| set([a, b, c].map(str::to_owned).into_iter());
+        assert!(!same(&twice("a", "A", "b"), &twice("a", "b", "c")));
+    }
 
     #[test]
     fn a_wildcard_stands_for_one_whole_label() {

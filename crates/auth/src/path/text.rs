@@ -21,6 +21,21 @@ pub(super) fn same_value(a: &Attribute<'_>, b: &Attribute<'_>) -> bool {
     }
 }
 
+/// What two values have in common exactly if they are the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Comparable<'a> {
+    /// Prepared text.
+    Text(String),
+    /// The encoding of what is no text.
+    Other(&'a [u8]),
+}
+
+impl<'a> Comparable<'a> {
+    pub(super) fn of(attribute: &Attribute<'a>) -> Self {
+        attribute.text().map_or(Self::Other(attribute.der), |text| Self::Text(prepared(&text)))
+    }
+}
+
 /// Whether the value is of a type in which an ASCII character is one octet, and has only printable
 /// ones: those need no preparation but for case and spaces.
 fn is_plain(attribute: &Attribute<'_>) -> bool {
@@ -134,7 +149,9 @@ mod tests {
         });
         let [a, b] = [&a, &b].map(|der| NameRef::from_der(der).unwrap());
         let (a, b) = (a.attributes().next().unwrap(), b.attributes().next().unwrap());
-        same_value(&a, &b)
+        let same = same_value(&a, &b);
+        assert_eq!(same, Comparable::of(&a) == Comparable::of(&b), "{a} {b}");
+        same
     }
 
     #[test]
