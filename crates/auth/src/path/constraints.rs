@@ -4,7 +4,7 @@ use rustmq_pki::oid;
 use rustmq_pki::read::{GeneralName, GeneralSubtree, Known, NameConstraints, NameRef};
 
 use super::names::{
-    DnsSyntax, is_dns_name, is_dns_pattern, split_mailbox, split_wildcard, uri_host,
+    DnsSyntax, is_dns_name, is_dns_pattern, is_uri, split_mailbox, split_wildcard, uri_host,
     within_directory,
 };
 use crate::budget::{Budget, Work};
@@ -249,10 +249,13 @@ fn mailbox_in(mailbox: &[u8], base: &[u8]) -> Verdict {
     }
 }
 
-/// A URI without a host name cannot be judged, and is refused where URIs are constrained.
+/// A URI without a host name cannot be judged, nor can what is no URI: other readers may see another
+/// host in it. Both are refused where URIs are constrained.
 fn uri_in(uri: &[u8], base: &[u8]) -> Verdict {
     match uri_host(uri) {
-        Some(host) if is_dns_name(host, DnsSyntax::Lenient) => within(host_in(host, base)),
+        Some(host) if is_uri(uri) && is_dns_name(host, DnsSyntax::Lenient) => {
+            within(host_in(host, base))
+        }
         _ => Verdict::Malformed,
     }
 }
@@ -324,5 +327,25 @@ mod tests {
         assert_eq!(uri("http://h.td.example/", "td.example"), Verdict::Outside);
         assert_eq!(uri("urn:rustmq:x", "td.example"), Verdict::Malformed);
         assert_eq!(uri("http://192.0.2.1/", ".td.example"), Verdict::Malformed);
+    }
+
+    #[test]
+    fn an_authority_that_readers_see_differently_is_malformed() {
+        let uri = |name: &str, base: &str| uri_in(name.as_bytes(), base.as_bytes());
+        assert_eq!(uri("http://a:b@example.com:80/", "example.com"), Verdict::Within);
+        for hostile in [
+            "http://evil.com\\@example.com/",
+            "http://evil.com @example.com/",
+            "http://a@evil.com@example.com/",
+            "http://example.com:x/",
+            "http://example.com:80:80/",
+            "http://example.com/\\@evil.com",
+            "ht tp://example.com/",
+            "http://ex%61mple.com/",
+        ] {
+            for base in ["example.com", "evil.com", ".com", ""] {
+                assert_eq!(uri(hostile, base), Verdict::Malformed, "{hostile} in {base}");
+            }
+        }
     }
 }

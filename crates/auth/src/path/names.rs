@@ -131,21 +131,44 @@ pub(crate) fn mailbox_matches(presented: &[u8], asked: &[u8]) -> bool {
     }
 }
 
-/// The host of a URI's authority; `None` without one (RFC 3986 3.2).
+/// The host of a URI's authority; `None` without one, and where the authority is not what RFC 3986
+/// 3.2 has: readers do not agree on where the host of such a one is.
 pub(crate) fn uri_host(uri: &[u8]) -> Option<&[u8]> {
     let colon = uri.iter().position(|byte| *byte == b':')?;
     let authority = uri[colon + 1..].strip_prefix(b"//")?;
     let end = authority.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(authority.len());
     let authority = &authority[..end];
-    let host = match authority.iter().rposition(|byte| *byte == b'@') {
-        Some(at) => &authority[at + 1..],
-        None => authority,
+    let (user, rest) = match authority.iter().position(|byte| *byte == b'@') {
+        Some(at) => (&authority[..at], &authority[at + 1..]),
+        None => (&[][..], authority),
     };
-    if host.starts_with(b"[") {
-        return Some(host);
-    }
-    let end = host.iter().position(|byte| *byte == b':').unwrap_or(host.len());
-    (end > 0).then(|| &host[..end])
+    let (host, port) = if rest.starts_with(b"[") {
+        rest.split_at(rest.iter().position(|byte| *byte == b']')? + 1)
+    } else {
+        rest.split_at(rest.iter().position(|byte| *byte == b':').unwrap_or(rest.len()))
+    };
+    let literal = host.starts_with(b"[");
+    let port_is_number = port.iter().skip(1).all(u8::is_ascii_digit);
+    let good = is_authority_text(user, b":")
+        && (literal || is_authority_text(host, b""))
+        && (port.is_empty() || port.starts_with(b":") && port_is_number);
+    (good && !host.is_empty()).then_some(host)
+}
+
+/// Unreserved characters, sub-delimiters and percent-encoded octets (RFC 3986 3.2.1, 3.2.2), and
+/// those of `more`.
+fn is_authority_text(text: &[u8], more: &[u8]) -> bool {
+    let literal = |byte: &u8| {
+        byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte) || more.contains(byte)
+    };
+    let mut parts = text.split(|byte| *byte == b'%');
+    parts.next().is_none_or(|first| first.iter().all(literal))
+        && parts.all(|part| match part {
+            [high, low, rest @ ..] => {
+                high.is_ascii_hexdigit() && low.is_ascii_hexdigit() && rest.iter().all(literal)
+            }
+            _ => false,
+        })
 }
 
 /// Whether `uri` is an absolute URI of visible ASCII with a scheme (RFC 5280 4.2.1.6).
@@ -303,7 +326,24 @@ mod tests {
         let host = |uri: &str| uri_host(uri.as_bytes()).map(|h| h.escape_ascii().to_string());
         assert_eq!(host("spiffe://td.example/broker/b1").unwrap(), "td.example");
         assert_eq!(host("https://user:pw@h.example:8443?x#y").unwrap(), "h.example");
-        assert_eq!(host("http://[::1]:80/").unwrap(), "[::1]:80");
+        assert_eq!(host("https://h.example:/").unwrap(), "h.example");
+        assert_eq!(host("https://a%40b:%2f@h.example").unwrap(), "h.example");
+        assert_eq!(host("http://[::1]:80/").unwrap(), "[::1]");
+        for bad in [
+            "http://:80/",
+            "http://a@@h/",
+            "http://a@b@h/",
+            "http://h:x/",
+            "http://h:8:8/",
+            "http://a b@h/",
+            "http://a\\@h/",
+            "http://a%4@h/",
+            "http://[::1]x/",
+            "http://[::1/",
+            "http://\u{e4}@h/",
+        ] {
+            assert_eq!(host(bad), None, "{bad}");
+        }
         assert_eq!(host("urn:rustmq:role:broker"), None);
         assert_eq!(host("http:///x"), None);
         assert!(is_uri(b"urn:x") && !is_uri(b"x") && !is_uri(b"http:") && !is_uri(b"h:a b"));
