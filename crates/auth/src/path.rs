@@ -2,6 +2,7 @@
 
 mod checks;
 mod constraints;
+mod encoding;
 pub(crate) mod names;
 mod policy;
 pub(crate) mod rules;
@@ -9,6 +10,7 @@ pub(crate) mod search;
 mod text;
 mod webpki;
 
+pub use encoding::EncodingFault;
 pub use names::ReferenceName;
 pub use policy::PolicyInputs;
 pub use rules::RuleSet;
