@@ -5,7 +5,7 @@ use rustmq_pki::read::{GeneralName, GeneralSubtree, Known, NameConstraints, Name
 
 use super::names::{
     DnsSyntax, is_dns_name, is_dns_pattern, is_uri, split_mailbox, split_wildcard, uri_host,
-    within_directory,
+    weight, within_directory,
 };
 use crate::budget::{Budget, Work};
 use crate::certificate::Certificate;
@@ -64,7 +64,7 @@ impl<'a> Constraints<'a> {
             let refuse = |rule| Refusal::new(rule, Detail::Name(name.to_string()));
             let excluded = constraints.value.excluded.into_iter().flatten();
             for subtree in excluded {
-                budget.spend(Work::Names, 1)?;
+                budget.spend(Work::Names, cost(name, &subtree.base))?;
                 match compare(name, &subtree.base, Side::Excluded) {
                     Verdict::Within => return Err(refuse(Rule::NameExcluded)),
                     other => other.require_known(constraints.critical, name)?,
@@ -73,7 +73,7 @@ impl<'a> Constraints<'a> {
             let mut limited = false;
             let mut permitted = false;
             for subtree in constraints.value.permitted.into_iter().flatten() {
-                budget.spend(Work::Names, 1)?;
+                budget.spend(Work::Names, cost(name, &subtree.base))?;
                 let verdict = compare(name, &subtree.base, Side::Permitted);
                 verdict.require_known(constraints.critical, name)?;
                 limited |= matches!(verdict, Verdict::Within | Verdict::Outside);
@@ -165,6 +165,16 @@ impl Verdict {
 
 fn within(yes: bool) -> Verdict {
     if yes { Verdict::Within } else { Verdict::Outside }
+}
+
+/// What a comparison counts for.
+fn cost(name: &GeneralName<'_>, base: &GeneralName<'_>) -> usize {
+    match (name, base) {
+        (GeneralName::Directory(name), GeneralName::Directory(base)) => {
+            1 + weight(name) + weight(base)
+        }
+        _ => 1,
+    }
 }
 
 fn compare(name: &GeneralName<'_>, base: &GeneralName<'_>, side: Side) -> Verdict {

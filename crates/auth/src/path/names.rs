@@ -28,6 +28,13 @@ pub(crate) fn within_directory(name: &NameRef<'_>, base: &NameRef<'_>) -> bool {
     base.rdns.iter().all(|base| rdns.next().is_some_and(|rdn| same_rdn(&rdn, &base)))
 }
 
+/// What preparing a name counts for beside a comparison of short plain names, some 20 ns: ASCII takes
+/// less than 10 ns an octet, other text up to 200, so that 250,000 in all are some 25 ms.
+pub(super) fn weight(name: &NameRef<'_>) -> usize {
+    let octets = name.der.len();
+    if name.der.is_ascii() { octets / 32 } else { octets * 2 }
+}
+
 /// A relative distinguished name is a set: each attribute of one has an equal in the other, and
 /// there are as many.
 fn same_rdn(a: &Rdn<'_>, b: &Rdn<'_>) -> bool {
