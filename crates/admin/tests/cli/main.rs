@@ -21,4 +21,5 @@ mod passphrase;
 mod refusals;
 mod scan;
 mod specification;
+mod validation;
 mod workbench;

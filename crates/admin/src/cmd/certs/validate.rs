@@ -48,13 +48,13 @@ pub(crate) struct Validate {
     #[arg(long, value_name = "PURPOSE", value_enum, default_value_t)]
     purpose: PurposeFlag,
     /// Host name that it must have
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     hostname: Vec<String>,
     /// IP address that it must have
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true)]
     ip: Vec<String>,
     /// E-mail address that it must have
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true)]
     email: Vec<String>,
     /// Most intermediates between the certificate and the anchor
     #[arg(long, value_name = "N")]
