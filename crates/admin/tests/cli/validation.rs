@@ -1,8 +1,10 @@
-//! `certs validate`: names as they are given.
+//! `certs validate`: names and files as they are given.
+
+use std::fs;
 
 use serde_json::Value;
 
-use crate::workbench::{Run, Workbench};
+use crate::workbench::{Run, Workbench, text};
 
 /// An authority and a client with these names beside its principal's; its files are in `app`.
 fn with_client(names: &[&str]) -> Workbench {
@@ -42,4 +44,48 @@ fn names_that_begin_with_a_hyphen_are_taken_as_given() {
         assert_eq!(reason(&bench, &[flag, name]), refused, "{flag} {name}");
     }
     assert_eq!(validate(&bench, "app/tls.crt", &["--hostname"]).code, 2, "no name at all");
+}
+
+#[test]
+fn pem_is_read_as_inspect_reads_it() {
+    let bench = with_client(&[]);
+    let leaf = fs::read_to_string(bench.path("app/tls.crt")).unwrap();
+    bench.write("bom.pem", format!("\u{feff}{leaf}"));
+    assert_eq!(verdict(&bench, "bom.pem", &[]).0, 0);
+    for (name, damaged, why) in [
+        ("cut.pem", leaf[..400].to_owned(), "it has no END line"),
+        ("letters.pem", leaf.replacen("MI", "M!", 1), "invalid Base64"),
+    ] {
+        bench.write(name, format!("text\n{damaged}"));
+        let (code, verdict) = verdict(&bench, name, &[]);
+        assert_eq!((code, &verdict["reason"]), (1, &"malformed".into()));
+        let message = text(&verdict["message"]);
+        let place = "line 2: the PEM block CERTIFICATE is damaged";
+        assert!(message.contains(place) && message.contains(why), "{message}");
+        let inspected = bench.run(&["certs", "inspect", name]);
+        assert_eq!(inspected.code, 1);
+        let says = inspected.stdout.lines().find(|line| line.contains(place)).unwrap();
+        assert!(message.contains(says), "{message} against {says}");
+    }
+    bench.write("no.pem", "no certificate");
+    for name in ["no.pem", "absent.pem"] {
+        let run = validate(&bench, name, &[]);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{name}");
+        assert!(run.stderr.contains(&format!("{name} cannot be used")), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn damaged_blocks_beside_good_ones_are_left_out_and_named() {
+    let bench = with_client(&[]);
+    let read = |name: &str| fs::read_to_string(bench.path(name)).unwrap();
+    let (root, list) = (read("app/root.crt"), read("app/crl.pem"));
+    bench.write("app/root.crt", format!("{}\n{root}", &root[..200]));
+    bench.write("lists.pem", format!("{list}{}", &list[..200]));
+    let (code, verdict) = verdict(&bench, "app/tls.crt", &["--crl-file", "lists.pem"]);
+    assert_eq!((code, &verdict["revocation"]), (0, &"good".into()), "{verdict:#}");
+    let notes: Vec<_> = verdict["notes"].as_array().unwrap().iter().map(text).collect();
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(notes[0].starts_with("app/root.crt, line 1: the PEM block CERTIFICATE"), "{notes:?}");
+    assert!(notes[1].starts_with("lists.pem, line "), "{notes:?}");
 }
