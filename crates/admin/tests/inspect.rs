@@ -87,8 +87,25 @@ fn each_rule_and_each_broker_is_explained() {
     // The sample's common name begins with a space, which no principal may.
     let (code, none) = explain(&["--rule", "common-name"]);
     assert_eq!((code, &none["rules"][0]["reason"]), (1, &"principal_invalid".into()));
-    let (code, ..) = run(&["principal", "explain", CERTIFICATE, "--strip-domain", "*.x"], b"");
-    assert_eq!(code, 1);
+    for domain in ["*.x", "", ".", "a b"] {
+        let arguments = ["principal", "explain", CERTIFICATE, "--strip-domain", domain];
+        let (code, shown, errors) = run(&arguments, b"");
+        assert_eq!((code, shown.as_str()), (2, ""), "{domain:?}");
+        assert!(errors.contains("--strip-domain"), "{errors}");
+    }
+    let (code, _, errors) = run(
+        &[
+            "principal",
+            "explain",
+            CERTIFICATE,
+            "--rule",
+            "distinguished-name",
+            "--strip-domain",
+            "x",
+        ],
+        b"",
+    );
+    assert_eq!(code, 2, "{errors}");
     let (code, ..) = run(&["principal", "explain", CERTIFICATE, "--rule", "cn"], b"");
     assert_eq!(code, 2);
 }

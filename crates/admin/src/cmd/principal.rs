@@ -43,7 +43,7 @@ pub(crate) struct Explain {
     #[arg(long, value_name = "RULE", value_parser = rule())]
     rule: Option<PrincipalRule>,
     /// Take this domain off principals that lie in it; may be given again
-    #[arg(long, value_name = "DOMAIN")]
+    #[arg(long, value_name = "DOMAIN", value_parser = domain)]
     strip_domain: Vec<String>,
     /// Fold principals to lower case
     #[arg(long)]
@@ -58,11 +58,23 @@ fn rule() -> impl TypedValueParser<Value = PrincipalRule> {
         .try_map(|text| text.parse::<PrincipalRule>())
 }
 
+fn domain(text: &str) -> Result<String, MappingError> {
+    // Any rule with names that have a domain will do: what a domain is, is the same to all.
+    PrincipalMapping::new(PrincipalRule::SanDns).stripping_domain(text)?;
+    Ok(text.to_owned())
+}
+
 /// The CSV columns: keys of a rule's or a broker's JSON object.
 const COLUMNS: &[&str] = &["by", "setting", "principal", "values", "reason", "message"];
 
 impl Explain {
     fn run(&self) -> Result<Report, CliError> {
+        if self.rule == Some(PrincipalRule::DistinguishedName) && !self.strip_domain.is_empty() {
+            return Err(CliError::Flags {
+                what: "--strip-domain says nothing to --rule distinguished-name",
+                instead: "a whole subject has no domain to take off: leave out one of the two",
+            });
+        }
         let der = self.der()?;
         let malformed = |error: ReadError| CliError::value("CERT", error);
         let view = CertificateRef::read(&der).map_err(malformed)?;
