@@ -15,10 +15,12 @@ mod csv;
 mod layout;
 pub(crate) mod progress;
 pub(crate) mod rate;
+mod sheet;
 mod style;
 mod words;
 
 pub(crate) use layout::{Card, Table};
+pub(crate) use sheet::Sheet;
 pub(crate) use style::{Appearance, Tone};
 pub(crate) use words::{count, date_span, day, grouped, time_left};
 
@@ -41,6 +43,7 @@ pub(crate) struct Report {
 enum Block {
     Card(Card),
     Table(Table),
+    Sheet(Sheet),
     Lines(Vec<Vec<(String, Tone)>>),
 }
 
@@ -79,6 +82,13 @@ impl Report {
     #[must_use]
     pub(crate) fn table(mut self, table: Table) -> Self {
         self.blocks.push(Block::Table(table));
+        self
+    }
+
+    /// Adds a sheet for people.
+    #[must_use]
+    pub(crate) fn sheet(mut self, sheet: Sheet) -> Self {
+        self.blocks.push(Block::Sheet(sheet));
         self
     }
 
@@ -138,6 +148,7 @@ impl Report {
         let blocks = self.blocks.iter().map(|block| match block {
             Block::Card(card) => card.render(look),
             Block::Table(table) => table.render(look),
+            Block::Sheet(sheet) => sheet.render(look),
             Block::Lines(lines) => lines.iter().map(|line| paint_line(look, line)).collect(),
         });
         blocks.collect::<Vec<String>>().join("\n")

@@ -109,3 +109,26 @@ fn each_rule_and_each_broker_is_explained() {
     let (code, ..) = run(&["principal", "explain", CERTIFICATE, "--rule", "cn"], b"");
     assert_eq!(code, 2);
 }
+
+#[test]
+fn settings_of_brokers_stand_whole_on_lines_of_80_columns() {
+    let (code, shown, _) = run(&["principal", "explain", CERTIFICATE], b"");
+    assert_eq!(code, 0);
+    let settings = [
+        "ssl_cert_login_from = subject_alternative_name",
+        "ssl_cert_login_san_type = email",
+        "use_identity_as_username true",
+        "ssl.principal.mapping.rules=DEFAULT",
+        "hostssl ... cert clientname=DN map=mtls",
+        "spiffe://example/broker/b1",
+    ];
+    for setting in settings {
+        let alone = |line: &str| line.trim_start().trim_start_matches("with ").trim() == setting;
+        assert!(shown.lines().any(alone), "{setting}: {shown}");
+    }
+    for quoted in ["`auth_mechanisms.1 = EXTERNAL`", "`etcdctl user add NAME --no-password`"] {
+        assert!(shown.lines().any(|line| line.contains(quoted)), "{quoted}: {shown}");
+    }
+    let widest = shown.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(80), "{shown}");
+}

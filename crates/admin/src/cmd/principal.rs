@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::error::CliError;
 use crate::inspect::{self, Item, Kind};
-use crate::output::{Card, Report, Table, Tone};
+use crate::output::{Card, Report, Sheet, Tone};
 
 /// Principals.
 #[derive(Debug, Subcommand)]
@@ -98,9 +98,10 @@ impl Explain {
             .with("role", role_record(&view))
             .refused(refused)
             .card(role_card(&view))
-            .table(rule_table(&explained));
+            .sheet(rule_sheet(&explained));
         if !seen.is_empty() {
-            report = report.with("brokers", broker_records).table(broker_table(&seen));
+            report = report.with("brokers", broker_records);
+            report = seen.iter().map(broker_sheet).fold(report, Report::sheet);
         }
         Ok(report)
     }
@@ -176,40 +177,38 @@ fn role_card(view: &CertificateRef<'_>) -> Card {
     Card::new([subject]).line("issuer", view.issuer.to_string()).toned("role", role, tone)
 }
 
-fn rule_table(explained: &[(PrincipalRule, MappingExplanation)]) -> Table {
-    let mut table = Table::new(&["rule", "principal", "remark"], "");
+fn rule_sheet(explained: &[(PrincipalRule, MappingExplanation)]) -> Sheet {
+    let mut sheet = Sheet::default();
     for (rule, explained) in explained {
         let others = explained.values.len().saturating_sub(1);
-        let (principal, remark, tone) = match &explained.principal {
-            Ok(principal) if others == 0 => (principal.to_string(), String::new(), Tone::Good),
-            Ok(principal) => {
-                let remark = format!("one of {}; --strict refuses it", others + 1);
-                (principal.to_string(), remark, Tone::Warning)
+        match &explained.principal {
+            Ok(principal) if others == 0 => {
+                sheet.value(rule.name(), principal.to_string(), Tone::Good);
             }
-            Err(error) => ("none".to_owned(), error.to_string(), Tone::Faint),
-        };
-        table.push(vec![
-            (rule.name().to_owned(), Tone::Strong),
-            (principal, tone),
-            (remark, Tone::Faint),
-        ]);
+            Ok(principal) => {
+                sheet.value(rule.name(), principal.to_string(), Tone::Warning);
+                sheet.prose("", format!("one of {}; --strict refuses it", others + 1), Tone::Faint);
+            }
+            Err(error) => sheet.prose(rule.name(), format!("none: {error}"), Tone::Faint),
+        }
     }
-    table
+    sheet
 }
 
-fn broker_table(seen: &[BrokerView]) -> Table {
-    let mut table = Table::new(&["broker", "with", "sees", "configure"], "");
-    for view in seen {
-        let (sees, tone) = match &view.sees {
-            Sees::Users(users) => (users.join(" | "), Tone::Plain),
-            Sees::Nobody(why) => (format!("nobody: {why}"), Tone::Faint),
-        };
-        table.push(vec![
-            (view.broker.name().to_owned(), Tone::Strong),
-            (view.setting.to_owned(), Tone::Plain),
-            (sees, tone),
-            (view.configure.to_owned(), Tone::Faint),
-        ]);
+fn broker_sheet(view: &BrokerView) -> Sheet {
+    let mut sheet = Sheet::titled(view.broker.name());
+    let lines = |label, nth| if nth == 0 { label } else { "" };
+    for (nth, setting) in view.setting.split(", ").enumerate() {
+        sheet.value(lines("with", nth), setting, Tone::Plain);
     }
-    table
+    match &view.sees {
+        Sees::Users(users) => {
+            for (nth, user) in users.iter().enumerate() {
+                sheet.value(lines("sees", nth), user, Tone::Good);
+            }
+        }
+        Sees::Nobody(why) => sheet.prose("sees", format!("nobody: {why}"), Tone::Faint),
+    }
+    sheet.prose("configure", view.configure, Tone::Faint);
+    sheet
 }
