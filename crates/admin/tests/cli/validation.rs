@@ -1,7 +1,9 @@
-//! `certs validate`: names and files as they are given.
+//! `certs validate`: names and files as they are given, and the document that lists its reasons.
 
+use std::collections::BTreeSet;
 use std::fs;
 
+use rustmq_auth::Rule;
 use serde_json::Value;
 
 use crate::workbench::{Run, Workbench, text};
@@ -88,4 +90,73 @@ fn damaged_blocks_beside_good_ones_are_left_out_and_named() {
     assert_eq!(notes.len(), 2, "{notes:?}");
     assert!(notes[0].starts_with("app/root.crt, line 1: the PEM block CERTIFICATE"), "{notes:?}");
     assert!(notes[1].starts_with("lists.pem, line "), "{notes:?}");
+}
+
+fn document() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/validation.md");
+    fs::read_to_string(path).unwrap()
+}
+
+/// The row of the document's table for a rule.
+fn row(rule: Rule) -> String {
+    let escaped = |text: &str| text.replace('|', "\\|");
+    let (says, mend) = (escaped(rule.says()), escaped(rule.remedy()));
+    format!("| `{}` | {} | {says} | {mend} |", rule.code(), rule.rfc())
+}
+
+#[test]
+fn the_document_lists_every_reason_and_no_other() {
+    let document = document();
+    let section = document.split("\n## Reasons\n").nth(1).expect("the section");
+    let section = section.split("\n## ").next().unwrap();
+    let rows: BTreeSet<_> =
+        section.lines().filter(|line| line.starts_with("| `")).map(str::to_owned).collect();
+    let rules: BTreeSet<_> = Rule::ALL.iter().map(|rule| row(*rule)).collect();
+    let missing: Vec<_> = rules.difference(&rows).cloned().collect();
+    assert!(missing.is_empty(), "add to docs/validation.md:\n{}", missing.join("\n"));
+    let unknown: Vec<_> = rows.difference(&rules).cloned().collect();
+    assert!(unknown.is_empty(), "take out of docs/validation.md:\n{}", unknown.join("\n"));
+}
+
+/// Every key of an object and of what it holds, as `path.subject`.
+fn keys(value: &Value, above: &str, found: &mut BTreeSet<String>) {
+    if let Value::Array(list) = value {
+        list.iter().for_each(|element| keys(element, above, found));
+    }
+    for (key, value) in value.as_object().into_iter().flatten() {
+        let name = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
+        keys(value, &name, found);
+        found.insert(name);
+    }
+}
+
+#[test]
+fn the_document_lists_every_key_and_flag() {
+    let bench = with_client(&["dns:a.example.com"]);
+    let root = fs::read_to_string(bench.path("app/root.crt")).unwrap();
+    let junk = "-----BEGIN CERTIFICATE-----\nAAEC\n-----END CERTIFICATE-----\n";
+    bench.write("app/root.crt", format!("{junk}{}\n{root}", &root[..200]));
+    let mut found = BTreeSet::new();
+    let mtls = ["--mtls", "--purpose", "client", "--explain"];
+    let wrong = ["--max-depth", "0", "--explain"];
+    for more in [&[][..], &mtls, &wrong, &["--hostname", "b.example.com"]] {
+        keys(&verdict(&bench, "app/tls.crt", more).1, "", &mut found);
+    }
+    let document = document();
+    for key in &found {
+        assert!(document.contains(&format!("`{key}`")), "{key} is in no document");
+    }
+    for key in ["explain.tried.path", "explain.skipped.index", "path.not_after", "notes"] {
+        assert!(found.contains(key), "{key} was not shown: {found:?}");
+    }
+    let help = bench.ok(&["certs", "validate", "--help"]).stdout;
+    let flags = help.split_once("Options:").unwrap().1.split_whitespace();
+    let own = document.split("\n## Flags\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let shared =
+        ["data-dir", "passphrase", "format", "color", "help", "backdate", "encoding", "version"];
+    for flag in flags.filter(|word| word.starts_with("--")) {
+        if !shared.iter().any(|name| flag[2..].starts_with(name)) {
+            assert!(own.contains(&format!("`{flag}")), "{flag} is in no document");
+        }
+    }
 }
