@@ -16,11 +16,13 @@ mod layout;
 mod listing;
 pub(crate) mod progress;
 pub(crate) mod rate;
+mod sheet;
 mod style;
 mod words;
 
 pub(crate) use layout::{Card, Table};
 pub(crate) use listing::Listing;
+pub(crate) use sheet::Sheet;
 pub(crate) use style::{Appearance, Tone, is_treacherous, visible};
 pub(crate) use words::{count, date_span, day, grouped, time_left};
 
@@ -43,6 +45,7 @@ pub(crate) struct Report {
 enum Block {
     Card(Card),
     Table(Table),
+    Sheet(Sheet),
     Lines(Vec<Vec<(String, Tone)>>),
 }
 
@@ -81,6 +84,13 @@ impl Report {
     #[must_use]
     pub(crate) fn table(mut self, table: Table) -> Self {
         self.blocks.push(Block::Table(table));
+        self
+    }
+
+    /// Adds a sheet for people.
+    #[must_use]
+    pub(crate) fn sheet(mut self, sheet: Sheet) -> Self {
+        self.blocks.push(Block::Sheet(sheet));
         self
     }
 
@@ -140,6 +150,7 @@ impl Report {
         let blocks = self.blocks.iter().map(|block| match block {
             Block::Card(card) => card.render(look),
             Block::Table(table) => table.render(look),
+            Block::Sheet(sheet) => sheet.render(look),
             Block::Lines(lines) => lines.iter().map(|line| paint_line(look, line)).collect(),
         });
         blocks.collect::<Vec<String>>().join("\n")

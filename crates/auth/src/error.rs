@@ -76,6 +76,7 @@ rules! {
     RevocationUnknown "revocation_unknown" "RFC 5280 6.3" "nothing that is usable says whether it is revoked" "give a current CRL or OCSP response of its issuer";
     Revoked "revoked" "RFC 5280 6.3" "it is revoked" "issue a new certificate with a new key";
 
+    NotDer "not_der" "RFC 5280 4.1" "the certificate can be read, but is not encoded as DER" "issue it anew with DER, which has one encoding for each value";
     SerialNegative "serial_negative" "RFC 5280 4.1.2.2" "the serial number is negative" "issue it with a positive serial number";
     SerialZero "serial_zero" "RFC 5280 4.1.2.2" "the serial number is zero" "issue it with a positive serial number";
     SerialTooLong "serial_too_long" "RFC 5280 4.1.2.2" "the serial number has more than 20 octets" "issue it with a shorter serial number";
@@ -167,6 +168,8 @@ pub enum Detail {
     },
     /// What the reader says of the bytes.
     Read(ReadError),
+    /// Where it is not DER.
+    Encoding(crate::path::EncodingFault),
     /// Which part of the budget was used up.
     Budget(crate::budget::Work),
     /// Why a certificate is revoked.
@@ -184,6 +187,7 @@ impl fmt::Display for Detail {
             Self::Name(name) => f.write_str(name),
             Self::Count { found, limit } => write!(f, "{found}, where {limit} are allowed"),
             Self::Read(error) => error.fmt(f),
+            Self::Encoding(fault) => fault.fmt(f),
             Self::Budget(work) => work.fmt(f),
             Self::Revocation(reason) => f.write_str(reason.name()),
             Self::Source(unusable) => unusable.fmt(f),

@@ -25,4 +25,5 @@ mod passphrase;
 mod refusals;
 mod scan;
 mod specification;
+mod validation;
 mod workbench;
