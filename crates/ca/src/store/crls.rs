@@ -12,10 +12,10 @@ use super::fault::Fault;
 use super::{optional_time_at, time_at};
 use crate::{Actor, Error};
 
-/// How many CRL numbers belong to each second. Each is given out in a transaction of its own, and no disk
-/// takes a million of those in a second: so numbers never run ahead of the clock, however many lists are
-/// signed. 2^20 keeps them below 2^53, which programs that read JSON count to, until the year 2242.
-const NUMBERS_A_SECOND: i64 = 1 << 20;
+/// How many numbers of a restored store belong to each second. Each is given out in a transaction of its
+/// own, and no disk takes a million of those in a second. 2^20 keeps them below 2^53, which programs that
+/// read JSON count to, until the year 2242.
+const RESTORED_NUMBERS_A_SECOND: i64 = 1 << 20;
 
 /// By how many seconds a restored store's numbers begin ahead of the clock: what the clock of the lost
 /// store may have been ahead of this one's. No two machines that keep time differ by a day.
@@ -51,7 +51,8 @@ pub(crate) fn reserve(
     let (last, revision): (i64, i64) = connection
         .prepare_cached("SELECT crl_number, revision FROM authority WHERE number = ?1")?
         .query_row([authority.number], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let number = (last + 1).max(first_number(now));
+    // Never back, and a time that people can read while no more lists are signed than seconds pass.
+    let number = (last + 1).max(now.seconds());
     connection
         .prepare_cached("UPDATE authority SET crl_number = ?2 WHERE number = ?1")?
         .execute([authority.number, number])?;
@@ -63,16 +64,13 @@ pub(crate) fn reserve(
     Ok(CrlTask { number, revoked, authority: authority.number, ca_id, revision, last_row })
 }
 
-/// The first number that belongs to a second.
-fn first_number(second: UnixTime) -> i64 {
-    second.seconds().max(0).saturating_mul(NUMBERS_A_SECOND)
-}
-
 /// Puts the next number of every CA above whatever the store gave out after the copy was made from which
-/// it is restored at `now`: all of those belong to earlier seconds, or, where it had been restored before,
-/// to seconds that were this far ahead of earlier ones.
+/// it is restored at `now`. That store ran ahead of its clock by as many lists as it had signed beyond one
+/// a second; or it had itself been restored, earlier than now, and its numbers began at those of that
+/// second.
 pub(crate) fn skip_lost_numbers(connection: &Connection, now: UnixTime) -> Result<(), Fault> {
-    let last = first_number(now.plus_seconds(RESTORED_AHEAD));
+    let second = now.plus_seconds(RESTORED_AHEAD).seconds().max(0);
+    let last = second.saturating_mul(RESTORED_NUMBERS_A_SECOND);
     connection.execute("UPDATE authority SET crl_number = max(crl_number, ?1)", [last])?;
     Ok(())
 }
