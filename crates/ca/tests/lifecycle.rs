@@ -179,6 +179,8 @@ async fn a_due_supersession_is_carried_out_by_the_next_writing_command() {
     assert_eq!(status, CertificateStatus::Superseded);
     let after = stored("prod_ca_1").await;
     assert!(after.number() > before.number());
+    let signed = ca.manager.audit_list(1).await.unwrap().remove(0);
+    assert!(signed.detail.contains(", 1 entry, sha256 "), "{}", signed.detail);
     assert_eq!(serials(after.der()), [old.info().serial.clone()]);
     assert_eq!(stored("root_ca_1").await, root_before);
 }

@@ -41,7 +41,7 @@ impl Authority {
             done.outcome = Outcome::Done;
             done.at = self.now();
             done.detail = format!(
-                "manifest sha256 {}, {} certificates, {} audit records",
+                "manifest sha256 {}, certificates: {}, audit records: {}",
                 summary.manifest, summary.certificates, summary.audit_records
             );
             self.store.record(done).await?;

@@ -57,7 +57,7 @@ pub(crate) fn reserve(
         .prepare_cached("UPDATE authority SET crl_number = ?2 WHERE number = ?1")?
         .execute([authority.number, number])?;
     let (revoked, last_row) = entries(connection, authority.number)?;
-    let detail = format!("number {number}, {} entries", revoked.len());
+    let detail = format!("number {number}, {}", entries_in_words(revoked.len()));
     let ca_id = authority.id.clone();
     audit::append(connection, &entry(&ca_id, Outcome::Reserved, now, actor, detail))?;
     let number = u64::try_from(number).unwrap_or(0);
@@ -73,6 +73,13 @@ pub(crate) fn skip_lost_numbers(connection: &Connection, now: UnixTime) -> Resul
     let last = second.saturating_mul(RESTORED_NUMBERS_A_SECOND);
     connection.execute("UPDATE authority SET crl_number = max(crl_number, ?1)", [last])?;
     Ok(())
+}
+
+fn entries_in_words(count: usize) -> String {
+    match count {
+        1 => "1 entry".to_owned(),
+        many => format!("{many} entries"),
+    }
 }
 
 fn entry(ca: &str, outcome: Outcome, now: UnixTime, actor: &Actor, detail: String) -> Entry {
@@ -154,7 +161,8 @@ pub(crate) fn complete(
         )?
         .execute([task.authority, task.last_row, crl.this_update().seconds()])?;
     let digest = Fingerprint::of(crl.der());
-    let detail = format!("number {number}, {} entries, sha256 {digest}", task.revoked.len());
+    let entries = entries_in_words(task.revoked.len());
+    let detail = format!("number {number}, {entries}, sha256 {digest}");
     audit::append(connection, &entry(&task.ca_id, Outcome::Done, now, actor, detail))
 }
 
