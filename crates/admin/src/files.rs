@@ -5,11 +5,11 @@
 //! existing file.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with};
 
 pub(crate) mod folder;
 pub(crate) mod key_file;
@@ -170,34 +170,82 @@ fn create_beside(place: &Path, mode: Mode) -> io::Result<(File, PathBuf)> {
         options.mode(if mode == Mode::Private { 0o600 } else { 0o666 });
         match options.open(&beside) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            result => return result.map(|file| (file, beside)),
+            Err(error) => return Err(error),
+            Ok(file) => {
+                // Held until it has its name. Whoever took it for a leftover before it was held has
+                // removed it; a file system that cannot lock keeps nobody out.
+                let _cannot_lock = flock(&file, FlockOperation::LockExclusive);
+                if fs::symlink_metadata(&beside).is_ok() {
+                    return Ok((file, beside));
+                }
+            }
         }
     }
     Err(io::Error::other("a hundred unfinished files of that name are in the way"))
 }
 
 /// Whether `found` is a file that a process which has ended began to write beside one of `names`, or
-/// beside a key that waits there: the name that [`create_beside`] gives.
+/// beside a key that waits there.
 fn is_unfinished(found: &str, names: &[&str]) -> bool {
-    let parts = || {
-        let middle = found.strip_prefix('.')?.strip_suffix(".new")?;
-        let (name, number) = middle.rsplit_once('.')?;
-        let (process, attempt) = number.split_once('-')?;
-        attempt.parse::<u32>().ok()?;
-        Some((name, rustix::process::Pid::from_raw(process.parse().ok()?)?))
-    };
-    let Some((name, process)) = parts() else { return false };
+    let Some(name) = unfinished(found) else { return false };
     let ours = |known: &&str| {
         name.strip_prefix(*known)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(".pending"))
     };
     names.iter().any(ours)
-        && rustix::process::test_kill_process(process) == Err(rustix::io::Errno::SRCH)
+}
+
+/// The name beside which `found` was being written by a process that has ended, if it is a name that
+/// [`create_beside`] gives.
+fn unfinished(found: &str) -> Option<&str> {
+    let middle = found.strip_prefix('.')?.strip_suffix(".new")?;
+    let (name, number) = middle.rsplit_once('.')?;
+    let (process, attempt) = number.split_once('-')?;
+    attempt.parse::<u32>().ok()?;
+    let process = rustix::process::Pid::from_raw(process.parse().ok()?)?;
+    let is_gone = rustix::process::test_kill_process(process) == Err(rustix::io::Errno::SRCH);
+    is_gone.then_some(name)
+}
+
+/// What the first octets of a backup are: the name of its first member. CA keys are in it.
+const BACKUP: &[u8] = b"manifest.json\0";
+
+/// Removes what killed processes left unfinished beside `place`, and backups beside any other: each has
+/// another name, and what is left of one is as secret as a whole one.
+pub(crate) fn sweep_beside(place: &Path) {
+    let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let Ok(entries) = fs::read_dir(directory.unwrap_or(Path::new("."))) else { return };
+    for entry in entries.flatten() {
+        let found = entry.file_name();
+        let Some(name) = found.to_str().and_then(unfinished) else { continue };
+        let is_meant = place.file_name().is_some_and(|place| place == name);
+        let mut options = OpenOptions::new();
+        let opened =
+            options.read(true).custom_flags(no_follow() | non_blocking()).open(entry.path());
+        let Ok(file) = opened else { continue };
+        // Processes of another container have other numbers, and hold what they write all the same.
+        if (is_meant || is_backup(&file))
+            && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+        {
+            // One that cannot be removed lies under a name that nothing reads.
+            let _left = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn is_backup(mut file: &File) -> bool {
+    let mut first = [0; BACKUP.len()];
+    file.read_exact(&mut first).is_ok() && first == BACKUP
 }
 
 /// O_NOFOLLOW as the standard library's options take it.
 pub(crate) fn no_follow() -> i32 {
     OFlags::NOFOLLOW.bits().cast_signed()
+}
+
+/// O_NONBLOCK: a pipe of that name is not waited for.
+fn non_blocking() -> i32 {
+    OFlags::NONBLOCK.bits().cast_signed()
 }
 
 fn rename(from: &Path, to: &Path, existing: Existing) -> io::Result<()> {
@@ -254,6 +302,39 @@ mod tests {
         write(&link, b"key", Mode::Private, Existing::Replace).unwrap();
         assert_eq!(fs::read(&target).unwrap(), b"untouched");
         assert!(!fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn what_killed_processes_left_of_this_file_and_of_any_backup_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |name: &str, bytes: &[u8]| fs::write(dir.path().join(name), bytes).unwrap();
+        let backup = [BACKUP, &[0; 1000]].concat();
+        put(".today.tar.999999999-0.new", b"begun");
+        put(".yesterday.tar.999999999-0.new", &backup);
+        let held = ".held.tar.999999999-0.new";
+        let alive = format!(".alive.tar.{}-0.new", std::process::id());
+        let stay = [held, &alive, ".yesterday.tar", ".yesterday.tar.x-0.new", "today.tar"];
+        stay.iter().for_each(|name| put(name, &backup));
+        put(".crl.pem.999999999-0.new", b"-----BEGIN");
+        let holder = File::open(dir.path().join(held)).unwrap();
+        flock(&holder, FlockOperation::LockExclusive).unwrap();
+        sweep_beside(&dir.path().join("today.tar"));
+        let left = fs::read_dir(dir.path()).unwrap();
+        let mut left: Vec<_> =
+            left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut expected = [&stay[..], &[".crl.pem.999999999-0.new"]].concat();
+        left.sort();
+        expected.sort_unstable();
+        assert_eq!(left, expected);
+    }
+
+    #[test]
+    fn what_is_being_written_is_nobodys_leftover() {
+        let dir = tempfile::tempdir().unwrap();
+        let (staged, file) = Staged::create(&dir.path().join("a"), Mode::Private).unwrap();
+        drop(file);
+        let other = File::open(&staged.beside).unwrap();
+        assert!(flock(&other, FlockOperation::NonBlockingLockExclusive).is_err(), "it is held");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod extensions;
 mod input;
 mod keys;
 mod objects;
+mod pem;
 mod status;
 pub(crate) mod words;
 
@@ -14,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::output::Tone;
 use extensions::ExtensionWords;
-pub(crate) use input::{Item, Kind, read, split};
+pub(crate) use input::{Item, Kind, bytes, pem_objects, read, split};
 
 /// How an object is described.
 #[derive(Clone, Copy, Debug)]

@@ -13,12 +13,16 @@ use crate::error::CliError;
 
 mod csv;
 mod layout;
+mod listing;
 pub(crate) mod progress;
 pub(crate) mod rate;
+mod sheet;
 mod style;
 mod words;
 
 pub(crate) use layout::{Card, Table};
+pub(crate) use listing::Listing;
+pub(crate) use sheet::Sheet;
 pub(crate) use style::{Appearance, Tone, is_treacherous, visible};
 pub(crate) use words::{count, date_span, day, grouped, time_left};
 
@@ -41,6 +45,7 @@ pub(crate) struct Report {
 enum Block {
     Card(Card),
     Table(Table),
+    Sheet(Sheet),
     Lines(Vec<Vec<(String, Tone)>>),
 }
 
@@ -79,6 +84,13 @@ impl Report {
     #[must_use]
     pub(crate) fn table(mut self, table: Table) -> Self {
         self.blocks.push(Block::Table(table));
+        self
+    }
+
+    /// Adds a sheet for people.
+    #[must_use]
+    pub(crate) fn sheet(mut self, sheet: Sheet) -> Self {
+        self.blocks.push(Block::Sheet(sheet));
         self
     }
 
@@ -138,6 +150,7 @@ impl Report {
         let blocks = self.blocks.iter().map(|block| match block {
             Block::Card(card) => card.render(look),
             Block::Table(table) => table.render(look),
+            Block::Sheet(sheet) => sheet.render(look),
             Block::Lines(lines) => lines.iter().map(|line| paint_line(look, line)).collect(),
         });
         blocks.collect::<Vec<String>>().join("\n")
@@ -234,11 +247,27 @@ impl Output {
 
     /// Writes bytes to standard output; a reader that went away (`| head`) is no error.
     pub(crate) fn write(self, bytes: &[u8]) -> Result<(), CliError> {
+        self.write_on(bytes).map(drop)
+    }
+
+    /// The same, and whether the reader is still there.
+    fn write_on(self, bytes: &[u8]) -> Result<bool, CliError> {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result.map_err(CliError::Stdout),
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            result => result.map(|()| true).map_err(CliError::Stdout),
         }
+    }
+
+    /// A report about many things, written while it is read: the JSON object holds them under `name`,
+    /// beside `others`.
+    pub(crate) fn listing(
+        self,
+        name: &'static str,
+        columns: &'static [&'static str],
+        others: Map<String, Value>,
+    ) -> Listing {
+        Listing::new(self, name, columns, others)
     }
 
     /// Says what is under way, plainly.

@@ -87,8 +87,48 @@ fn each_rule_and_each_broker_is_explained() {
     // The sample's common name begins with a space, which no principal may.
     let (code, none) = explain(&["--rule", "common-name"]);
     assert_eq!((code, &none["rules"][0]["reason"]), (1, &"principal_invalid".into()));
-    let (code, ..) = run(&["principal", "explain", CERTIFICATE, "--strip-domain", "*.x"], b"");
-    assert_eq!(code, 1);
+    for domain in ["*.x", "", ".", "a b"] {
+        let arguments = ["principal", "explain", CERTIFICATE, "--strip-domain", domain];
+        let (code, shown, errors) = run(&arguments, b"");
+        assert_eq!((code, shown.as_str()), (2, ""), "{domain:?}");
+        assert!(errors.contains("--strip-domain"), "{errors}");
+    }
+    let (code, _, errors) = run(
+        &[
+            "principal",
+            "explain",
+            CERTIFICATE,
+            "--rule",
+            "distinguished-name",
+            "--strip-domain",
+            "x",
+        ],
+        b"",
+    );
+    assert_eq!(code, 2, "{errors}");
     let (code, ..) = run(&["principal", "explain", CERTIFICATE, "--rule", "cn"], b"");
     assert_eq!(code, 2);
+}
+
+#[test]
+fn settings_of_brokers_stand_whole_on_lines_of_80_columns() {
+    let (code, shown, _) = run(&["principal", "explain", CERTIFICATE], b"");
+    assert_eq!(code, 0);
+    let settings = [
+        "ssl_cert_login_from = subject_alternative_name",
+        "ssl_cert_login_san_type = email",
+        "use_identity_as_username true",
+        "ssl.principal.mapping.rules=DEFAULT",
+        "hostssl ... cert clientname=DN map=mtls",
+        "spiffe://example/broker/b1",
+    ];
+    for setting in settings {
+        let alone = |line: &str| line.trim_start().trim_start_matches("with ").trim() == setting;
+        assert!(shown.lines().any(alone), "{setting}: {shown}");
+    }
+    for quoted in ["`auth_mechanisms.1 = EXTERNAL`", "`etcdctl user add NAME --no-password`"] {
+        assert!(shown.lines().any(|line| line.contains(quoted)), "{quoted}: {shown}");
+    }
+    let widest = shown.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(80), "{shown}");
 }

@@ -6,8 +6,8 @@ use crate::error::{Detail, Refusal, Rule};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Work {
-    /// Verifying a signature.
-    #[error("{} signature verifications", Budget::SIGNATURES)]
+    /// Verifying a signature; a slow one counts for several of P-256.
+    #[error("signature verifications that take as long as {} of P-256", Budget::SIGNATURES)]
     Signatures,
     /// Looking at a certificate as the next one of a partial path.
     #[error("{} partial paths", Budget::STEPS)]

@@ -76,6 +76,7 @@ rules! {
     RevocationUnknown "revocation_unknown" "RFC 5280 6.3" "nothing that is usable says whether it is revoked" "give a current CRL or OCSP response of its issuer";
     Revoked "revoked" "RFC 5280 6.3" "it is revoked" "issue a new certificate with a new key";
 
+    NotDer "not_der" "RFC 5280 4.1" "the certificate can be read, but is not encoded as DER" "issue it anew with DER, which has one encoding for each value";
     SerialNegative "serial_negative" "RFC 5280 4.1.2.2" "the serial number is negative" "issue it with a positive serial number";
     SerialZero "serial_zero" "RFC 5280 4.1.2.2" "the serial number is zero" "issue it with a positive serial number";
     SerialTooLong "serial_too_long" "RFC 5280 4.1.2.2" "the serial number has more than 20 octets" "issue it with a shorter serial number";
@@ -129,6 +130,7 @@ rules! {
     InfoAccessForm "info_access_form" "CA/B BR 7.1.2.7.7" "authorityInfoAccess holds something else than the URI of OCSP or of the issuer" "issue it with http URIs";
 
     MtlsEkuMissing "mtls_eku_missing" "RFC 5280 4.2.1.12" "mTLS needs extendedKeyUsage, and there is none" "issue it with clientAuth for clients, serverAuth for servers";
+    MtlsKeyUsage "mtls_key_usage" "RFC 8446 4.4.2.2" "the key signs the handshake of mTLS, and keyUsage lacks digitalSignature" "issue it with digitalSignature";
     MtlsLeafIsCa "mtls_leaf_is_ca" "RFC 5280 4.2.1.9" "a CA certificate is not a peer of mTLS" "issue an end-entity certificate for the peer";
     MtlsRoleMissing "role_missing" "RFC 5755 4.4.5" "the certificate names no role" "issue it with --role, or configure a role for its issuer";
     MtlsRoleNotAllowed "role_not_allowed" "RFC 5755 4.4.5" "the role is not among those that are allowed here" "use a certificate of an allowed role";
@@ -166,6 +168,8 @@ pub enum Detail {
     },
     /// What the reader says of the bytes.
     Read(ReadError),
+    /// Where it is not DER.
+    Encoding(crate::path::EncodingFault),
     /// Which part of the budget was used up.
     Budget(crate::budget::Work),
     /// Why a certificate is revoked.
@@ -183,6 +187,7 @@ impl fmt::Display for Detail {
             Self::Name(name) => f.write_str(name),
             Self::Count { found, limit } => write!(f, "{found}, where {limit} are allowed"),
             Self::Read(error) => error.fmt(f),
+            Self::Encoding(fault) => fault.fmt(f),
             Self::Budget(work) => work.fmt(f),
             Self::Revocation(reason) => f.write_str(reason.name()),
             Self::Source(unusable) => unusable.fmt(f),

@@ -1,9 +1,13 @@
-//! The pure fact that a certificate's signature verifies under a key, remembered across questions.
+//! What is pure fact about signatures, remembered across questions: that a certificate's verifies under
+//! a key, and how a key is read.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustmq_pki::read::{CertificateRef, SpkiRef};
+use rustmq_pki::read::{AlgorithmRef, CertificateRef, SpkiRef};
+
+use crate::error::Refusal;
+use crate::signature::ReadyKey;
 
 /// The most facts that are kept. One is kept for each intermediate that a good path went through;
 /// a fleet has a few dozen, and looking through 256 costs less than a hash of one certificate.
@@ -16,11 +20,27 @@ struct Fact {
     key: Box<[u8]>,
 }
 
+/// A key that signed the leaf of a good path, made ready for other signatures of the algorithm.
+#[derive(Debug)]
+struct IssuerKey {
+    algorithm: Box<[u8]>,
+    spki: Box<[u8]>,
+    ready: ReadyKey,
+}
+
+impl IssuerKey {
+    fn is(&self, algorithm: &AlgorithmRef<'_>, spki: &SpkiRef<'_>) -> bool {
+        *self.algorithm == *algorithm.der && *self.spki == *spki.der
+    }
+}
+
 /// Facts that were established by verifying a signature, and that no time or policy can change.
 /// Readers take no lock; a new fact replaces the whole list, which is rare.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
     verified: ArcSwap<Vec<Arc<Fact>>>,
+    /// Of the CAs that issue leaves; bounded as the facts are.
+    keys: ArcSwap<Vec<Arc<IssuerKey>>>,
 }
 
 impl Facts {
@@ -41,6 +61,33 @@ impl Facts {
             if !next.iter().any(|held| **held == *fact) {
                 next.push(Arc::clone(&fact));
             }
+            next
+        });
+    }
+
+    /// Verifies the signature of a certificate, if the key was made ready before.
+    pub(crate) fn verify(
+        &self,
+        certificate: &CertificateRef<'_>,
+        key: &SpkiRef<'_>,
+    ) -> Option<Result<(), Refusal>> {
+        let keys = self.keys.load();
+        let held = keys.iter().find(|held| held.is(&certificate.signature_algorithm, key))?;
+        Some(held.ready.verify(certificate.tbs, certificate.signature))
+    }
+
+    /// Makes ready the key under which the signature of a certificate was verified.
+    pub(crate) fn learn_key(&self, certificate: &CertificateRef<'_>, key: &SpkiRef<'_>) {
+        let algorithm = &certificate.signature_algorithm;
+        if self.keys.load().iter().any(|held| held.is(algorithm, key)) {
+            return;
+        }
+        let Some(ready) = ReadyKey::new(algorithm, key) else { return };
+        let key = IssuerKey { algorithm: algorithm.der.into(), spki: key.der.into(), ready };
+        let key = Arc::new(key);
+        self.keys.rcu(|keys| {
+            let mut next = if keys.len() < MOST { (**keys).clone() } else { Vec::new() };
+            next.push(Arc::clone(&key));
             next
         });
     }

@@ -42,7 +42,7 @@ pub use error::{Detail, Label, Refusal, Rule};
 pub use findings::certificate_findings;
 pub use issued::{is_weak_signature, same_name, verify_signature};
 pub use mtls::MtlsPolicy;
-pub use path::{PolicyInputs, Purpose, ReferenceName, RuleSet, Terms, VerifiedPath};
+pub use path::{EncodingFault, PolicyInputs, Purpose, ReferenceName, RuleSet, Terms, VerifiedPath};
 pub use principal::{PrincipalMapping, PrincipalRule, RolePolicy};
 pub use question::{Answer, Explanation, NotRevoked, Question, Skipped, Source, TriedPath};
 pub use report::{Explain, Finding, LeftOut, Named, OnPath, Report, Tried, WorkDone};

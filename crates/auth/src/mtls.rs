@@ -1,7 +1,7 @@
 //! What mutual TLS asks of a peer beyond a valid path.
 
 use rustmq_pki::oid;
-use rustmq_pki::read::{KeyUsage, SpkiRef};
+use rustmq_pki::read::{KeyUsage, Known, SpkiRef};
 use rustmq_pki::role::Role;
 
 use crate::certificate::Certificate;
@@ -10,8 +10,8 @@ use crate::path::Purpose;
 use crate::principal::RolePolicy;
 
 /// The mTLS decision is a rule set and this policy, kept apart so that an enterprise's older root
-/// still works while its peers must be modern: the extended key usage is present and right, the leaf
-/// is no CA, its role is present and allowed, RSA keys have at least 2048 bits, and no signature uses
+/// still works while its peers must be modern: the extended key usage is present and right, the key
+/// may sign, the leaf is no CA, its role is present and allowed, RSA keys have at least 2048 bits, and no signature uses
 /// SHA-1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MtlsPolicy {
@@ -45,6 +45,10 @@ impl MtlsPolicy {
         let right = purpose.oid().is_none_or(|wanted| usage.value.iter().any(|oid| oid == wanted));
         if !right {
             return Err(Rule::PurposeNotAllowed.into());
+        }
+        let signs = |usage: Known<KeyUsage>| usage.value.contains(KeyUsage::DIGITAL_SIGNATURE);
+        if !leaf.known.key_usage.is_none_or(signs) {
+            return Err(Rule::MtlsKeyUsage.into());
         }
         self.check_role(leaf)
     }

@@ -2,12 +2,15 @@
 
 mod checks;
 mod constraints;
+mod encoding;
 pub(crate) mod names;
 mod policy;
 pub(crate) mod rules;
 pub(crate) mod search;
+mod text;
 mod webpki;
 
+pub use encoding::EncodingFault;
 pub use names::ReferenceName;
 pub use policy::PolicyInputs;
 pub use rules::RuleSet;

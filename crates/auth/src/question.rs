@@ -229,8 +229,11 @@ pub struct TriedPath {
 /// How the answer came about.
 #[derive(Clone, Debug, Default)]
 pub struct Explanation {
-    /// The paths that failed, in the order of the search; the first 64.
+    /// The paths that failed, in the order of the search, up to 64: the first, and of all others the one
+    /// that says most.
     pub tried: Vec<TriedPath>,
+    /// How many others failed.
+    pub untold: usize,
     /// What could not be read.
     pub skipped: Vec<Skipped>,
     /// The work done: signature verifications, partial paths, comparisons of names, policy nodes.
@@ -240,7 +243,7 @@ pub struct Explanation {
 impl Explanation {
     fn of(search: &Search<'_, '_>, skipped: Vec<Skipped>) -> Self {
         let tried = search.attempts.iter().map(|attempt| tried_path(search.bag, attempt)).collect();
-        Self { tried, skipped, work: search.budget.spent() }
+        Self { tried, untold: search.untold, skipped, work: search.budget.spent() }
     }
 }
 

@@ -107,8 +107,10 @@ impl From<&Refusal> for Finding {
 /// How the answer came about.
 #[derive(Clone, Debug, Serialize)]
 pub struct Explain {
-    /// The paths that failed, in the order of the search.
+    /// The paths that failed, in the order of the search, up to 64.
     pub tried: Vec<Tried>,
+    /// How many others failed.
+    pub tried_more: usize,
     /// What could not be read.
     pub skipped: Vec<LeftOut>,
     /// The work done.
@@ -226,6 +228,7 @@ impl Explain {
         let [signatures, partial_paths, name_comparisons, policy_nodes] = explanation.work;
         Self {
             tried: tried.collect(),
+            tried_more: explanation.untold,
             skipped: skipped.collect(),
             work: WorkDone { signatures, partial_paths, name_comparisons, policy_nodes },
         }

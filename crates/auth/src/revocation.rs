@@ -39,6 +39,14 @@ pub struct Revocation<'r> {
     pub grace: i64,
 }
 
+impl Unusable {
+    /// Whether what such a list revokes is revoked, although it proves nothing good: one that does not
+    /// keep to the profile, and one that has expired while no newer one took its place.
+    pub(crate) const fn may_still_revoke(&self) -> bool {
+        matches!(self, Self::Profile(_) | Self::Expired(_))
+    }
+}
+
 /// Why a source of revocation status did not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

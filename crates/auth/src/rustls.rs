@@ -210,9 +210,10 @@ fn tls_error(refusal: Refusal) -> Error {
         Rule::NoIssuer | Rule::NoAnchor | Rule::AnchorNotCa => CertificateError::UnknownIssuer,
         Rule::SignatureInvalid => CertificateError::BadSignature,
         Rule::NameMismatch | Rule::ReferenceNameInvalid => CertificateError::NotValidForName,
-        Rule::PurposeNotAllowed | Rule::MtlsEkuMissing | Rule::MtlsLeafIsCa => {
-            CertificateError::InvalidPurpose
-        }
+        Rule::PurposeNotAllowed
+        | Rule::MtlsKeyUsage
+        | Rule::MtlsEkuMissing
+        | Rule::MtlsLeafIsCa => CertificateError::InvalidPurpose,
         Rule::MtlsRoleMissing
         | Rule::MtlsRoleNotAllowed
         | Rule::MtlsRoleAmbiguous

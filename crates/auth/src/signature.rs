@@ -30,11 +30,14 @@ fn algorithm(
         {
             rsa_pkcs1(algorithm.oid.as_bytes())
         }
-        oid::RSASSA_PSS if key == oid::RSA_ENCRYPTION || key == oid::RSASSA_PSS => {
+        oid::RSASSA_PSS if key == oid::RSA_ENCRYPTION => rsa_pss(algorithm),
+        oid::RSASSA_PSS if key == oid::RSASSA_PSS && key_allows(&spki.algorithm, algorithm) => {
             rsa_pss(algorithm)
         }
         oid::ECDSA_WITH_SHA256 | oid::ECDSA_WITH_SHA384 | oid::ECDSA_WITH_SHA512
-            if key == oid::EC_PUBLIC_KEY && algorithm.parameters.is_none() =>
+            if key == oid::EC_PUBLIC_KEY
+                && algorithm.parameters.is_none()
+                && !is_hybrid_point(spki.key) =>
         {
             ecdsa(algorithm.oid.as_bytes(), named_curve(spki)?)
         }
@@ -103,6 +106,40 @@ fn rsa_pss(algorithm: &AlgorithmRef<'_>) -> Option<&'static dyn lc::Verification
         (oid::SHA512, 64) => &lc::RSA_PSS_2048_8192_SHA512,
         _ => return None,
     })
+}
+
+/// A key for PSS alone may say with which hash, mask and least salt (RFC 4055 3.3).
+fn key_allows(key: &AlgorithmRef<'_>, signature: &AlgorithmRef<'_>) -> bool {
+    if key.parameters.is_none() {
+        return true;
+    }
+    match (pss_parameters(key), pss_parameters(signature)) {
+        (Some((wanted, least)), Some((hash, salt))) => wanted == hash && least <= salt,
+        _ => false,
+    }
+}
+
+/// Points are compressed or uncompressed; the hybrid form must be refused (RFC 5480 2.2).
+fn is_hybrid_point(point: &[u8]) -> bool {
+    matches!(point.first(), Some(0x06 | 0x07))
+}
+
+/// What verifying under a key takes, in verifications under a P-256 key (some 38 us).
+pub(crate) fn cost(spki: &SpkiRef<'_>) -> usize {
+    match spki.algorithm.oid.as_bytes() {
+        oid::EC_PUBLIC_KEY => match named_curve(spki) {
+            Some(oid::SECP384R1) => 4,
+            Some(oid::SECP521R1) => 8,
+            _ => 1,
+        },
+        // 0.4 at 2048 bits, and four times as much for twice the bits.
+        oid::RSA_ENCRYPTION | oid::RSASSA_PSS => {
+            let units = spki.rsa_bits().unwrap_or(0).min(16_384) / 2_048;
+            (units * units * 2 / 5).max(1)
+        }
+        oid::ML_DSA_87 => 2,
+        _ => 1,
+    }
 }
 
 fn pss_parameters<'a>(algorithm: &AlgorithmRef<'a>) -> Option<(&'a [u8], u64)> {
@@ -185,6 +222,24 @@ fn is_for_another_key(algorithm: &AlgorithmRef<'_>, spki: &SpkiRef<'_>) -> bool 
         _ => return false,
     };
     !kinds.iter().any(|kind| spki.algorithm.oid == *kind)
+}
+
+/// A key made ready for signatures of one algorithm: reading it from its encoding, which checks that a
+/// point lies on its curve, takes some twentieth of a verification.
+#[derive(Debug)]
+pub(crate) struct ReadyKey(lc::ParsedPublicKey);
+
+impl ReadyKey {
+    /// Makes a key ready, if signatures of this algorithm are verified under it at all.
+    pub(crate) fn new(algorithm_id: &AlgorithmRef<'_>, spki: &SpkiRef<'_>) -> Option<Self> {
+        let algorithm = algorithm(algorithm_id, spki)?;
+        lc::ParsedPublicKey::new(algorithm, spki.key).ok().map(Self)
+    }
+
+    /// Verifies a signature.
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+        self.0.verify_sig(message, signature).map_err(|_| Rule::SignatureInvalid.into())
+    }
 }
 
 /// Verifies with an algorithm that was found to fit the key.
@@ -307,5 +362,67 @@ mod tests {
         assert_eq!(refusal(oid::ED25519, &[5, 0]), Rule::SignatureAlgorithmUnsupported);
         assert_eq!(refusal(oid::MD5_WITH_RSA, &[5, 0]), Rule::SignatureAlgorithmWeak);
         assert_eq!(refusal(&[0x2a, 3], &[]), Rule::SignatureAlgorithmUnsupported);
+    }
+
+    fn pss(hash: &[u8], salt: u8) -> Vec<u8> {
+        let hash = algorithm_der(hash, &[0x05, 0x00]);
+        let mask = algorithm_der(oid::MGF1, &hash);
+        let parameters = [
+            der::constructed(0xa0, &[&hash]),
+            der::constructed(0xa1, &[&mask]),
+            der::constructed(0xa2, &[&[0x02, 0x01, salt]]),
+        ]
+        .concat();
+        algorithm_der(oid::RSASSA_PSS, &der::constructed(der::tag::SEQUENCE, &[&parameters]))
+    }
+
+    fn spki(algorithm: &[u8], key: &[u8]) -> Vec<u8> {
+        let bits = der::constructed(der::tag::BIT_STRING, &[&[0], key]);
+        der::constructed(der::tag::SEQUENCE, &[algorithm, &bits])
+    }
+
+    /// Whether a key may have made signatures of an algorithm.
+    fn fits(spki: &[u8], signature: &[u8]) -> bool {
+        let signature = AlgorithmRef::read(&mut Reader::new(signature)).unwrap();
+        algorithm(&signature, &SpkiRef::from_der(spki).unwrap()).is_some()
+    }
+
+    #[test]
+    fn a_key_for_pss_limits_its_signatures() {
+        let small = pss(oid::SHA256, 32);
+        let (bare, rsa) =
+            (algorithm_der(oid::RSASSA_PSS, &[]), algorithm_der(oid::RSA_ENCRYPTION, &[]));
+        for key in [&bare, &rsa, &small, &pss(oid::SHA256, 20)] {
+            assert!(fits(&spki(key, &[0x30, 0x00]), &small));
+        }
+        for key in [pss(oid::SHA512, 64), pss(oid::SHA256, 33)] {
+            assert!(!fits(&spki(&key, &[0x30, 0x00]), &small));
+        }
+    }
+
+    fn ec(curve: &[u8], first: u8) -> Vec<u8> {
+        let curve = der::constructed(der::tag::OID, &[curve]);
+        spki(&algorithm_der(oid::EC_PUBLIC_KEY, &curve), &[&[first][..], &[7; 64]].concat())
+    }
+
+    #[test]
+    fn hybrid_points_are_no_keys() {
+        let signature = algorithm_der(oid::ECDSA_WITH_SHA256, &[]);
+        let good = |first| fits(&ec(oid::SECP256R1, first), &signature);
+        assert_eq!([0x04, 0x06, 0x07].map(good), [true, false, false]);
+    }
+
+    #[test]
+    fn slow_keys_cost_more() {
+        let cost = |der: &[u8]| cost(&SpkiRef::from_der(der).unwrap());
+        let curves = [oid::SECP256R1, oid::SECP384R1, oid::SECP521R1];
+        assert_eq!(curves.map(|curve| cost(&ec(curve, 4))), [1, 4, 8]);
+        let rsa = |octets: usize| {
+            let modulus = der::constructed(der::tag::INTEGER, &[&[0], &vec![0x80; octets]]);
+            let key = [&modulus, &[0x02, 0x03, 0x01, 0x00, 0x01][..]].concat();
+            let key = der::constructed(der::tag::SEQUENCE, &[&key]);
+            cost(&spki(&algorithm_der(oid::RSA_ENCRYPTION, &[]), &key))
+        };
+        assert_eq!([128, 256, 512, 1_024].map(rsa), [1, 1, 1, 6]);
     }
 }

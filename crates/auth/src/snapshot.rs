@@ -221,6 +221,13 @@ impl Snapshot {
             match successor {
                 // Its key may be one that peers will send a certificate for: it is asked first, and
                 // the old one answers as long as nothing vouches for it.
+                // A newer one without a number may know of revocations that the old one does not.
+                Some(at)
+                    if reason == KeptReason::LowerNumber
+                        && self.crls[at].is_unnumbered_after(old) =>
+                {
+                    self.crls.push(old.clone());
+                }
                 Some(_) if reason == KeptReason::Signature => {
                     let held = |crl: &Crl| crl.is_of_series(old) && crl.by_age(old).is_ge();
                     if !self.crls.iter().any(|crl| crl.is_verified() && held(crl)) {

@@ -16,6 +16,8 @@ mod manager;
 mod mtls;
 #[path = "engine/network.rs"]
 mod network;
+#[path = "engine/precedence.rs"]
+mod precedence;
 #[path = "engine/revocation.rs"]
 mod revocation;
 

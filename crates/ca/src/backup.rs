@@ -21,8 +21,10 @@ use std::io::Read;
 use rustmq_pki::key::Fingerprint;
 use rustmq_pki::time::UnixTime;
 
+use crate::info::RevokedCa;
 pub use error::BackupError;
 pub use later::GivenCrl;
+pub(crate) use later::revoked_by;
 pub(crate) use pack::Packed;
 pub(crate) use survey::{Survey, survey};
 pub(crate) use unpack::Unpacked;
@@ -81,6 +83,9 @@ pub struct Restored {
     pub roots: Vec<RestoredRoot>,
     /// Who vouches for it.
     pub origin: Origin,
+    /// The CA that signed its manifest, or one above it, if it is revoked in the backup or by a list that
+    /// was given.
+    pub signer_revoked: Option<RevokedCa>,
     /// How many CAs it holds.
     pub cas: u64,
     /// How many certificates, those of CAs among them.
@@ -117,6 +122,9 @@ pub struct RestoredRoot {
 pub enum Origin {
     /// A CA under the root that the caller expects.
     Expected,
+    /// The same, and it or a CA above it was revoked, for another reason than that its key is in other
+    /// hands, or is on hold.
+    Revoked,
     /// A CA in the archive itself: it is whole, and it may be anybody's.
     Unproven,
 }

@@ -13,15 +13,16 @@ use std::sync::Arc;
 
 use rustmq_pki::certificate::Certificate;
 use rustmq_pki::crl::RevocationReason;
-use rustmq_pki::key::PublicKey;
+use rustmq_pki::key::{KeyType, PublicKey};
 use rustmq_pki::name::{Principal, SubjectAltName};
-use rustmq_pki::profile::Validity;
+use rustmq_pki::profile::{Note, Validity};
 use rustmq_pki::role::Role;
 use rustmq_pki::time::UnixTime;
 
 use crate::Error;
 use crate::authority::Authority;
 use crate::authority::batch::Job;
+use crate::info::CertificateStatus;
 use crate::outcome::CrlPublication;
 use crate::request::{Execution, ListFilter, RenewalKey};
 
@@ -87,6 +88,27 @@ pub enum RowKey {
     },
 }
 
+/// A row that passed the gate and the lint.
+#[derive(Clone, Debug)]
+pub struct CheckedRow {
+    pub(crate) row: u64,
+    pub(crate) notes: Vec<Note>,
+    pub(crate) key_hash: [u8; 32],
+    pub(crate) principal: String,
+}
+
+impl CheckedRow {
+    /// The caller's number of the row.
+    pub fn row(&self) -> u64 {
+        self.row
+    }
+
+    /// What its requester should know of the certificate.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+}
+
 /// A certificate of a batch. It is durable and audited.
 #[derive(Clone, Debug)]
 pub struct BatchIssued {
@@ -96,9 +118,10 @@ pub struct BatchIssued {
     pub number: i64,
     /// The certificate. Its chain is the batch's.
     pub certificate: Certificate,
-    /// Whether it was issued by an earlier request for the same slice. It may have been revoked or
-    /// have ended since.
+    /// Whether it was issued by an earlier request for the same slice.
     pub replayed: bool,
+    /// What became of it since: one that is issued now is active.
+    pub status: CertificateStatus,
 }
 
 /// Asks to revoke many certificates, or to put them on hold.
@@ -145,8 +168,8 @@ pub struct BatchSummary {
     pub crl: Option<CrlPublication>,
 }
 
-/// An opened batch. Slices may be asked for one after the other or several at a time.
-#[derive(Debug)]
+/// An opened batch; cheap to clone. Slices may be asked for one after the other or several at a time.
+#[derive(Clone, Debug)]
 pub struct Batch {
     job: Arc<Job>,
 }
@@ -162,9 +185,24 @@ impl Batch {
     /// The gate and the lint for one row; nothing is signed or written. Costs a microsecond or two (a
     /// certificate request: the verification of its signature; a renewal: a look-up of the old
     /// certificate), and may be called from many threads. Whether its key may be certified for its
-    /// principal is judged by the store when the slice is issued.
-    pub fn check(&self, row: &BatchRow) -> Result<(), Error> {
+    /// principal is judged by [`Self::check_keys`], and again when the slice is issued.
+    pub fn check(&self, row: &BatchRow) -> Result<CheckedRow, Error> {
         self.job.check(row)
+    }
+
+    /// Whether the CA may issue, and what the store has against the keys of these rows: each row that
+    /// is refused, and why. Costs one pass over the rows, however many are refused.
+    pub async fn check_keys(
+        &self,
+        rows: impl IntoIterator<Item = CheckedRow>,
+    ) -> Result<Vec<(u64, Error)>, Error> {
+        self.job.check_keys(rows.into_iter().collect()).await
+    }
+
+    /// The type of the key that a certificate which is to be renewed has: id or serial number. It is
+    /// looked up on this thread.
+    pub fn key_type_of(&self, certificate: &str) -> Result<KeyType, Error> {
+        self.job.key_type_of(certificate)
     }
 
     /// Issues a slice, or gives back what it got before: all of its rows, in their order, or none. A
@@ -185,6 +223,11 @@ impl Batch {
     /// under; `None` for one that is not.
     pub async fn issued_slice(&self, index: u64) -> Result<Option<Vec<BatchIssued>>, Error> {
         self.job.issued_slice(index).await
+    }
+
+    /// The row numbers that a complete slice was asked for under; `None` for one that is not complete.
+    pub async fn issued_rows(&self, index: u64) -> Result<Option<Vec<u64>>, Error> {
+        self.job.issued_rows(index).await
     }
 
     /// The CAs above every certificate of the batch: the issuing one first, the root last.

@@ -9,7 +9,7 @@ use rustmq_pki::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
 use crate::attestation::Attestation;
-use crate::info::AuditVerdict;
+use crate::info::{AuditVerdict, RevokedCa};
 
 /// Names the form of the file.
 const FORMAT: &str = "rustmq-pki audit checkpoint 1";
@@ -61,6 +61,19 @@ pub enum CheckpointError {
         /// SHA-256 of its certificate.
         signer: String,
     },
+    /// The signer's key, or that of a CA above it, was in other hands when it was made.
+    #[error(
+        "the checkpoint proves nothing: it was signed by {ca_id} at {at}, and {revoked}; whoever has \
+         that key could have made it"
+    )]
+    CompromisedSigner {
+        /// The CA that signed.
+        ca_id: String,
+        /// When.
+        at: UnixTime,
+        /// It, or the CA above it whose key is in other hands.
+        revoked: RevokedCa,
+    },
 }
 
 /// What `verify` found with a checkpoint beside the chain.
@@ -70,6 +83,9 @@ pub struct AnchoredVerdict {
     pub verdict: AuditVerdict,
     /// No record up to this one is missing, if there is no fault; later ones are not covered.
     pub anchored: u64,
+    /// The signer, or a CA above it, if it was revoked since. Where its key is in other hands, the
+    /// checkpoint counts as far as nobody could replace the file since.
+    pub signer_revoked: Option<RevokedCa>,
 }
 
 impl AuditCheckpoint {
@@ -140,6 +156,16 @@ impl AuditCheckpoint {
             ca_id: self.attestation.ca_id().to_owned(),
             signer: self.attestation.signer().fingerprint().to_string(),
         }
+    }
+
+    /// That it was made when the signer's key was in other hands already.
+    pub(crate) fn compromised(&self, revoked: &RevokedCa) -> Option<CheckpointError> {
+        let made_late = revoked.is_compromised() && self.at > revoked.untrusted_since();
+        made_late.then(|| CheckpointError::CompromisedSigner {
+            ca_id: self.attestation.ca_id().to_owned(),
+            at: self.at,
+            revoked: revoked.clone(),
+        })
     }
 }
 

@@ -13,6 +13,7 @@ use rustmq_pki::time::UnixTime;
 
 use crate::backup::BackupError;
 use crate::checkpoint::CheckpointError;
+use crate::info::RevokedCa;
 use crate::passphrase::PassphraseError;
 
 /// Why an operation was not carried out. Nothing was written but the audit record of the refusal.
@@ -174,6 +175,16 @@ pub enum Error {
         ca: String,
         /// It, or the CA above it that is revoked.
         revoked: String,
+    },
+    /// The CA, or one above it, is revoked or on hold: nobody should believe what it vouches for.
+    #[error("{ca} signs no backups and no checkpoints any more: {revoked}")]
+    SignerRevoked {
+        /// The CA asked to sign.
+        ca: String,
+        /// It, or the CA above it that is revoked.
+        revoked: Box<RevokedCa>,
+        /// The CAs that may sign.
+        others: Vec<String>,
     },
     /// The CA's certificate, or one above it, has run out.
     #[error("{ca} may not issue: the certificate of {expired} ended at {not_after}")]
@@ -481,11 +492,11 @@ pub enum Error {
     NoRandomness,
     /// The revocation is durable, and the CRL that says so is still to be signed.
     #[error(
-        "{serial} is revoked, and the CRL of {ca} could not be signed: {error}; the next `ca crl` \
-         signs it"
+        "{serial} {} revoked, and the CRL of {ca} could not be signed: {error}; the next `ca crl` \
+         signs it", if serial.ends_with(" certificates") { "are" } else { "is" }
     )]
     RevokedWithoutCrl {
-        /// What was revoked: a serial number or a CA's id.
+        /// What was revoked: a serial number, a CA's id, or how many certificates.
         serial: String,
         /// The CA whose CRL is to come.
         ca: String,
@@ -577,6 +588,7 @@ impl Error {
             Self::CaRetired { .. } => ("ca_retired", Refused),
             Self::NoCrl { .. } => ("no_crl", NotFound),
             Self::CaRevoked { .. } => ("ca_revoked", Refused),
+            Self::SignerRevoked { .. } => ("signer_revoked", Refused),
             Self::CaExpired { .. } => ("ca_expired", Refused),
             Self::RootCannotBeRevoked { .. } => ("root_cannot_be_revoked", Refused),
             Self::CaChanged { .. } => ("ca_changed", Conflict),
@@ -633,6 +645,7 @@ impl Error {
                 CheckpointError::Malformed { .. } => ("not_a_checkpoint", Usage),
                 CheckpointError::Signature { .. } => ("checkpoint_altered", Refused),
                 CheckpointError::ForeignSigner { .. } => ("checkpoint_foreign", Refused),
+                CheckpointError::CompromisedSigner { .. } => ("checkpoint_compromised", Refused),
             },
             Self::Cancelled => ("cancelled", Conflict),
         }

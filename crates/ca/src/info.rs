@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use rustmq_pki::crl::RevocationReason;
 use rustmq_pki::time::UnixTime;
 use serde::{Serialize, Serializer};
 
@@ -17,6 +18,10 @@ fn optional_rfc3339<S: Serializer>(
         Some(time) => serializer.collect_str(time),
         None => serializer.serialize_none(),
     }
+}
+
+fn reason_name<S: Serializer>(reason: &RevocationReason, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(reason.name())
 }
 
 /// What a certificate is for.
@@ -307,13 +312,55 @@ pub struct CaTree {
     pub children: Vec<CaTree>,
 }
 
+/// A CA whose certificate is revoked or on hold, so that what it signed counts less or nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RevokedCa {
+    /// Its id.
+    pub ca_id: String,
+    /// Why.
+    #[serde(serialize_with = "reason_name")]
+    pub reason: RevocationReason,
+    /// When it was revoked or put on hold.
+    #[serde(serialize_with = "rfc3339")]
+    pub revoked_at: UnixTime,
+    /// Since when its key is in doubt, if that was said.
+    #[serde(serialize_with = "optional_rfc3339")]
+    pub invalidity_date: Option<UnixTime>,
+}
+
+impl RevokedCa {
+    /// Whether its key is in other hands: then anybody may have signed what it signed.
+    pub fn is_compromised(&self) -> bool {
+        matches!(self.reason, RevocationReason::KeyCompromise | RevocationReason::CaCompromise)
+    }
+
+    /// From when on nothing that it signed is to be believed.
+    pub fn untrusted_since(&self) -> UnixTime {
+        self.invalidity_date.map_or(self.revoked_at, |date| date.min(self.revoked_at))
+    }
+}
+
+impl fmt::Display for RevokedCa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ca_id, reason, revoked_at, .. } = self;
+        match reason {
+            RevocationReason::CertificateHold => write!(f, "{ca_id} is on hold since {revoked_at}"),
+            _ => write!(f, "{ca_id} was revoked at {revoked_at} ({})", reason.name()),
+        }?;
+        match self.invalidity_date {
+            Some(date) => write!(f, ", its key in doubt since {date}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// One audit record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuditRecord {
     /// 1 for the first; no number is left out.
     pub number: u64,
-    /// Which row of a record that covers a slice of a batch, from 0; such a record is shown as one a
-    /// row, all with its number and hash.
+    /// Which row of a record that covers a slice of a batch, from 1 in each slice; such a record is shown
+    /// as one a row, all with its number and hash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row: Option<u64>,
     /// When.

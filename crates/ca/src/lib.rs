@@ -78,6 +78,7 @@ mod keys;
 mod manager;
 mod names;
 mod outcome;
+mod pages;
 mod parallel;
 mod passphrase;
 mod permit;
@@ -99,16 +100,18 @@ pub use clock::Clock;
 pub use error::{CaName, Error, ErrorKind};
 pub use info::{
     AbandonedSerial, AuditFault, AuditRecord, AuditVerdict, CaInfo, CaStatus, CaTree,
-    CertificateInfo, CertificateRole, CertificateStatus, RoleCount,
+    CertificateInfo, CertificateRole, CertificateStatus, RevokedCa, RoleCount,
 };
 pub use manager::CertificateManager;
 pub use names::SHORTEST_PREFIX;
 pub use outcome::{
-    Bundle, CaCreation, CrlPublication, ExportSummary, Issuance, Issued, Planned, Revocation,
+    AuditExport, Bundle, CaCreation, CrlPublication, ExportSummary, Issuance, Issued, Planned,
+    Revocation,
 };
+pub use pages::{AuditPages, CertificatePages, ListOrder, PAGE_ROWS};
 pub use passphrase::{PassphraseError, PassphraseSource};
 pub use request::{
-    CrlRefresh, Execution, IdempotencyKey, Inherited, IntermediateCaRequest, IssueRequest,
-    ListFilter, NewCa, OpenMode, Options, RekeyCaRequest, RenewCaRequest, RenewRequest, RenewalKey,
-    RevokeRequest, RootCaRequest, RotateRequest, SignRequest,
+    AuditFilter, CrlRefresh, Execution, IdempotencyKey, Inherited, IntermediateCaRequest,
+    IssueRequest, ListFilter, NewCa, OpenMode, Options, RekeyCaRequest, RenewCaRequest,
+    RenewRequest, RenewalKey, RevokeRequest, RootCaRequest, RotateRequest, SignRequest,
 };

@@ -15,9 +15,12 @@ use crate::batch::{
 };
 use crate::checkpoint::{AnchoredVerdict, AuditCheckpoint};
 use crate::info::{AbandonedSerial, AuditRecord, AuditVerdict, CaInfo, CaTree, CertificateInfo};
-use crate::outcome::{Bundle, CaCreation, CrlPublication, ExportSummary, Issuance, Revocation};
+use crate::outcome::{
+    AuditExport, Bundle, CaCreation, CrlPublication, ExportSummary, Issuance, Revocation,
+};
+use crate::pages::{AuditPages, CertificatePages, ListOrder};
 use crate::request::{
-    CrlRefresh, Execution, IntermediateCaRequest, IssueRequest, ListFilter, Options,
+    AuditFilter, CrlRefresh, Execution, IntermediateCaRequest, IssueRequest, ListFilter, Options,
     RekeyCaRequest, RenewCaRequest, RenewRequest, RevokeRequest, RootCaRequest, RotateRequest,
     SignRequest,
 };
@@ -181,10 +184,25 @@ impl CertificateManager {
         self.authority.list(filter).await
     }
 
+    /// The same page by page, in bounded memory.
+    pub async fn list_pages(
+        &self,
+        filter: ListFilter,
+        order: ListOrder,
+    ) -> Result<CertificatePages, Error> {
+        CertificatePages::new(&self.authority, filter, order).await
+    }
+
     /// The end entities' certificates that a filter lets through, by the numbers in their ids: 17 for
     /// `cert-17`. A million of them have 8 MB.
     pub async fn end_entities(&self, filter: ListFilter) -> Result<Vec<i64>, Error> {
         self.authority.end_entities(filter).await
+    }
+
+    /// The same without those that have a successor: an active certificate that renews them, or renews
+    /// one that does.
+    pub async fn without_successor(&self, filter: ListFilter) -> Result<Vec<i64>, Error> {
+        self.authority.without_successor(filter).await
     }
 
     /// The active certificates that end within so many days.
@@ -249,6 +267,11 @@ impl CertificateManager {
         self.authority.store.read(move |connection| audit::newest(connection, limit)).await
     }
 
+    /// The newest `last` audit records that a filter lets through, page by page, in bounded memory.
+    pub async fn audit_pages(&self, filter: AuditFilter, last: u32) -> Result<AuditPages, Error> {
+        AuditPages::new(&self.authority.store, filter, last).await
+    }
+
     /// Follows the audit chain from the first record to the last.
     pub async fn audit_verify(&self) -> Result<AuditVerdict, Error> {
         self.authority.store.read(audit::verify).await
@@ -274,8 +297,8 @@ impl CertificateManager {
         self.authority.audit_checkpoint(ca).await
     }
 
-    /// Writes every audit record as one JSON object a line. Returns how many.
-    pub async fn audit_export(&self, output: Box<dyn Write + Send>) -> Result<u64, Error> {
+    /// Writes every audit record as one JSON object a line, that of a slice of a batch as one a row.
+    pub async fn audit_export(&self, output: Box<dyn Write + Send>) -> Result<AuditExport, Error> {
         self.authority.audit_export(output).await
     }
 

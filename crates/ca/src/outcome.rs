@@ -142,4 +142,22 @@ pub struct ExportSummary {
     pub crls: u64,
     /// Audit records.
     pub audit_records: u64,
+    /// Lines that show them: those of a slice of a batch have one for each of its rows.
+    pub audit_lines: u64,
+}
+
+/// How much of the audit was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct AuditExport {
+    /// Records of the chain.
+    pub records: u64,
+    /// Lines that show them: those of a slice of a batch have one for each of its rows.
+    pub lines: u64,
+}
+
+impl AuditExport {
+    /// Counts a line, of the record with this number.
+    pub(crate) fn add(self, number: u64, last: u64) -> Self {
+        Self { records: self.records + u64::from(number != last), lines: self.lines + 1 }
+    }
 }

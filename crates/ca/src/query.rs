@@ -74,6 +74,14 @@ impl Authority {
             .await
     }
 
+    pub(crate) async fn without_successor(&self, filter: ListFilter) -> Result<Vec<i64>, Error> {
+        let now = self.now();
+        let mut found = self.end_entities(filter).await?;
+        let renewed = self.store.read(move |c| certificates::with_successor(c, now)).await?;
+        found.retain(|number| !renewed.contains(number));
+        Ok(found)
+    }
+
     pub(crate) async fn info(&self, name: &str) -> Result<CertificateInfo, Error> {
         let (name, now) = (name.to_owned(), self.now());
         self.store

@@ -10,7 +10,7 @@ use rustmq_pki::profile::Validity;
 use rustmq_pki::role::Role;
 use rustmq_pki::time::UnixTime;
 
-use crate::info::{CertificateRole, CertificateStatus};
+use crate::info::{AuditRecord, CertificateRole, CertificateStatus};
 use crate::{Actor, Clock, PassphraseSource};
 
 /// How to open a data directory.
@@ -321,6 +321,28 @@ pub struct ListFilter {
     pub ca: Option<String>,
     /// Active ones that end within so many days.
     pub expiring_within_days: Option<i64>,
+}
+
+/// Which audit records to list; empty lists all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Those about this certificate's serial number.
+    pub serial: Option<String>,
+    /// Those about the CA with this id.
+    pub ca_id: Option<String>,
+    /// Those about this principal.
+    pub principal: Option<String>,
+}
+
+impl AuditFilter {
+    /// Whether it lets a record through.
+    pub(crate) fn passes(&self, record: &AuditRecord) -> bool {
+        let is =
+            |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
+        is(&self.serial, &record.serial)
+            && is(&self.ca_id, &record.ca_id)
+            && is(&self.principal, &record.principal)
+    }
 }
 
 /// When to sign a new CRL.

@@ -17,6 +17,7 @@ pub(crate) mod audit;
 pub(crate) mod authorities;
 pub(crate) mod certificates;
 mod complete;
+mod complete_slice;
 pub(crate) mod counts;
 pub(crate) mod crls;
 mod fault;
@@ -35,11 +36,14 @@ pub(crate) mod revocations;
 mod slice_rows;
 pub(crate) mod slices;
 mod snapshot;
+pub(crate) mod standing;
+pub(crate) mod stored_slices;
 mod writer;
 
 pub(crate) use audit::{Entry, Outcome};
 pub(crate) use authorities::{CaRow, CaState, NewCaRow, NewId};
 pub(crate) use certificates::{CertificateRow, Selection};
+pub(crate) use complete_slice::{SignedRow, SignedSlice};
 pub(crate) use crls::CrlTask;
 pub(crate) use fault::Fault;
 pub(crate) use filesystem::{check_file_system, io_error, sync_directory};
@@ -48,11 +52,9 @@ pub(crate) use reserve::{
     Completed, Completion, IssuerVersion, Reservation, ReserveOutcome, Reserved, Subject, Ticket,
 };
 pub(crate) use revocations::Revoked;
-pub(crate) use slices::{
-    EarlierSlice, ReservedSlice, SignedRow, SignedSlice, SliceOutcome, SliceRequest,
-    SliceReservation, SliceRow, StoredSlice,
-};
+pub(crate) use slices::{ReservedSlice, SliceOutcome, SliceRequest, SliceReservation, SliceRow};
 pub(crate) use snapshot::{Snapshot, check_file};
+pub(crate) use stored_slices::{EarlierSlice, StoredSlice};
 
 use instances::Instance;
 use readers::Readers;

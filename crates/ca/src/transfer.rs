@@ -1,7 +1,9 @@
 //! What leaves as an archive or a stream: never a private key.
 
-use std::io::{self, Write};
+use std::cell::Cell;
+use std::io::{self, BufWriter, Write};
 
+use aws_lc_rs::digest::{Context, SHA256};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rusqlite::Connection;
@@ -10,10 +12,13 @@ use rustmq_pki::time::UnixTime;
 use serde::Serialize;
 
 use crate::authority::{Authority, prepare};
-use crate::outcome::ExportSummary;
+use crate::outcome::{AuditExport, ExportSummary};
 use crate::profiles::Profiles;
 use crate::store::{Fault, Selection, audit, authorities, certificates, crls};
 use crate::{Error, describe};
+
+/// The unit of a tar, in octets.
+const BLOCK: usize = 512;
 
 /// The last file of the archive: what the others are.
 const MANIFEST: &str = "manifest.json";
@@ -44,16 +49,12 @@ impl Authority {
     pub(crate) async fn audit_export(
         &self,
         mut output: Box<dyn Write + Send>,
-    ) -> Result<u64, Error> {
+    ) -> Result<AuditExport, Error> {
         self.store
             .read(move |connection| {
-                let mut count = 0;
-                audit::visit(connection, 0, |record| {
-                    count += 1;
-                    write_line(&mut output, &record).map_err(archive)
-                })?;
+                let exported = write_audit(connection, &mut output)?;
                 output.flush().map_err(archive)?;
-                Ok(count)
+                Ok(exported)
             })
             .await
     }
@@ -63,8 +64,18 @@ fn archive(error: io::Error) -> Fault {
     Error::Archive(error).into()
 }
 
-fn write_line(output: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *output, value)?;
+fn write_audit(connection: &Connection, output: &mut dyn Write) -> Result<AuditExport, Fault> {
+    let (mut exported, mut last) = (AuditExport::default(), 0);
+    audit::visit(connection, 0, |record| {
+        exported = exported.add(record.number, last);
+        last = record.number;
+        write_line(output, &record).map_err(archive)
+    })?;
+    Ok(exported)
+}
+
+fn write_line(mut output: &mut (impl Write + ?Sized), value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut output, value)?;
     output.write_all(b"\n")
 }
 
@@ -73,6 +84,24 @@ struct Archive {
     tar: tar::Builder<GzEncoder<Box<dyn Write + Send>>>,
     files: Vec<ManifestFile>,
     modified: u64,
+}
+
+/// What is written to it is counted and digested, and kept by nobody.
+struct Measure {
+    size: u64,
+    digest: Context,
+}
+
+impl Write for Measure {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.size += bytes.len() as u64;
+        self.digest.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Archive {
@@ -90,24 +119,68 @@ impl Archive {
     }
 
     fn append(&mut self, path: &str, contents: &[u8]) -> io::Result<()> {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(contents.len() as u64);
-        header.set_mode(0o644);
-        header.set_mtime(self.modified);
-        self.tar.append_data(&mut header, path, contents)
+        self.tar.append_data(&mut self.header(contents.len() as u64), path, contents)
     }
 
-    fn finish(mut self, now: UnixTime) -> io::Result<u64> {
-        let manifest = Manifest {
-            format: "rustmq-pki export 1",
-            created_at: now.to_string(),
-            files: &self.files,
+    fn header(&self, size: u64) -> tar::Header {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(size);
+        header.set_mode(0o644);
+        header.set_mtime(self.modified);
+        header
+    }
+
+    /// Adds a file that is too large to be held. A tar has a file's size before its content, so `contents`
+    /// writes it twice: to be measured, and into the archive. Nothing is added of an empty one.
+    fn add_twice(
+        &mut self,
+        path: &str,
+        contents: impl Fn(&mut dyn Write) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let mut measure = Measure { size: 0, digest: Context::new(&SHA256) };
+        contents(&mut measure)?;
+        let Measure { size, digest } = measure;
+        if size == 0 {
+            return Ok(());
+        }
+        self.append_written(path, size, &contents)?;
+        let sha256 = digest.finish().as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
+        self.files.push(ManifestFile { path: path.to_owned(), size, sha256 });
+        Ok(())
+    }
+
+    fn append_written(
+        &mut self,
+        path: &str,
+        size: u64,
+        contents: impl Fn(&mut dyn Write) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let mut header = self.header(size);
+        header.set_path(path).map_err(archive)?;
+        header.set_cksum();
+        let mut output = BufWriter::new(self.tar.get_mut());
+        output.write_all(header.as_bytes()).map_err(archive)?;
+        contents(&mut output)?;
+        let padding = usize::try_from(size.wrapping_neg() % BLOCK as u64).unwrap_or(0);
+        output.write_all(&[0; BLOCK][..padding]).map_err(archive)?;
+        output.flush().map_err(archive)
+    }
+
+    fn finish(mut self, now: UnixTime) -> Result<u64, Fault> {
+        let files = std::mem::take(&mut self.files);
+        let created_at = now.to_string();
+        let manifest = Manifest { format: "rustmq-pki export 1", created_at, files: &files };
+        let mut measure = Measure { size: 0, digest: Context::new(&SHA256) };
+        let write = |output: &mut dyn Write| -> Result<(), Fault> {
+            let written = serde_json::to_writer_pretty(&mut *output, &manifest);
+            written.map_err(|error| archive(error.into()))?;
+            output.write_all(b"\n").map_err(archive)
         };
-        let mut text = serde_json::to_vec_pretty(&manifest)?;
-        text.push(b'\n');
-        self.append(MANIFEST, &text)?;
-        self.tar.into_inner()?.finish()?.flush()?;
-        Ok(self.files.len() as u64)
+        write(&mut measure)?;
+        self.append_written(MANIFEST, measure.size, write)?;
+        let ended = self.tar.into_inner().and_then(GzEncoder::finish);
+        ended.and_then(|mut output| output.flush()).map_err(archive)?;
+        Ok(files.len() as u64)
     }
 }
 
@@ -128,7 +201,7 @@ fn export(
         }
     }
     add_audit(connection, &mut archived, &mut summary)?;
-    summary.files = archived.finish(now).map_err(archive)?;
+    summary.files = archived.finish(now)?;
     Ok(summary)
 }
 
@@ -150,18 +223,17 @@ fn add_certificates(
             prepare(connection, ca)?.chain.iter().map(|link| link.to_pem()).collect();
         archived.add(format!("chains/{id}.pem"), chain.as_bytes()).map_err(archive)?;
     }
-    let mut index = Vec::new();
     certificates::visit(connection, &Selection::default(), |row| {
-        let info = describe::certificate(&row, now);
-        let pem = row.certificate.to_pem();
-        archived.add(format!("certificates/{}.pem", info.id), pem.as_bytes()).map_err(archive)?;
+        let path = format!("certificates/{}.pem", describe::certificate_id(row.number));
+        archived.add(path, row.certificate.to_pem().as_bytes()).map_err(archive)?;
         summary.certificates += 1;
-        write_line(&mut index, &info).map_err(archive)
+        Ok(())
     })?;
-    if index.is_empty() {
-        return Ok(());
-    }
-    archived.add("certificates.ndjson".to_owned(), &index).map_err(archive)
+    archived.add_twice("certificates.ndjson", |output| {
+        certificates::visit(connection, &Selection::default(), |row| {
+            write_line(output, &describe::certificate(&row, now)).map_err(archive)
+        })
+    })
 }
 
 fn add_audit(
@@ -169,13 +241,12 @@ fn add_audit(
     archived: &mut Archive,
     summary: &mut ExportSummary,
 ) -> Result<(), Fault> {
-    let mut lines = Vec::new();
-    audit::visit(connection, 0, |record| {
-        summary.audit_records += 1;
-        write_line(&mut lines, &record).map_err(archive)
+    let exported = Cell::new(AuditExport::default());
+    archived.add_twice("audit.ndjson", |output| {
+        exported.set(write_audit(connection, output)?);
+        Ok(())
     })?;
-    if lines.is_empty() {
-        return Ok(());
-    }
-    archived.add("audit.ndjson".to_owned(), &lines).map_err(archive)
+    summary.audit_records = exported.get().records;
+    summary.audit_lines = exported.get().lines;
+    Ok(())
 }

@@ -254,6 +254,10 @@ oids! {
     OCSP_NO_CHECK = [0x2b, 6, 1, 5, 5, 7, 48, 1, 5];
     /// id-ad-caIssuers 1.3.6.1.5.5.7.48.2.
     AD_CA_ISSUERS = [0x2b, 6, 1, 5, 5, 7, 48, 2];
+    /// id-qt-cps 1.3.6.1.5.5.7.2.1.
+    QUALIFIER_CPS = [0x2b, 6, 1, 5, 5, 7, 2, 1];
+    /// id-qt-unotice 1.3.6.1.5.5.7.2.2.
+    QUALIFIER_USER_NOTICE = [0x2b, 6, 1, 5, 5, 7, 2, 2];
     /// id-kp-serverAuth 1.3.6.1.5.5.7.3.1.
     SERVER_AUTH = [0x2b, 6, 1, 5, 5, 7, 3, 1];
     /// id-kp-clientAuth 1.3.6.1.5.5.7.3.2.

@@ -4,16 +4,17 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
-use rustmq_ca::batch::{BatchRow, RowKey};
-use rustmq_pki::key::PublicKey;
+use rustmq_ca::batch::{Batch, BatchRow, CheckedRow, RowKey};
 use rustmq_pki::role::Role;
 use tokio::runtime::Handle;
 
 use super::csr;
-use super::issuer::{self, Defaults, SharedBatch};
+use super::issuer::{self, Defaults};
+use super::key_types::{KeyTypes, Samples};
 use super::keys::on_all_cores;
 use super::row::{Column, KeySource, Place, Row};
-use super::row_errors::{RowError, RowErrors};
+use super::row_errors::{RowError, RowErrors, RowSet};
+use super::row_notes::RowNotes;
 use super::rows::{Next, Rows};
 
 /// Rows that are checked at a time.
@@ -26,6 +27,8 @@ pub(crate) struct Checked {
     pub(crate) rows: u64,
     /// What is wrong with them.
     pub(crate) errors: RowErrors,
+    /// What is to be known of the others.
+    pub(crate) notes: RowNotes,
     /// The digest of the input.
     pub(crate) digest: [u8; 32],
 }
@@ -55,22 +58,25 @@ pub(crate) enum CheckError {
 
 /// Checks rows.
 pub(crate) struct Checker {
-    batch: SharedBatch,
-    /// Stands for the keys that will be made: the rules for keys know types only.
-    sample: PublicKey,
+    batch: Batch,
+    samples: Samples,
     defaults: Defaults,
     seen: Seen,
+    /// Rows that are issued already.
+    issued: IssuedRows,
 }
 
 impl Checker {
     /// Checks by the rules of `batch`.
     pub(crate) fn new(
-        batch: SharedBatch,
-        sample: PublicKey,
+        batch: Batch,
+        key_types: KeyTypes,
         defaults: Defaults,
         unique: Unique,
+        issued: IssuedRows,
     ) -> Self {
-        Self { batch, sample, defaults, seen: Seen::new(unique) }
+        let samples = Samples::new(key_types);
+        Self { batch, samples, defaults, seen: Seen::new(unique), issued }
     }
 
     /// Checks all rows; `going_on` is told after each chunk how many there were so far, and says
@@ -80,92 +86,153 @@ impl Checker {
         mut rows: Rows,
         mut going_on: impl FnMut(u64, u64) -> bool,
     ) -> Result<Checked, CheckError> {
-        let (mut count, mut errors) = (0, RowErrors::default());
+        // A CA that may not issue is told before anything is said of rows.
+        self.refused_keys(Vec::new())?;
+        let (mut count, mut errors, mut notes) = (0, RowErrors::default(), RowNotes::default());
         loop {
             let (chunk, ended) = self.read(&mut rows)?;
             count += chunk.len() as u64;
-            self.judge(chunk, &mut errors)?;
+            self.judge(chunk, &mut errors, &mut notes)?;
             if !going_on(count, errors.rows().len()) {
                 return Err(CheckError::Stopped);
             }
             if ended {
-                return Ok(Checked { rows: count, errors, digest: rows.digest() });
+                return Ok(Checked { rows: count, errors, notes, digest: rows.digest() });
             }
         }
     }
 
-    fn read(&mut self, rows: &mut Rows) -> std::io::Result<(Vec<Parsed>, bool)> {
+    fn read(&mut self, rows: &mut Rows) -> Result<(Vec<Parsed>, bool), CheckError> {
         let mut chunk = Vec::with_capacity(CHUNK);
         while chunk.len() < CHUNK {
             chunk.push(match rows.next()? {
                 Next::End => return Ok((chunk, true)),
                 Next::Wrong(errors) => Parsed::Wrong(errors),
-                Next::Row(row) => match self.seen.before(&row) {
-                    Some(error) => Parsed::Wrong(vec![error]),
-                    None => self.parsed(row),
+                Next::Row(row) => match (self.seen.before(&row), self.issued.of(row.place.row)) {
+                    (_, Some(Before::Issued)) => Parsed::Issued,
+                    (Some(error), _) => Parsed::Wrong(vec![error]),
+                    (None, before) => self.parsed(row, before)?,
                 },
             });
         }
         Ok((chunk, false))
     }
 
-    fn parsed(&self, row: Row) -> Parsed {
-        let (place, key) = (row.place, row.key.is_made().then(|| self.sample.clone()));
+    fn parsed(&mut self, row: Row, before: Option<Before>) -> Result<Parsed, rustmq_ca::Error> {
+        let place = row.place;
+        let key = match row.key.is_made() {
+            true => Some(self.samples.of(&self.batch, &row)?),
+            false => None,
+        };
         // A row whose key is made has the sample.
-        match issuer::request(row, key, self.defaults) {
-            Some(request) => Parsed::Row(place, request),
+        Ok(match issuer::request(row, key, self.defaults) {
+            Some(request) => Parsed::Row { place, request, before },
             None => Parsed::Wrong(Vec::new()),
-        }
+        })
     }
 
-    fn judge(&self, chunk: Vec<Parsed>, errors: &mut RowErrors) -> Result<(), CheckError> {
+    fn judge(
+        &self,
+        chunk: Vec<Parsed>,
+        errors: &mut RowErrors,
+        notes: &mut RowNotes,
+    ) -> Result<(), CheckError> {
         let verdicts = on_all_cores(&chunk, |parsed| match parsed {
-            Parsed::Row(place, row) => issuer::check(&self.batch, *place, row),
-            Parsed::Wrong(_) => Ok(None),
+            Parsed::Row { place, request, .. } => {
+                issuer::check(&self.batch, *place, request).map(Some)
+            }
+            Parsed::Wrong(_) | Parsed::Issued => Ok(None),
         });
         let mut requests = Vec::new();
         for (parsed, verdict) in chunk.into_iter().zip(verdicts) {
             match (parsed, verdict?) {
                 (Parsed::Wrong(wrong), _) => errors.extend(wrong),
-                (Parsed::Row(..), Some(error)) => errors.extend([error]),
-                (Parsed::Row(place, row), None) if matches!(row.subject, RowKey::Csr(_)) => {
-                    requests.push((place, row));
+                (_, Some(Err(error))) => errors.extend([error]),
+                (Parsed::Row { place, before: Some(Before::PassedOver), .. }, _) => {
+                    errors.extend([place.error(Column::Row, WAS_WRONG)]);
                 }
-                (Parsed::Row(..), None) => {}
+                (Parsed::Row { place, request, .. }, Some(Ok(checked))) => {
+                    notes.add(place.row, checked.notes());
+                    if matches!(request.subject, RowKey::Csr(_)) {
+                        requests.push((place, checked));
+                    }
+                }
+                (Parsed::Row { .. } | Parsed::Issued, None) | (Parsed::Issued, _) => {}
             }
         }
-        self.judge_keys(requests, errors)
+        let places: HashMap<u64, Place> =
+            requests.iter().map(|(place, _)| (place.row, *place)).collect();
+        let checked = requests.into_iter().map(|(_, checked)| checked).collect();
+        for (row, error) in self.refused_keys(checked)? {
+            errors.extend(places.get(&row).map(|place| place.error(Column::Csr, &error)));
+        }
+        Ok(())
     }
 
     /// Asks the store whether the keys that were brought may be certified: one that is another
     /// principal's, or was compromised, is told here and not in the middle of the job.
-    fn judge_keys(
+    fn refused_keys(
         &self,
-        mut requests: Vec<(Place, BatchRow)>,
-        errors: &mut RowErrors,
-    ) -> Result<(), CheckError> {
-        while !requests.is_empty() {
-            let rows = requests.iter().map(|(_, row)| row.clone()).collect();
-            // The batch of this pass is a dry run: the slice's number means nothing.
-            let judged = Handle::current().block_on(self.batch.issue_slice(0, rows));
-            let (number, error) = match judged {
-                Ok(_) => return Ok(()),
-                Err(rustmq_ca::Error::BatchRow { row, error }) => (row, error),
-                Err(error) => return Err(error.into()),
-            };
-            let at = requests.iter().position(|(place, _)| place.row == number);
-            let Some(at) = at else { return Err((*error).into()) };
-            let (place, _) = requests.swap_remove(at);
-            errors.extend([place.error(Column::Csr, &error)]);
-        }
-        Ok(())
+        rows: Vec<CheckedRow>,
+    ) -> Result<Vec<(u64, rustmq_ca::Error)>, rustmq_ca::Error> {
+        Handle::current().block_on(self.batch.check_keys(rows))
     }
 }
 
+/// What is said of a row that was wrong when the batch began, and would be good now.
+const WAS_WRONG: &str = "it was wrong when this batch began, and later rows have been issued since; \
+                         issue it by a batch of its own";
+
 /// A row of a chunk.
 enum Parsed {
-    Row(Place, BatchRow),
+    Row {
+        place: Place,
+        request: BatchRow,
+        before: Option<Before>,
+    },
     Wrong(Vec<RowError>),
+    /// By an earlier run: it is not judged by the rules of today.
+    Issued,
+}
+
+/// What an earlier run did with a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// It has its certificate.
+    Issued,
+    /// It was wrong then.
+    PassedOver,
+}
+
+/// The rows that earlier runs of the job came by.
+#[derive(Debug, Default)]
+pub(crate) struct IssuedRows {
+    rows: RowSet,
+    last: u64,
+}
+
+impl IssuedRows {
+    /// Adds a row that is issued.
+    pub(crate) fn insert(&mut self, row: u64) {
+        self.rows.insert(row);
+        self.last = self.last.max(row);
+    }
+
+    /// The other ones of so many rows.
+    pub(crate) fn others(&self, count: u64) -> RowSet {
+        let mut others = RowSet::default();
+        (1..=count).filter(|row| !self.rows.contains(*row)).for_each(|row| others.insert(row));
+        others
+    }
+
+    /// What became of a row; nothing so far of one behind the last that was issued.
+    fn of(&self, row: u64) -> Option<Before> {
+        match row <= self.last {
+            true if self.rows.contains(row) => Some(Before::Issued),
+            true => Some(Before::PassedOver),
+            false => None,
+        }
+    }
 }
 
 /// Where each principal and each key of a request stood first: some 30 octets a row, by keyed 64-bit

@@ -1,10 +1,12 @@
 //! The `csr` column: a PKCS#10 request in the cell, or the path of its file.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
+use rustix::fs::OFlags;
 use rustmq_pki::oid;
 use rustmq_pki::read::RequestRef;
 
@@ -55,8 +57,7 @@ impl CsrFiles {
         }
         let path = self.folder.join(cell);
         let mut bytes = Vec::new();
-        let read =
-            File::open(&path).and_then(|file| file.take(MAX_CSR + 1).read_to_end(&mut bytes));
+        let read = open(&path).and_then(|file| file.take(MAX_CSR + 1).read_to_end(&mut bytes));
         match read {
             Err(error) => return Err(CsrError::File { path, error }),
             Ok(length) if length as u64 > MAX_CSR => return Err(CsrError::TooLarge { path }),
@@ -72,6 +73,16 @@ impl CsrFiles {
     pub(crate) fn digest(&self) -> Option<[u8; 32]> {
         let digest = self.read.clone()?.finish();
         <[u8; 32]>::try_from(digest.as_ref()).ok()
+    }
+}
+
+/// Opens a plain file: a pipe would keep us waiting for whoever writes into it.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is no plain file")),
     }
 }
 

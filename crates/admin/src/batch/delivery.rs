@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Access;
 use rustmq_pki::certificate::Certificate;
 use rustmq_pki::crl::CertificateRevocationList;
 use rustmq_pki::role::Role;
@@ -14,6 +15,7 @@ use super::keys::SliceKeys;
 use super::line::LineWriter;
 use super::lines_file::{self, LinesFile};
 use crate::error::CliError;
+use crate::files::FileError;
 
 /// A certificate that is durable in the store, on its way out.
 #[derive(Debug)]
@@ -56,6 +58,8 @@ pub(crate) struct Common<'a> {
     pub(crate) chain: &'a [Certificate],
     /// The newest CRL of each.
     pub(crate) crls: &'a [CertificateRevocationList],
+    /// Rows that may stand behind what was delivered: their keys are in the job file.
+    pub(crate) under_way: u64,
 }
 
 impl Output {
@@ -91,8 +95,17 @@ impl Output {
         }
     }
 
-    /// Refuses what is there already, unless it is an empty folder for folders.
+    /// Refuses what is there already, unless it is an empty folder for folders, and a place that
+    /// nothing can be written to.
     pub(crate) fn check_free(&self) -> Result<(), CliError> {
+        let parent = self.path().parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        let can_write = rustix::fs::access(parent, Access::WRITE_OK | Access::EXEC_OK);
+        let can_write = can_write.and_then(|()| match parent.is_dir() {
+            true => Ok(()),
+            false => Err(rustix::io::Errno::NOTDIR),
+        });
+        can_write.map_err(|error| FileError::write(self.path())(error.into()))?;
         let taken = match self {
             Self::Lines(path) => fs::symlink_metadata(path).is_ok(),
             Self::Folders(path, _) => match fs::read_dir(path) {
@@ -116,6 +129,16 @@ impl Output {
                 what: "is gone, and with it the private keys that stood there",
             }
             .into()),
+        }
+    }
+
+    /// Refuses what [`Self::open`] would refuse to go on with.
+    pub(crate) fn inspect(&self, delivered: Delivered, under_way: u64) -> Result<(), CliError> {
+        let is_missing = fs::symlink_metadata(self.path()).is_err();
+        match self {
+            _ if delivered.slices == 0 && is_missing => Ok(()),
+            Self::Lines(path) => lines_file::inspect(path, (delivered, under_way)).map(drop),
+            Self::Folders(..) => self.verify(delivered),
         }
     }
 
@@ -145,7 +168,9 @@ impl Output {
                 let writer = LineWriter::new(common.ca_id, common.chain);
                 Delivery::Lines(Box::new(match before {
                     None => LinesFile::create(path, writer)?,
-                    Some(delivered) => LinesFile::resume(path, writer, delivered)?,
+                    Some(delivered) => {
+                        LinesFile::resume(path, writer, (delivered, common.under_way))?
+                    }
                 }))
             }
             Self::Folders(path, naming) => {

@@ -23,7 +23,10 @@ use crate::error::CliError;
 use crate::files::{FileError, no_follow, sync_parent};
 
 /// The leaf's file.
-const LEAF: &str = "tls.crt";
+pub(super) const LEAF: &str = "tls.crt";
+
+/// The private key's file.
+pub(super) const KEY: &str = "tls.key";
 
 /// What stands in every folder alike.
 pub(crate) struct Shared {
@@ -64,6 +67,7 @@ impl Folders {
     /// Makes the folder, or takes one that is empty.
     pub(crate) fn create(dir: &Path, shared: Shared, naming: Naming) -> Result<Self, CliError> {
         match fs::create_dir(dir) {
+            // One that stays is empty, and is taken.
             Ok(()) => sync_parent(dir)?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_empty(dir) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -137,7 +141,7 @@ impl Folders {
             if let Some(key) = key {
                 let mut pem = Zeroizing::new(Vec::with_capacity(2 * key.len() + 128));
                 pem::push(&mut pem, "PRIVATE KEY", key, b"\n");
-                write_file(&unfinished.join("tls.key"), &pem, 0o600)?;
+                write_file(&unfinished.join(KEY), &pem, 0o600)?;
             }
             let mut shared = self.shared.files.iter();
             shared.try_for_each(|(name, bytes)| write_file(&unfinished.join(name), bytes, 0o666))
@@ -148,11 +152,7 @@ impl Folders {
 
     /// Where a folder of this name may lie.
     fn places(&self, name: &str) -> impl Iterator<Item = PathBuf> {
-        let last = if self.naming == Naming::Once { 1 } else { u32::MAX };
-        let numbered = (2..=last).map(move |nth| format!("~{nth}"));
-        let dir = self.dir.clone();
-        let name = name.to_owned();
-        std::iter::once(String::new()).chain(numbered).map(move |end| dir.join(name.clone() + &end))
+        places(&self.dir, self.naming, name)
     }
 
     /// Gives a folder the first of its names that is free.
@@ -167,8 +167,16 @@ impl Folders {
     }
 }
 
+/// Where in `dir` a folder of this name may lie.
+pub(super) fn places(dir: &Path, naming: Naming, name: &str) -> impl Iterator<Item = PathBuf> {
+    let last = if naming == Naming::Once { 1 } else { u32::MAX };
+    let numbered = (2..=last).map(move |nth| format!("~{nth}"));
+    let (dir, name) = (dir.to_owned(), name.to_owned());
+    std::iter::once(String::new()).chain(numbered).map(move |end| dir.join(name.clone() + &end))
+}
+
 /// The folder of a principal, by the rule of `certs issue`.
-fn folder_name(principal: &str) -> String {
+pub(super) fn folder_name(principal: &str) -> String {
     // The authority certified it, so it is one.
     Principal::parse(principal).map_or_else(|_| principal.to_owned(), |p| p.folder_name())
 }

@@ -4,19 +4,26 @@
 //! passes make its digest.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read, Seek};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use clap::ValueEnum;
 
+use super::csv_records::OpenQuote;
+use super::error::BatchError;
 use crate::error::CliError;
 use crate::files::no_follow;
 
 /// Longest row, in bytes: a hundred SANs of 253 characters and a request have less than a tenth of it.
-/// A quote that is never closed makes one row of all that follows.
-const MAX_ROW: u64 = 1 << 20;
+pub(crate) const MAX_ROW: u64 = 1 << 20;
+
+/// What is said of a longer one.
+pub(crate) const TOO_LONG: &str = "it is longer than 1 MiB, which no row is";
+
+/// What a text in UTF-8 may begin with, and is no part of.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Octets that are read from the file at once.
 pub(crate) const BUFFER: usize = 1 << 16;
@@ -75,15 +82,21 @@ impl Input {
         &self.path
     }
 
-    /// A reader from the start.
+    /// A reader from the start, behind a byte order mark.
     pub(crate) fn rewind(&self) -> Result<Digesting, CliError> {
         let start = || {
             let mut file = self.file.try_clone()?;
             file.rewind()?;
-            Ok(file)
+            let mut mark = Vec::with_capacity(BYTE_ORDER_MARK.len());
+            (&file).take(BYTE_ORDER_MARK.len() as u64).read_to_end(&mut mark)?;
+            let mut digest = Context::new(&SHA256);
+            match mark == BYTE_ORDER_MARK {
+                true => digest.update(&mark),
+                false => file.rewind()?,
+            }
+            Ok(Digesting { file, digest })
         };
-        let file = start().map_err(|error| self.error(error))?;
-        Ok(Digesting { file, digest: Context::new(&SHA256), allowance: 0 })
+        start().map_err(|error| self.error(error))
     }
 
     /// How it is written: by the name's end, else by its first character.
@@ -94,9 +107,7 @@ impl Input {
             Some("ndjson" | "jsonl") => return Ok(InputFormat::JsonLines),
             _ => {}
         }
-        let mut reader = self.rewind()?;
-        reader.allow_row();
-        let first = BufReader::new(reader)
+        let first = BufReader::new(self.rewind()?)
             .bytes()
             .find(|byte| !byte.as_ref().is_ok_and(|byte| byte.is_ascii_whitespace()));
         match first.transpose().map_err(|error| self.error(error))? {
@@ -107,7 +118,10 @@ impl Input {
 
     /// An error of reading it.
     pub(crate) fn error(&self, error: io::Error) -> CliError {
-        CliError::Input { path: self.name.clone(), error }
+        match OpenQuote::of(&error) {
+            Some(line) => BatchError::OpenQuote { input: self.name.clone(), line }.into(),
+            None => CliError::Input { path: self.name.clone(), error },
+        }
     }
 }
 
@@ -125,20 +139,13 @@ fn spool(mut from: impl Read, beside: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// A reader that makes the digest of what it reads, and ends a row that goes on for ever.
+/// A reader that makes the digest of what it reads.
 pub(crate) struct Digesting {
     file: File,
     digest: Context,
-    allowance: u64,
 }
 
 impl Digesting {
-    /// Allows another row to be read.
-    pub(crate) fn allow_row(&mut self) {
-        // A buffer is read ahead.
-        self.allowance = MAX_ROW + BUFFER as u64;
-    }
-
     /// The digest of what was read: of the whole file at its end.
     pub(crate) fn digest(&self) -> [u8; 32] {
         let digest = self.digest.clone().finish();
@@ -151,10 +158,34 @@ impl Read for Digesting {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.file.read(buffer)?;
         self.digest.update(&buffer[..length]);
-        self.allowance = self.allowance.checked_sub(length as u64).ok_or_else(|| {
-            let why = "a row is longer than 1 MiB; is a quotation mark not closed?";
-            io::Error::new(io::ErrorKind::InvalidData, why)
-        })?;
         Ok(length)
     }
+}
+
+/// A line of an input.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum InputLine {
+    /// One that was read.
+    Read,
+    /// One that is longer than any row, and was passed over.
+    TooLong,
+    /// None: the input is at its end.
+    End,
+}
+
+/// Reads a line.
+pub(crate) fn read_line(
+    reader: &mut BufReader<Digesting>,
+    line: &mut Vec<u8>,
+) -> io::Result<InputLine> {
+    line.clear();
+    // The line feed is no part of it.
+    if reader.take(MAX_ROW + 1).read_until(b'\n', line)? == 0 {
+        return Ok(InputLine::End);
+    }
+    if line.ends_with(b"\n") || line.len() as u64 <= MAX_ROW {
+        return Ok(InputLine::Read);
+    }
+    reader.skip_until(b'\n')?;
+    Ok(InputLine::TooLong)
 }

@@ -1,8 +1,6 @@
 //! The authority as a batch sees it: rows in, what is wrong with them or their certificates out.
 
-use std::sync::Arc;
-
-use rustmq_ca::batch::{Batch, BatchIssued, BatchRow, RowKey};
+use rustmq_ca::batch::{Batch, BatchIssued, BatchRow, CheckedRow, RowKey};
 use rustmq_ca::{Error, ErrorKind, RenewalKey};
 use rustmq_pki::certificate::Certificate;
 use rustmq_pki::der::{List, Reader, tag};
@@ -44,27 +42,28 @@ pub(crate) fn request(row: Row, key: Option<PublicKey>, defaults: Defaults) -> O
     })
 }
 
-/// What is wrong with a row by the authority's rules, or why none can be judged.
+/// A row that passed the authority's rules or what is wrong with it, or why none can be judged.
 pub(crate) fn check(
     batch: &Batch,
     place: Place,
     row: &BatchRow,
-) -> Result<Option<RowError>, Error> {
+) -> Result<Result<CheckedRow, RowError>, Error> {
     match batch.check(row) {
-        Ok(()) => Ok(None),
+        Ok(checked) => Ok(Ok(checked)),
         Err(error) if is_about_the_row(&error) => {
             let column = column(&error, &row.subject);
             let message = match help(&error) {
                 Some(help) => format!("{error}; {help}"),
                 None => error.to_string(),
             };
-            Ok(Some(place.error(column, message)))
+            Ok(Err(place.error(column, message)))
         }
         Err(error) => Err(error),
     }
 }
 
-fn is_about_the_row(error: &Error) -> bool {
+/// Whether other rows may be good all the same.
+pub(crate) fn is_about_the_row(error: &Error) -> bool {
     match error {
         Error::CaRetired { .. } | Error::CaRevoked { .. } | Error::CaExpired { .. } => false,
         Error::UnknownCertificate { .. } | Error::IsCaCertificate { .. } => true,
@@ -140,6 +139,3 @@ fn identity(certificate: &Certificate) -> Option<(String, Role)> {
     });
     Some((name, role?))
 }
-
-/// A batch that is open, shared by the threads that check rows.
-pub(crate) type SharedBatch = Arc<Batch>;

@@ -1,32 +1,36 @@
-//! A job from its rows to its output: check all, then issue and deliver slice by slice.
-//!
-//! Three things go on at once: the next slice is read and its keys are made, the present one is
-//! issued, and the one before is written. A slice's keys are durable in the job file before the
-//! slice is asked for, and leave it only when its output is durable; what a run that was killed left
-//! is therefore asked for again with the same keys, and the authority gives the same certificates.
+//! A job from its rows to its output: find what an earlier run left, check all, then have it issued and
+//! delivered.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use rustmq_ca::batch::{Batch, BatchRequest};
-use rustmq_ca::{CertificateManager, ErrorKind, Execution};
-use rustmq_pki::key::software::SoftwareKey;
-use rustmq_pki::key::{Fingerprint, KeyType, Signer};
-use tokio::task::{JoinHandle, spawn_blocking};
+use rustmq_ca::{CertificateManager, Execution};
+use rustmq_pki::key::Fingerprint;
+use serde_json::json;
+use tokio::task::spawn_blocking;
 
-use super::checking::{CheckError, Checked, Checker, Unique};
-use super::delivery::{Certified, Common, Delivery, Output};
+use super::checking::{CheckError, Checked, Checker, IssuedRows, Unique};
+use super::delivery::Output;
 use super::error::BatchError;
 use super::input::{Input, InputFormat};
-use super::issuer::{self, Defaults};
-use super::job_file::{self, Asked, Delivered, JobFile};
-use super::keys::SliceKeys;
-use super::rows::Rows;
-use super::slices::{Cut, Prepared, SliceError, Slices};
+use super::issuer::Defaults;
+use super::job_file::{self, Asked, JobFile};
+use super::key_types::KeyTypes;
+use super::row::Row;
+use super::row_errors::{RowErrors, RowSet, in_words};
+use super::rows::{Next, Rows};
+use super::run::Run;
+use super::same_store::{self, IssuingCa};
 use super::summary::Summary;
+use super::taking_up::{self, TakenUp};
+use super::verifying;
 use crate::error::CliError;
 use crate::output::rate::Rate;
 use crate::output::{count, grouped};
 use crate::session::Session;
+
+/// Runs of wrong rows that are told in a line.
+const RUNS_IN_LINE: usize = 16;
 
 /// What a command asks for.
 pub(crate) struct Job {
@@ -44,8 +48,8 @@ pub(crate) struct Job {
     pub(crate) request: BatchRequest,
     /// What rows have that say nothing of it.
     pub(crate) defaults: Defaults,
-    /// The type of the keys that are made.
-    pub(crate) key_type: KeyType,
+    /// The types of the keys that are made.
+    pub(crate) key_types: KeyTypes,
     /// Which rows get in each other's way.
     pub(crate) unique: Unique,
     /// What happens when rows are wrong.
@@ -81,50 +85,140 @@ impl Job {
         session: &Session,
         manager: &CertificateManager,
     ) -> Result<Summary, CliError> {
+        if self.name.as_ref().is_some_and(|name| !(1..=255).contains(&name.chars().count())) {
+            // The authority would say so after all rows were checked.
+            return Err(rustmq_ca::Error::InvalidJob.into());
+        }
         let left = JobFile::find(&job_file::place(self.output.path()))?;
+        if left.is_none() {
+            self.output.check_free()?;
+        }
+        let ca = IssuingCa::find(manager, &self.request.ca).await?;
+        if let Some(left) = &left {
+            ca.has_begun(left)?;
+            self.still_skips(left)?;
+        }
         match left {
-            Some(_) => {}
-            None => self.output.check_free()?,
+            Some(left) if left.finished => self.finished(session, manager, &left, &ca.id).await,
+            Some(left) => self.take_up(session, manager, left, ca).await,
+            None => self.issue(session, manager, (ca, None), TakenUp::default()).await,
         }
-        let ca = manager.find_ca(&self.request.ca).await?;
-        if let Some(left) = left.as_ref().filter(|left| left.finished) {
-            return self.finished(left, ca.id);
-        }
-        let checked = self.check(session, manager).await?;
-        self.tell(session, &checked)?;
-        let asked = self.asked(ca.id, &checked, left.as_ref());
-        if self.request.execution == Execution::DryRun {
-            return Ok(Summary::rehearsed(asked, self.output.path(), checked.errors));
-        }
-        let file = match left {
-            None => None,
-            Some(left) => {
-                same(&left, &asked)?;
-                Some(left)
-            }
-        };
-        Run::begin(self, session, manager, (asked, checked), file).await
     }
 
-    /// A finished job does nothing, as long as it is the one that is meant.
-    fn finished(&self, left: &JobFile, ca_id: String) -> Result<Summary, CliError> {
+    /// Rows that were left out are left out by a flag, which the same command has.
+    fn still_skips(&self, left: &JobFile) -> Result<(), CliError> {
+        if left.asked.skipped == 0 || self.wrong_rows == WrongRows::Skip {
+            return Ok(());
+        }
+        let (path, what) = (left.path().to_owned(), "--skip-invalid");
+        let (before, now) = ("given".to_owned(), "not given".to_owned());
+        Err(BatchError::OtherJob { path, what, before, now }.into())
+    }
+
+    /// Goes on with a job: what is issued is delivered first, and then the rest is checked by the rules
+    /// of today.
+    async fn take_up(
+        self,
+        session: &Session,
+        manager: &CertificateManager,
+        mut left: JobFile,
+        ca: IssuingCa,
+    ) -> Result<Summary, CliError> {
+        let taken = taking_up::deliver(&self, manager, &mut left, &ca.id).await?;
+        if taken.delivered > 0 {
+            let delivered = count(taken.delivered, "certificate");
+            session.output.line(&format!("delivered {delivered} that an earlier run had issued"));
+        }
+        taken.notes.lines().for_each(|line| session.output.note(&line));
+        if taken.is_all {
+            left.save(left.delivered, &[], true)?;
+            let (rows, asked) = (left.asked.rows, left.asked.clone());
+            let wrong = taken.issued.others(rows + asked.skipped);
+            let told = (RowErrors::known(wrong), taken.notes);
+            let output = self.output.path();
+            return Ok(Summary::done(asked, output, (0, rows), Duration::ZERO, told));
+        }
+        let (done, output) = ((left.delivered.rows, left.asked.rows), self.output.clone());
+        let issued = self.issue(session, manager, (ca, Some(left)), taken).await;
+        issued.map_err(|error| BatchError::about_the_rest(error, done, output.path()))
+    }
+
+    /// Checks all rows that are not issued yet, then issues them.
+    async fn issue(
+        self,
+        session: &Session,
+        manager: &CertificateManager,
+        (ca, left): (IssuingCa, Option<JobFile>),
+        taken: TakenUp,
+    ) -> Result<Summary, CliError> {
+        let mut checked = self.check(session, manager, taken.issued).await?;
+        self.tell(session, &checked, left.as_ref().map_or(0, |left| left.delivered.rows))?;
+        let mut notes = taken.notes;
+        notes.extend(std::mem::take(&mut checked.notes));
+        checked.notes = notes;
+        let asked = self.asked(ca, &checked, left.as_ref());
+        if let Some(left) = &left {
+            same(left, &asked)?;
+        }
+        if self.request.execution == Execution::DryRun {
+            return Ok(Summary::rehearsed(asked, self.output.path(), checked));
+        }
+        Run::begin(self, session, manager, (asked, checked), left).await
+    }
+
+    /// A finished job does nothing, as long as it is the one that is meant, and its output is there.
+    async fn finished(
+        &self,
+        session: &Session,
+        manager: &CertificateManager,
+        left: &JobFile,
+        ca_id: &str,
+    ) -> Result<Summary, CliError> {
+        let mut brought = RowSet::default();
+        let digest = self.read_all(|row| {
+            if !row.key.is_made() {
+                brought.insert(row.place.row);
+            }
+        })?;
+        let asked = self.asked_again(left, ca_id, digest);
+        same(left, &asked)?;
+        let batch = stored(manager, left, ca_id).await?;
+        let issued = same_store::delivered(&batch, left).await?;
+        self.output.verify(left.delivered)?;
+        if let Output::Folders(dir, naming) = &self.output {
+            verifying::verify(session, &batch, left, (dir, *naming), &brought).await?;
+        }
+        let wrong = RowErrors::known(issued.others(asked.rows + asked.skipped));
+        Ok(Summary::finished(asked, self.output.path(), wrong))
+    }
+
+    /// Reads the input to its end without judging it; gives its digest.
+    pub(super) fn read_all(&self, mut each: impl FnMut(&Row)) -> Result<[u8; 32], CliError> {
         let mut rows = self.rows()?;
-        while rows.next().map_err(|error| self.input.error(error))? != super::rows::Next::End {}
+        loop {
+            match rows.next().map_err(|error| self.input.error(error))? {
+                Next::Row(row) => each(&row),
+                Next::Wrong(_) => {}
+                Next::End => return Ok(rows.digest()),
+            }
+        }
+    }
+
+    /// What this command asks for, as far as it is known without judging rows: the rest is as before.
+    pub(super) fn asked_again(&self, left: &JobFile, ca_id: &str, digest: [u8; 32]) -> Asked {
         let mut asked = left.asked.clone();
         asked.command = self.command.to_owned();
-        asked.ca_id = ca_id;
-        asked.input = hexadecimal(rows.digest());
+        asked.ca_id = ca_id.to_owned();
+        asked.input = hexadecimal(digest);
         asked.flags.clone_from(&self.flags);
         asked.rows_per_slice = self.rows_per_slice;
         if let Some(name) = &self.name {
             asked.job.clone_from(name);
         }
-        same(left, &asked)?;
-        self.output.verify(left.delivered)?;
-        Ok(Summary::finished(asked, self.output.path()))
+        asked
     }
 
-    fn rows(&self) -> Result<Rows, CliError> {
+    pub(super) fn rows(&self) -> Result<Rows, CliError> {
         match self.writing {
             Writing::Columns(format) => Rows::of(&self.input, format),
             Writing::Certificates => Rows::listed(&self.input),
@@ -136,17 +230,17 @@ impl Job {
         &self,
         session: &Session,
         manager: &CertificateManager,
+        issued: IssuedRows,
     ) -> Result<Checked, CliError> {
         // A job's name is made of what this pass finds; no slice is asked for in it.
         let job = "check".to_owned();
         let request = BatchRequest { execution: Execution::DryRun, job, ..self.request.clone() };
-        let batch = Arc::new(manager.batch(request).await?);
-        let (key_type, interrupt) = (self.key_type, session.interrupt.clone());
+        let batch = manager.batch(request).await?;
+        let (key_types, interrupt) = (self.key_types, session.interrupt.clone());
         let (defaults, unique, rows) = (self.defaults, self.unique, self.rows()?);
         let mut rate = Rate::new(session.output, session.stopwatch, "checking", (0, None));
         let check = move || {
-            let sample = SoftwareKey::generate(key_type).map_err(rustmq_ca::Error::from)?;
-            let checker = Checker::new(batch, sample.public_key().clone(), defaults, unique);
+            let checker = Checker::new(batch, key_types, defaults, unique, issued);
             checker.check(rows, |rows, _| {
                 rate.set(rows);
                 !interrupt.is_set()
@@ -161,39 +255,49 @@ impl Job {
     }
 
     /// Says what the first pass found; ends the command if nothing may be issued.
-    fn tell(&self, session: &Session, checked: &Checked) -> Result<(), CliError> {
-        let Checked { rows, errors, .. } = checked;
+    fn tell(&self, session: &Session, checked: &Checked, issued: u64) -> Result<(), CliError> {
+        let Checked { rows, errors, notes, .. } = checked;
         let wrong = errors.rows().len();
         errors.kept().iter().for_each(|e| session.output.finding(&e.to_string(), &e.to_json()));
         if errors.further() > 0 {
             session.output.line(&format!("and {} more", grouped(errors.further())));
         }
+        for runs in errors.unnamed().chunks(RUNS_IN_LINE) {
+            let text = format!("rows {}", in_words(runs));
+            session.output.finding(&text, &json!({ "rows": runs }));
+        }
         let checked = format!("checked {}, {} wrong", count(*rows, "row"), grouped(wrong));
         session.output.line(&checked);
-        match self.wrong_rows {
-            _ if *rows == 0 => {
-                Err(BatchError::NoRows { input: self.input.name().to_owned() }.into())
-            }
-            WrongRows::Skip if wrong < *rows => Ok(()),
-            _ if wrong > 0 => Err(BatchError::WrongRows { wrong, rows: *rows }.into()),
-            _ => Ok(()),
+        if *rows == 0 {
+            return Err(BatchError::NoRows { input: self.input.name().to_owned() }.into());
         }
+        let is_enough = match self.wrong_rows {
+            WrongRows::Skip => wrong < *rows,
+            WrongRows::Refuse => wrong == 0,
+        };
+        if !is_enough {
+            let skips = self.wrong_rows == WrongRows::Skip;
+            return Err(BatchError::WrongRows { wrong, rows: *rows, issued, skips }.into());
+        }
+        notes.lines().for_each(|line| session.output.note(&line));
+        Ok(())
     }
 
-    fn asked(&self, ca_id: String, checked: &Checked, left: Option<&JobFile>) -> Asked {
+    fn asked(&self, ca: IssuingCa, checked: &Checked, left: Option<&JobFile>) -> Asked {
         let input = hexadecimal(checked.digest);
         let job = self
             .name
             .clone()
             // A folder that was moved with its job file keeps its job.
             .or_else(|| left.map(|left| left.asked.job.clone()))
-            .unwrap_or_else(|| default_name(&input, &ca_id, &self.output));
+            .unwrap_or_else(|| default_name(&input, &ca.id, &self.output));
         let wrong = checked.errors.rows();
         Asked {
             command: self.command.to_owned(),
             job,
             input,
-            ca_id,
+            ca_id: ca.id,
+            ca_key: ca.key,
             flags: self.flags.clone(),
             rows_per_slice: self.rows_per_slice,
             rows: checked.rows - wrong.len(),
@@ -214,8 +318,19 @@ fn hexadecimal(digest: [u8; 32]) -> String {
     Fingerprint(digest).to_string()
 }
 
+/// A job's slices as they are stored: nothing is asked of the rules, which may be others by now.
+pub(super) async fn stored(
+    manager: &CertificateManager,
+    left: &JobFile,
+    ca_id: &str,
+) -> Result<Batch, CliError> {
+    let (ca, job) = (ca_id.to_owned(), left.asked.job.clone());
+    let (role, profile, execution) = (None, None, Execution::DryRun);
+    Ok(manager.batch(BatchRequest { ca, role, profile, job, execution }).await?)
+}
+
 /// Refuses to go on with a job that was begun with something else.
-fn same(left: &JobFile, now: &Asked) -> Result<(), CliError> {
+pub(super) fn same(left: &JobFile, now: &Asked) -> Result<(), CliError> {
     let before = &left.asked;
     let flags = |asked: &Asked| {
         let flags = asked.flags.iter().map(|(name, value)| format!("{name} {value}"));
@@ -239,267 +354,4 @@ fn same(left: &JobFile, now: &Asked) -> Result<(), CliError> {
             Err(BatchError::OtherJob { path, what, before, now }.into())
         }
     }
-}
-
-/// The second pass.
-struct Run<'a> {
-    session: &'a Session,
-    input: Input,
-    batch: Batch,
-    file: JobFile,
-    /// Whether this run began the job.
-    began: bool,
-    cut: Cut,
-    delivered: Delivered,
-    /// Keys that an earlier run left in the job file.
-    inherited: Vec<Arc<SliceKeys>>,
-    /// Whether a slice was asked for, and whether the first one was refused.
-    asked_for: bool,
-    refused: bool,
-    /// Certificates that earlier runs issued: in the output already, or given again by the store.
-    replayed: u64,
-    rate: Rate,
-}
-
-/// A slice that is written while the next one is issued.
-type Delivering = JoinHandle<(Delivery, Result<Delivered, CliError>)>;
-type Preparing = JoinHandle<(Slices, Result<Prepared, SliceError>)>;
-
-impl<'a> Run<'a> {
-    async fn begin(
-        job: Job,
-        session: &'a Session,
-        manager: &CertificateManager,
-        (asked, checked): (Asked, Checked),
-        left: Option<JobFile>,
-    ) -> Result<Summary, CliError> {
-        let request = BatchRequest { job: asked.job.clone(), ..job.request.clone() };
-        let batch = manager.batch(request).await?;
-        let cut = Cut { rows: asked.rows, rows_per_slice: asked.rows_per_slice };
-        let what = (checked.digest, checked.errors.rows().clone());
-        let slices = Slices::new(job.rows()?, what, cut, (job.key_type, job.defaults));
-        let crls = newest_crls(manager, &asked.ca_id).await?;
-        let began = left.is_none();
-        let file = match left {
-            Some(left) => left,
-            None => JobFile::create(&job_file::place(job.output.path()), asked)?,
-        };
-        let delivered = file.delivered;
-        let chain = batch.chain();
-        let common = Common { ca_id: &file.asked.ca_id, chain: &chain, crls: &crls };
-        let delivery = job.output.open((!began).then_some(delivered), &common);
-        let delivery = match delivery {
-            Ok(delivery) => delivery,
-            Err(error) if began => {
-                file.remove();
-                return Err(error);
-            }
-            Err(error) => return Err(error),
-        };
-        let progress = (delivered.rows, Some(cut.rows));
-        let rate = Rate::new(session.output, session.stopwatch, "issuing", progress);
-        let input = job.input;
-        let mut run = Self {
-            session,
-            input,
-            batch,
-            file,
-            began,
-            cut,
-            delivered,
-            inherited: Vec::new(),
-            asked_for: false,
-            refused: false,
-            replayed: delivered.rows,
-            rate,
-        };
-        match run.issue(slices, delivery).await {
-            Ok(()) => run.finish(job.output.path(), checked).await,
-            Err(error) => Err(run.give_up(error, &job.output)),
-        }
-    }
-
-    /// Issues and delivers all slices that are left.
-    async fn issue(&mut self, slices: Slices, delivery: Delivery) -> Result<(), CliError> {
-        self.inherited =
-            std::mem::take(&mut self.file.under_way).into_iter().map(Arc::new).collect();
-        let first = self.delivered.slices;
-        let mut preparing = Some(prepare(slices, 0..first, first, self.left(first)));
-        let mut delivering: Option<Delivering> = Some(idle(delivery, self.delivered));
-        let mut before: Option<Arc<SliceKeys>> = None;
-        for slice in first..self.cut.slices() {
-            let Some(prepared) = preparing.take() else { break };
-            let (slices, prepared) = prepared.await.map_err(|_| BatchError::Lost)?;
-            let prepared = match prepared {
-                Ok(prepared) => prepared,
-                Err(error) => {
-                    // The slice before is issued: its lines come first.
-                    self.delivered_by(&mut delivering).await?;
-                    return Err(self.slice_error(error));
-                }
-            };
-            if slice + 1 < self.cut.slices() {
-                let left = self.left(slice + 1);
-                preparing = Some(prepare(slices, 0..0, slice + 1, left));
-            }
-            let mut keys: Vec<&SliceKeys> =
-                before.as_deref().into_iter().chain([&*prepared.keys]).collect();
-            let left = self.still_left(slice + 1);
-            keys.extend(left.iter().map(|keys| &**keys));
-            self.file.save(self.delivered, &keys, false)?;
-            self.asked_for = true;
-            let certified = self.certify(slice, prepared.rows).await;
-            let delivery = self.delivered_by(&mut delivering).await?;
-            let certified = certified?;
-            let keys = Arc::clone(&prepared.keys);
-            delivering = Some(deliver(delivery, certified, keys));
-            before = Some(prepared.keys);
-            if self.session.interrupt.is_set() {
-                break;
-            }
-        }
-        self.delivered_by(&mut delivering).await.map(drop)
-    }
-
-    /// The keys that an earlier run made for a slice.
-    fn left(&self, slice: u64) -> Option<Arc<SliceKeys>> {
-        self.inherited.iter().find(|keys| keys.slice() == slice).map(Arc::clone)
-    }
-
-    /// The keys that an earlier run made for slices from `first` on: they may be certified already, so
-    /// that no save may lose them.
-    fn still_left(&self, first: u64) -> Vec<Arc<SliceKeys>> {
-        self.inherited.iter().filter(|keys| keys.slice() >= first).map(Arc::clone).collect()
-    }
-
-    async fn certify(
-        &mut self,
-        slice: u64,
-        rows: Vec<rustmq_ca::batch::BatchRow>,
-    ) -> Result<Vec<Certified>, CliError> {
-        let issued = match self.batch.issue_slice(slice, rows).await {
-            Ok(issued) => issued,
-            Err(error) => {
-                self.refused = slice == 0;
-                return Err(error.into());
-            }
-        };
-        self.replayed += issued.iter().filter(|issued| issued.replayed).count() as u64;
-        let certified = issued.into_iter().map(issuer::certified).collect::<Option<Vec<_>>>();
-        Ok(certified.ok_or(BatchError::Lost)?)
-    }
-
-    /// Waits until the slice before is durable in the output.
-    async fn delivered_by(
-        &mut self,
-        delivering: &mut Option<Delivering>,
-    ) -> Result<Delivery, CliError> {
-        let delivering = delivering.take().ok_or(BatchError::Lost)?;
-        let (delivery, delivered) = delivering.await.map_err(|_| BatchError::Lost)?;
-        self.delivered = delivered?;
-        self.rate.set(self.delivered.rows);
-        Ok(delivery)
-    }
-
-    fn slice_error(&self, error: SliceError) -> CliError {
-        match error {
-            SliceError::Input(error) => self.input.error(error),
-            SliceError::Changed => {
-                BatchError::InputChanged { input: self.input.name().to_owned() }.into()
-            }
-            SliceError::Key(error) => rustmq_ca::Error::from(error).into(),
-        }
-    }
-
-    /// All is delivered, or the user asked to stop: no keys stay in the job file but those of slices
-    /// that an earlier run may have issued.
-    async fn finish(
-        mut self,
-        output: &std::path::Path,
-        checked: Checked,
-    ) -> Result<Summary, CliError> {
-        let finished = self.delivered.slices == self.cut.slices();
-        if !finished {
-            let left = self.still_left(self.delivered.slices);
-            let keys: Vec<&SliceKeys> = left.iter().map(|keys| &**keys).collect();
-            self.file.save(self.delivered, &keys, false)?;
-            let done = self.delivered.rows;
-            return Err(BatchError::Stopped { done, rows: self.cut.rows }.into());
-        }
-        self.batch.finish().await?;
-        self.file.save(self.delivered, &[], true)?;
-        let counts = (self.cut.rows - self.replayed, self.replayed);
-        let (asked, elapsed) = (self.file.asked.clone(), self.rate.elapsed());
-        Ok(Summary::done(asked, output, counts, elapsed, checked.errors))
-    }
-
-    /// What this run began and could certainly not do leaves nothing behind.
-    fn give_up(self, error: CliError, output: &Output) -> CliError {
-        let certain = match &error {
-            CliError::Authority(error) => {
-                !matches!(error.kind(), ErrorKind::Store | ErrorKind::Conflict)
-            }
-            CliError::Batch(BatchError::InputChanged { .. }) => true,
-            _ => false,
-        };
-        let job = self.file.asked.job.clone();
-        let nothing_issued = self.delivered.slices == 0 && (!self.asked_for || self.refused);
-        if self.began && certain && nothing_issued {
-            output.remove_empty();
-            self.file.remove();
-        }
-        match error {
-            CliError::Authority(error @ rustmq_ca::Error::IdempotencyMismatch { .. }) => {
-                BatchError::IssuedBefore { job, error: Box::new(error) }.into()
-            }
-            other => other,
-        }
-    }
-}
-
-fn prepare(
-    mut slices: Slices,
-    skipped: std::ops::Range<u64>,
-    slice: u64,
-    left: Option<Arc<SliceKeys>>,
-) -> Preparing {
-    spawn_blocking(move || {
-        for slice in skipped {
-            if let Err(error) = slices.skip(slice) {
-                return (slices, Err(error));
-            }
-        }
-        let prepared = slices.prepare(slice, left);
-        (slices, prepared)
-    })
-}
-
-fn deliver(mut delivery: Delivery, certified: Vec<Certified>, keys: Arc<SliceKeys>) -> Delivering {
-    spawn_blocking(move || {
-        let delivered = delivery.deliver(&certified, &keys);
-        (delivery, delivered)
-    })
-}
-
-/// Before the first slice there is nothing to wait for.
-fn idle(delivery: Delivery, delivered: Delivered) -> Delivering {
-    tokio::spawn(std::future::ready((delivery, Ok(delivered))))
-}
-
-/// The newest CRL of a CA and of those above it, where there is one.
-async fn newest_crls(
-    manager: &CertificateManager,
-    ca_id: &str,
-) -> Result<Vec<rustmq_pki::crl::CertificateRevocationList>, CliError> {
-    use rustmq_ca::CrlRefresh::Stored;
-    let (mut crls, mut link) = (Vec::new(), Some(ca_id.to_owned()));
-    while let Some(ca) = link {
-        match manager.generate_crl(&ca, Stored).await {
-            Ok(publication) => crls.push(publication.crl),
-            Err(rustmq_ca::Error::NoCrl { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-        link = manager.find_ca(&ca).await?.parent_id;
-    }
-    Ok(crls)
 }

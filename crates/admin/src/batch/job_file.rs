@@ -6,15 +6,18 @@
 //! locked before it has its name, so there is no moment in which a second process could come in.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::error::BatchError;
 use super::keys::SliceKeys;
+use super::slices::Cut;
 use crate::error::CliError;
 use crate::files::{Existing, FileError, Mode, Staged, no_follow};
 
@@ -31,8 +34,10 @@ pub(crate) struct Asked {
     pub(crate) job: String,
     /// SHA-256 of the input, hexadecimal.
     pub(crate) input: String,
-    /// The issuing CA's id; empty where each certificate names its own.
+    /// The issuing CA's id.
     pub(crate) ca_id: String,
+    /// SHA-256 of the issuing CA's SubjectPublicKeyInfo, hexadecimal.
+    pub(crate) ca_key: String,
     /// The flags that decide what is issued, by name.
     pub(crate) flags: Vec<(String, String)>,
     /// Rows in a slice.
@@ -153,6 +158,16 @@ impl JobFile {
         &self.path
     }
 
+    /// How its rows are cut into slices.
+    pub(crate) fn cut(&self) -> Cut {
+        Cut { rows: self.asked.rows, rows_per_slice: self.asked.rows_per_slice }
+    }
+
+    /// How many rows are under way, by the keys that it holds for them.
+    pub(crate) fn rows_under_way(&self) -> u64 {
+        self.under_way.iter().map(|keys| keys.len() as u64).sum()
+    }
+
     /// Makes the next state durable: how far the output came, and the keys of what is under way.
     pub(crate) fn save(
         &mut self,
@@ -182,16 +197,29 @@ impl JobFile {
 
 /// Opens a file that is the user's own and nobody else's to read.
 fn open_own(path: &Path) -> Result<File, CliError> {
+    let not_private = || BatchError::NotPrivate { path: path.to_owned() };
+    let no_job = || BatchError::DamagedJob { path: path.to_owned() };
     let mut options = OpenOptions::new();
-    let opened = options.read(true).custom_flags(no_follow()).open(path);
-    let file = opened.map_err(FileError::read(path))?;
+    // A pipe that nobody writes into would keep us waiting.
+    options.read(true).custom_flags(no_follow() | OFlags::NONBLOCK.bits().cast_signed());
+    let file = match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(not_private().into());
+        }
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            return Err(no_job().into());
+        }
+        result => result.map_err(FileError::read(path))?,
+    };
     let metadata = file.metadata().map_err(FileError::read(path))?;
-    let owner = rustix::process::geteuid().as_raw();
-    if !metadata.is_file() || metadata.uid() != owner || metadata.mode() & 0o077 != 0 {
-        let path = path.to_owned();
-        return Err(crate::files::key_file::KeyFileError::NotPrivate { path }.into());
+    if !metadata.is_file() {
+        return Err(no_job().into());
     }
-    Ok(file)
+    let owner = rustix::process::geteuid().as_raw();
+    match metadata.uid() == owner && metadata.mode() & 0o077 == 0 {
+        true => Ok(file),
+        false => Err(not_private().into()),
+    }
 }
 
 fn lock(file: &File, path: &Path) -> Result<(), CliError> {
@@ -296,6 +324,7 @@ mod tests {
             job: "job".to_owned(),
             input: "00".to_owned(),
             ca_id: "prod_ca_1".to_owned(),
+            ca_key: "17".to_owned(),
             flags: vec![("--role".to_owned(), "broker".to_owned())],
             rows_per_slice: 16,
             rows: 40,
@@ -369,7 +398,10 @@ mod tests {
         }
         fs::write(&path, &whole).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(JobFile::find(&path), Err(CliError::Key(_))));
+        assert!(matches!(
+            JobFile::find(&path),
+            Err(CliError::Batch(BatchError::NotPrivate { .. }))
+        ));
     }
 
     #[test]

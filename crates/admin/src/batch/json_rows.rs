@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufReader};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::csr::CsrFiles;
-use super::input::{BUFFER, Digesting};
+use super::input::{BUFFER, Digesting, InputLine, TOO_LONG, read_line};
 use super::row::{Cells, Column, Place, Sans, read};
 use super::row_errors::RowError;
 use super::rows::Next;
@@ -30,12 +30,16 @@ impl JsonRows {
     /// The next row; empty lines are none.
     pub(crate) fn next(&mut self, files: &mut CsrFiles) -> io::Result<Next> {
         loop {
-            self.line.clear();
-            self.reader.get_mut().allow_row();
-            if self.reader.read_until(b'\n', &mut self.line)? == 0 {
-                return Ok(Next::End);
-            }
+            let read = read_line(&mut self.reader, &mut self.line)?;
             self.place.line += 1;
+            match read {
+                InputLine::End => return Ok(Next::End),
+                InputLine::TooLong => {
+                    self.place.row += 1;
+                    return Ok(Next::Wrong(vec![self.place.error(Column::Row, TOO_LONG)]));
+                }
+                InputLine::Read => {}
+            }
             if !self.line.trim_ascii().is_empty() {
                 break;
             }
@@ -129,9 +133,10 @@ impl<'a> Object<'a> {
             }
             (_, Cell::Text(cell)) => (text(cell).filter(|text| !text.is_empty()), column),
             (column, other) => {
-                return self
-                    .wrong
-                    .push((column, format!("it is {}, not a text", other.described())));
+                return self.wrong.push((
+                    column,
+                    format!("it is {}, not {}", other.described(), wanted(column)),
+                ));
             }
         };
         match place {
@@ -140,6 +145,15 @@ impl<'a> Object<'a> {
             (cell, Column::ValidityDays) => cells.validity_days = cell,
             (cell, _) => cells.csr = cell,
         }
+    }
+}
+
+/// What a column holds.
+const fn wanted(column: Column) -> &'static str {
+    match column {
+        Column::ValidityDays => "a number of days",
+        Column::San => "a text or a list of texts",
+        _ => "a text",
     }
 }
 

@@ -23,14 +23,13 @@ pub(crate) struct SliceKeys {
 pub(crate) type PublicKeys = Vec<Option<PublicKey>>;
 
 impl SliceKeys {
-    /// Makes a key for each row that brought none.
+    /// Makes a key for each row that brought none, of the types given for these.
     pub(crate) fn make(
         slice: u64,
         rows: &[Row],
-        key_type: KeyType,
+        key_types: Vec<KeyType>,
     ) -> Result<(Self, PublicKeys), KeyError> {
-        let count = rows.iter().filter(|row| row.key.is_made()).count();
-        let made = generate_on_all_cores(count, key_type)?;
+        let made = generate_on_all_cores(key_types)?;
         // Reserved at once: a buffer that grows leaves copies of keys behind.
         let length = made.iter().map(|(_, pkcs8)| pkcs8.len()).sum();
         let mut keys = Self::with_capacity(slice, rows.len(), length);
@@ -95,25 +94,28 @@ type Pair = (PublicKey, Zeroizing<Vec<u8>>);
 
 /// Makes keys, a share on each core. The threads are the runtime's and stay: a new one would have to
 /// seed a random generator of its own first, which costs more than a hundred keys.
-fn generate_on_all_cores(count: usize, key_type: KeyType) -> Result<Vec<Pair>, KeyError> {
-    let Ok(runtime) = Handle::try_current() else { return generate(count, key_type) };
+fn generate_on_all_cores(mut key_types: Vec<KeyType>) -> Result<Vec<Pair>, KeyError> {
+    let Ok(runtime) = Handle::try_current() else { return generate(&key_types) };
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    let share = count / cores;
-    let others: Vec<_> =
-        (1..cores).map(|_| runtime.spawn_blocking(move || generate(share, key_type))).collect();
-    let mut pairs = generate(count - share * others.len(), key_type)?;
-    for other in others {
+    let share = key_types.len() / cores;
+    let mut others = Vec::with_capacity(cores);
+    for _ in 1..cores {
+        let types = key_types.split_off(key_types.len() - share);
+        others.push(runtime.spawn_blocking(move || generate(&types)));
+    }
+    let mut pairs = generate(&key_types)?;
+    for other in others.into_iter().rev() {
         pairs.extend(runtime.block_on(other).map_err(|_| KeyError::Crypto)??);
     }
     Ok(pairs)
 }
 
-fn generate(count: usize, key_type: KeyType) -> Result<Vec<Pair>, KeyError> {
-    let make = |_| {
-        let key = SoftwareKey::generate(key_type)?;
+fn generate(key_types: &[KeyType]) -> Result<Vec<Pair>, KeyError> {
+    let make = |key_type: &KeyType| {
+        let key = SoftwareKey::generate(*key_type)?;
         Ok((key.public_key().clone(), key.to_pkcs8()?))
     };
-    (0..count).map(make).collect()
+    key_types.iter().map(make).collect()
 }
 
 /// Does `work` for each of `items`, a share on each core; the answers stand in the items' order.
@@ -154,7 +156,17 @@ mod tests {
         let rows: Vec<_> = (1..=9)
             .map(|n| row(n, if n % 3 == 0 { KeySource::Csr(vec![0x30]) } else { KeySource::Made }))
             .collect();
-        let (keys, public_keys) = SliceKeys::make(4, &rows, KeyType::P256).unwrap();
+        let types = (0..6).map(|n| if n % 2 == 0 { KeyType::P256 } else { KeyType::Ed25519 });
+        let types: Vec<_> = types.collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (keys, public_keys) = {
+            let types = types.clone();
+            let rows = rows.clone();
+            let made = runtime.handle().spawn_blocking(move || SliceKeys::make(4, &rows, types));
+            runtime.block_on(made).unwrap().unwrap()
+        };
+        let made: Vec<_> = public_keys.iter().flatten().map(PublicKey::key_type).collect();
+        assert_eq!(made, types, "each of its row's type");
         assert_eq!((keys.slice(), keys.len(), public_keys.len()), (4, 9, 9));
         for (nth, row) in rows.iter().enumerate() {
             assert_eq!(keys.get(nth).is_some(), row.key.is_made());

@@ -1,6 +1,6 @@
 //! An output of one JSON line a certificate.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -40,19 +40,21 @@ impl LinesFile {
             }
             result => result.map_err(FileError::write(path))?,
         };
-        sync_parent(path)?;
+        sync_parent(path).inspect_err(|_| {
+            // One that stays would be taken for somebody else's: it was not begun.
+            let _left = fs::remove_file(path);
+        })?;
         Ok(Self::new(file, path, writer, Delivered::default()))
     }
 
     /// Goes on with the file: what is durable is as it was written, and what came after it, torn or
-    /// whole, is cut off.
+    /// whole, is cut off, as long as it is no more than the rows that were under way.
     pub(crate) fn resume(
         path: &Path,
         writer: LineWriter,
-        delivered: Delivered,
+        (delivered, under_way): (Delivered, u64),
     ) -> Result<Self, CliError> {
-        let mut file = open(path)?;
-        check(&mut file, path, delivered)?;
+        let mut file = inspect(path, (delivered, under_way))?;
         let cut = |file: &mut File| {
             file.set_len(delivered.bytes)?;
             file.seek(SeekFrom::End(0)).map(drop)
@@ -131,8 +133,11 @@ fn open(path: &Path) -> Result<File, CliError> {
 fn check(file: &mut File, path: &Path, delivered: Delivered) -> Result<(), CliError> {
     let metadata = file.metadata().map_err(FileError::read(path))?;
     let owner = rustix::process::geteuid().as_raw();
-    if !metadata.is_file() || metadata.uid() != owner || metadata.mode() & 0o077 != 0 {
-        return Err(changed(path, "belongs to another user, or is open to others"));
+    if !metadata.is_file() {
+        return Err(changed(path, "is no file any more"));
+    }
+    if metadata.uid() != owner || metadata.mode() & 0o077 != 0 {
+        return Err(BatchError::NotPrivate { path: path.to_owned() }.into());
     }
     if metadata.len() < delivered.bytes {
         return Err(changed(path, "is shorter than its batch left it"));
@@ -146,11 +151,39 @@ fn check(file: &mut File, path: &Path, delivered: Delivered) -> Result<(), CliEr
     }
 }
 
+/// Opens an output to go on with it, once it was found to be as its job left it.
+pub(crate) fn inspect(
+    path: &Path,
+    (delivered, under_way): (Delivered, u64),
+) -> Result<File, CliError> {
+    let mut file = open(path)?;
+    check(&mut file, path, delivered)?;
+    if lines_after(&mut file, delivered.bytes).map_err(FileError::read(path))? > under_way {
+        return Err(changed(
+            path,
+            "has more lines than its batch knows of, and they may have keys",
+        ));
+    }
+    Ok(file)
+}
+
 fn starts_like_ours(file: &mut File) -> io::Result<bool> {
     file.rewind()?;
     let mut start = Vec::new();
     file.take(LINE_START.len() as u64).read_to_end(&mut start)?;
     Ok(LINE_START.starts_with(&start))
+}
+
+/// How many lines end after so many octets.
+fn lines_after(file: &mut File, length: u64) -> io::Result<u64> {
+    file.seek(SeekFrom::Start(length))?;
+    let (mut lines, mut buffer) = (0, Zeroizing::new(vec![0; CHUNK]));
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(lines),
+            read => lines += buffer[..read].iter().filter(|byte| **byte == b'\n').count() as u64,
+        }
+    }
 }
 
 fn crc32_of(file: &mut File, length: u64) -> io::Result<u32> {
@@ -172,7 +205,6 @@ fn changed(path: &Path, what: &'static str) -> CliError {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -196,7 +228,9 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         // The second slice was not acknowledged, and its last line is torn.
         fs::write(&path, &whole[..whole.len() - 10]).unwrap();
-        let mut lines = LinesFile::resume(&path, writer(), first).unwrap();
+        let error = LinesFile::resume(&path, writer(), (first, 1)).map(drop).unwrap_err();
+        assert!(error.to_string().contains("more lines than its batch knows of"), "{error}");
+        let mut lines = LinesFile::resume(&path, writer(), (first, 3)).unwrap();
         let second = lines.deliver(&slice, &keys).unwrap();
         assert!(fs::read(&path).unwrap() == whole);
         verify(&path, second).unwrap();
@@ -211,7 +245,7 @@ mod tests {
         let delivered = LinesFile::create(&path, writer()).unwrap().deliver(&slice, &keys).unwrap();
         let whole = fs::read(&path).unwrap();
         let refused = |what: &str| {
-            let error = LinesFile::resume(&path, writer(), delivered).map(drop).unwrap_err();
+            let error = LinesFile::resume(&path, writer(), (delivered, 0)).map(drop).unwrap_err();
             assert!(error.to_string().contains(what), "{error}");
         };
         fs::write(&path, &whole[1..]).unwrap();
@@ -227,7 +261,7 @@ mod tests {
         refused("is gone");
         fs::write(&path, b"a diary").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(LinesFile::resume(&path, writer(), Delivered::default()).is_err());
+        assert!(LinesFile::resume(&path, writer(), (Delivered::default(), 0)).is_err());
         fs::write(&path, b"").unwrap();
         assert!(LinesFile::create(&path, writer()).is_err());
     }

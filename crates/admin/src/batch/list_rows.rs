@@ -1,8 +1,8 @@
 //! Rows that name certificates: an id or a serial number a line.
 
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufReader};
 
-use super::input::{BUFFER, Digesting};
+use super::input::{BUFFER, Digesting, InputLine, TOO_LONG, read_line};
 use super::row::{Column, KeySource, Place, Row};
 use super::rows::Next;
 use crate::cli::plain_serial;
@@ -27,12 +27,16 @@ impl ListRows {
     /// The next row; empty lines, and lines that start with `#`, are none.
     pub(crate) fn next(&mut self) -> io::Result<Next> {
         loop {
-            self.line.clear();
-            self.reader.get_mut().allow_row();
-            if self.reader.read_until(b'\n', &mut self.line)? == 0 {
-                return Ok(Next::End);
-            }
+            let read = read_line(&mut self.reader, &mut self.line)?;
             self.place.line += 1;
+            match read {
+                InputLine::End => return Ok(Next::End),
+                InputLine::TooLong => {
+                    self.place.row += 1;
+                    return Ok(Next::Wrong(vec![self.place.error(Column::Row, TOO_LONG)]));
+                }
+                InputLine::Read => {}
+            }
             let text = self.line.trim_ascii();
             if !text.is_empty() && !text.starts_with(b"#") {
                 break;

@@ -54,8 +54,11 @@ impl RowErrors {
         for error in errors {
             self.errors += 1;
             self.rows.insert(error.place.row);
-            if self.kept.len() < MOST {
-                self.kept.push(error);
+            // What the store has against a key is found behind what is wrong with later rows.
+            let at = self.kept.partition_point(|kept| kept.place.row <= error.place.row);
+            if at < MOST {
+                self.kept.insert(at, error);
+                self.kept.truncate(MOST);
             }
         }
     }
@@ -68,6 +71,17 @@ impl RowErrors {
     /// How many there are beyond those that were kept.
     pub(crate) fn further(&self) -> u64 {
         self.errors - self.kept.len() as u64
+    }
+
+    /// Rows that are known to be wrong; why was told by an earlier run.
+    pub(crate) fn known(rows: RowSet) -> Self {
+        Self { rows, ..Self::default() }
+    }
+
+    /// The wrong rows of which no error was kept, as runs.
+    pub(crate) fn unnamed(&self) -> Vec<[u64; 2]> {
+        let named = |row| self.kept.iter().any(|error| error.place.row == row);
+        runs(self.rows.iter().filter(|row| !named(*row)))
     }
 
     /// The rows that are wrong.
@@ -89,13 +103,27 @@ impl RowSet {
         (usize::try_from(row / 64).unwrap_or(usize::MAX), 1 << (row % 64))
     }
 
-    fn insert(&mut self, row: u64) {
+    /// Adds a row.
+    pub(crate) fn insert(&mut self, row: u64) {
         let (word, bit) = Self::place(row);
         if self.bits.len() <= word {
             self.bits.resize(word + 1, 0);
         }
         self.count += u64::from(self.bits[word] & bit == 0);
         self.bits[word] |= bit;
+    }
+
+    /// The rows in it, in their order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u64> {
+        let words = (0..).step_by(64).zip(&self.bits);
+        words.flat_map(|(first, word)| {
+            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| first + bit)
+        })
+    }
+
+    /// The same as runs: first and last.
+    pub(crate) fn runs(&self) -> Vec<[u64; 2]> {
+        runs(self.iter())
     }
 
     /// Whether the row is in it.
@@ -117,9 +145,41 @@ impl RowSet {
     }
 }
 
+fn runs(rows: impl Iterator<Item = u64>) -> Vec<[u64; 2]> {
+    let mut runs: Vec<[u64; 2]> = Vec::new();
+    for row in rows {
+        match runs.last_mut() {
+            Some([_, last]) if *last + 1 == row => *last = row,
+            _ => runs.push([row, row]),
+        }
+    }
+    runs
+}
+
+/// `7, 101-250`.
+pub(crate) fn in_words(runs: &[[u64; 2]]) -> String {
+    let words = runs.iter().map(|[first, last]| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_stand_in_the_order_of_the_rows_however_they_were_found() {
+        let mut errors = RowErrors::default();
+        for row in (1..=120).rev() {
+            let place = Place { row, line: row + 1 };
+            errors.extend([place.error(Column::Role, "wrong"), place.error(Column::San, "wrong")]);
+        }
+        let kept: Vec<_> = errors.kept().iter().map(|e| (e.place.row, e.column)).collect();
+        assert_eq!(kept[..3], [(1, Column::Role), (1, Column::San), (2, Column::Role)]);
+        assert_eq!((kept.len(), kept[99]), (100, (50, Column::San)));
+    }
 
     #[test]
     fn all_errors_are_counted_and_the_first_kept() {
@@ -131,6 +191,11 @@ mod tests {
         }
         assert_eq!((errors.kept().len(), errors.further(), errors.rows().len()), (100, 500, 300));
         assert_eq!(errors.kept()[2].to_string(), "row 2 (line 3), role: wrong");
+        assert_eq!(errors.unnamed(), [[51, 300]]);
+        assert_eq!(errors.rows().runs(), [[1, 300]]);
+        errors.extend([Place { row: 302, line: 9 }.error(Column::San, "wrong")]);
+        assert_eq!(errors.kept().len(), 100, "the first by row");
+        assert_eq!(in_words(&errors.unnamed()), "51-300, 302");
         assert!(errors.rows().contains(300));
         assert!(!errors.rows().contains(0) && !errors.rows().contains(301));
     }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use rustmq_ca::batch::BatchRow;
+use rustmq_ca::batch::{Batch, BatchRow};
 use rustmq_pki::key::{KeyError, KeyType};
 
 use super::issuer::{self, Defaults};
-use super::keys::SliceKeys;
+use super::key_types::KeyTypes;
+use super::keys::{SliceKeys, on_all_cores};
 use super::row::Row;
 use super::row_errors::RowSet;
 use super::rows::{Next, Rows};
@@ -20,7 +21,9 @@ pub(crate) struct Slices {
     /// How the rows are cut.
     cut: Cut,
     /// What the keys are.
-    key_type: KeyType,
+    key_types: KeyTypes,
+    /// Where certificates that are renewed are looked up.
+    batch: Batch,
     defaults: Defaults,
 }
 
@@ -66,6 +69,9 @@ pub(crate) enum SliceError {
     /// A key could not be made, or one that was left cannot be read.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A certificate that is to be renewed could not be looked up.
+    #[error(transparent)]
+    Authority(#[from] rustmq_ca::Error),
 }
 
 impl Slices {
@@ -74,9 +80,10 @@ impl Slices {
         rows: Rows,
         (digest, skipped): ([u8; 32], RowSet),
         cut: Cut,
-        (key_type, defaults): (KeyType, Defaults),
+        (key_types, batch): (KeyTypes, Batch),
+        defaults: Defaults,
     ) -> Self {
-        Self { rows, digest, skipped, cut, key_type, defaults }
+        Self { rows, digest, skipped, cut, key_types, batch, defaults }
     }
 
     /// Passes over a slice that is delivered.
@@ -93,7 +100,7 @@ impl Slices {
         let rows = self.read(slice)?;
         let (keys, public_keys) = match left {
             None => {
-                let (keys, public_keys) = SliceKeys::make(slice, &rows, self.key_type)?;
+                let (keys, public_keys) = SliceKeys::make(slice, &rows, self.types(&rows)?)?;
                 (Arc::new(keys), public_keys)
             }
             Some(keys) => {
@@ -108,6 +115,13 @@ impl Slices {
         let requests = requests.map(|(row, key)| issuer::request(row, key, self.defaults));
         let rows = requests.collect::<Option<Vec<_>>>().ok_or(SliceError::Changed)?;
         Ok(Prepared { rows, keys })
+    }
+
+    /// The types of the keys that are to be made.
+    fn types(&self, rows: &[Row]) -> Result<Vec<KeyType>, rustmq_ca::Error> {
+        let made: Vec<&Row> = rows.iter().filter(|row| row.key.is_made()).collect();
+        let types = on_all_cores(&made, |row| self.key_types.of(&self.batch, row));
+        types.into_iter().collect()
     }
 
     fn read(&mut self, slice: u64) -> Result<Vec<Row>, SliceError> {

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::checking::Checked;
 use super::job_file::{self, Asked};
 use super::row_errors::{RowError, RowErrors};
+use super::row_notes::RowNotes;
 use crate::output::rate::per_second;
 use crate::output::{Card, Report, count, grouped};
 
@@ -21,6 +23,7 @@ pub(crate) struct Summary {
     output: PathBuf,
     outcome: Outcome,
     wrong: RowErrors,
+    notes: RowNotes,
 }
 
 enum Outcome {
@@ -34,14 +37,15 @@ enum Outcome {
 
 impl Summary {
     /// A dry run that found nothing in the way.
-    pub(crate) fn rehearsed(asked: Asked, output: &Path, wrong: RowErrors) -> Self {
-        Self { asked, output: output.to_owned(), outcome: Outcome::Rehearsed, wrong }
+    pub(crate) fn rehearsed(asked: Asked, output: &Path, checked: Checked) -> Self {
+        let Checked { errors: wrong, notes, .. } = checked;
+        Self { asked, output: output.to_owned(), outcome: Outcome::Rehearsed, wrong, notes }
     }
 
     /// A job that was done before.
-    pub(crate) fn finished(asked: Asked, output: &Path) -> Self {
-        let wrong = RowErrors::default();
-        Self { asked, output: output.to_owned(), outcome: Outcome::Finished, wrong }
+    pub(crate) fn finished(asked: Asked, output: &Path, wrong: RowErrors) -> Self {
+        let notes = RowNotes::default();
+        Self { asked, output: output.to_owned(), outcome: Outcome::Finished, wrong, notes }
     }
 
     /// A job that is done now.
@@ -50,10 +54,10 @@ impl Summary {
         output: &Path,
         (issued, replayed): (u64, u64),
         elapsed: Duration,
-        wrong: RowErrors,
+        (wrong, notes): (RowErrors, RowNotes),
     ) -> Self {
         let outcome = Outcome::Done { issued, replayed, elapsed };
-        Self { asked, output: output.to_owned(), outcome, wrong }
+        Self { asked, output: output.to_owned(), outcome, wrong, notes }
     }
 
     fn counts(&self) -> (u64, u64, Duration) {
@@ -82,13 +86,20 @@ impl Summary {
             "dry_run": matches!(self.outcome, Outcome::Rehearsed),
         });
         let wrong: Vec<Value> = self.wrong.kept().iter().map(RowError::to_json).collect();
-        Report::one(record, COLUMNS).with("wrong_rows", wrong).card(self.card()).notes(self.note())
+        Report::one(record, COLUMNS)
+            .with("wrong_rows", wrong)
+            .with("wrong_row_runs", self.wrong.rows().runs())
+            .with("row_notes", self.notes.to_json())
+            .card(self.card())
+            .notes(self.note())
     }
 
     fn card(&self) -> Card {
         let (issued, replayed, elapsed) = self.counts();
         let skipped = Some(self.asked.skipped).filter(|skipped| *skipped > 0);
-        let skipped = skipped.map(|skipped| format!("{} that are wrong", count(skipped, "row")));
+        let are = |skipped| if skipped == 1 { "is" } else { "are" };
+        let skipped =
+            skipped.map(|rows| format!("{} that {} wrong", count(rows, "row"), are(rows)));
         let by = format!("by {}", self.asked.ca_id);
         let card = match self.outcome {
             Outcome::Rehearsed => {

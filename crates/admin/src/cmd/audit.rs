@@ -1,8 +1,8 @@
 //! `rustmq-admin audit ...`: the record of everything the authority did or refused.
 
 use clap::{Args, Subcommand};
-use rustmq_ca::AuditRecord;
-use serde_json::json;
+use rustmq_ca::{AuditExport, AuditFilter, AuditRecord};
+use serde_json::{Map, json};
 
 use crate::cli::plain_serial;
 use crate::cmd::destination::Destination;
@@ -83,25 +83,21 @@ pub(crate) struct Export {
 }
 
 impl List {
-    fn wants(&self, record: &AuditRecord) -> bool {
-        let is =
-            |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
-        is(&self.serial.as_deref().map(plain_serial), &record.serial)
-            && is(&self.ca_id, &record.ca_id)
-            && is(&self.principal, &record.principal)
-    }
-
     async fn run(&self, session: &Session) -> Result<Report, CliError> {
-        let whole = (&self.serial, &self.ca_id, &self.principal) == (&None, &None, &None);
-        // A filter looks at every record; without one, the last are all that is needed.
-        let limit = if whole { self.last } else { u32::MAX };
-        let mut records = session.reader()?.audit_list(limit).await?;
-        records.retain(|record| self.wants(record));
-        let surplus = records.len().saturating_sub(self.last as usize);
-        records.drain(..surplus);
-        let table = table(&records);
-        let records = records.iter().map(to_json).collect();
-        Ok(Report::many("records", records, COLUMNS).table(table))
+        let filter = AuditFilter {
+            serial: self.serial.as_deref().map(plain_serial),
+            ca_id: self.ca_id.clone(),
+            principal: self.principal.clone(),
+        };
+        let mut pages = session.reader()?.audit_pages(filter, self.last).await?;
+        let mut listing = session.output.listing("records", COLUMNS, Map::new());
+        while listing.is_read()
+            && let Some(page) = pages.next().await?
+        {
+            listing.page(page.iter().map(to_json), || table(&page))?;
+        }
+        listing.end(&table(&[]), None)?;
+        Ok(Report::silent())
     }
 }
 
@@ -136,12 +132,14 @@ impl Export {
             return Ok(Report::silent());
         };
         let (staged, file) = Staged::create(place, Mode::Private)?;
-        let records = manager.audit_export(Box::new(file)).await?;
+        let AuditExport { records, lines } = manager.audit_export(Box::new(file)).await?;
         staged.put(existing)?;
         let file = place.display().to_string();
-        let card =
-            Card::new(["exported"]).line("records", count(records, "record")).line("file", &file);
-        let record = json!({ "records": records, "file": file });
-        Ok(Report::one(record, &["records", "file"]).card(card))
+        let card = Card::new(["exported"])
+            .line("records", count(records, "record"))
+            .line("lines", format!("{}, one for each row of a batch", count(lines, "line")))
+            .line("file", &file);
+        let record = json!({ "records": records, "lines": lines, "file": file });
+        Ok(Report::one(record, &["records", "lines", "file"]).card(card))
     }
 }

@@ -69,6 +69,7 @@ impl Backup {
         let mut card = Card::new(["backup".to_owned(), format!("signed by {}", summary.signed_by)])
             .line("taken", summary.created_at.to_string())
             .line("holds", holds)
+            .line("manifest", format!("sha256 {}", summary.manifest))
             .line("keys", "encrypted CA keys, under the passphrase of today");
         for root in &summary.roots {
             card = card.line("root", format!("sha256 {root}"));

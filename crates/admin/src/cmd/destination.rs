@@ -39,12 +39,16 @@ impl Destination {
         }
     }
 
-    /// Refuses early a place that is taken, and `--format` where the file itself is the output.
+    /// Refuses early a place that is taken, and `--format` where the file itself is the output. What
+    /// killed commands left there goes.
     pub(crate) fn check_free(&self, existing: Existing, session: &Session) -> Result<(), CliError> {
         if self.file().is_none() && session.format_given() {
             return Err(CliError::NoEffect { flag: "--format", command: "--output -" });
         }
-        self.file().map_or(Ok(()), |path| Ok(files::check_free(path, existing)?))
+        let Some(path) = self.file() else { return Ok(()) };
+        files::check_free(path, existing)?;
+        files::sweep_beside(path);
+        Ok(())
     }
 
     /// The DER of the CRL in this place, if there is one.

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::error::CliError;
 use crate::inspect::{self, Item, Kind};
-use crate::output::{Card, Report, Table, Tone};
+use crate::output::{Card, Report, Sheet, Tone};
 
 /// Principals.
 #[derive(Debug, Subcommand)]
@@ -43,7 +43,7 @@ pub(crate) struct Explain {
     #[arg(long, value_name = "RULE", value_parser = rule())]
     rule: Option<PrincipalRule>,
     /// Take this domain off principals that lie in it; may be given again
-    #[arg(long, value_name = "DOMAIN")]
+    #[arg(long, value_name = "DOMAIN", value_parser = domain)]
     strip_domain: Vec<String>,
     /// Fold principals to lower case
     #[arg(long)]
@@ -58,11 +58,23 @@ fn rule() -> impl TypedValueParser<Value = PrincipalRule> {
         .try_map(|text| text.parse::<PrincipalRule>())
 }
 
+fn domain(text: &str) -> Result<String, MappingError> {
+    // Any rule with names that have a domain will do: what a domain is, is the same to all.
+    PrincipalMapping::new(PrincipalRule::SanDns).stripping_domain(text)?;
+    Ok(text.to_owned())
+}
+
 /// The CSV columns: keys of a rule's or a broker's JSON object.
 const COLUMNS: &[&str] = &["by", "setting", "principal", "values", "reason", "message"];
 
 impl Explain {
     fn run(&self) -> Result<Report, CliError> {
+        if self.rule == Some(PrincipalRule::DistinguishedName) && !self.strip_domain.is_empty() {
+            return Err(CliError::Flags {
+                what: "--strip-domain says nothing to --rule distinguished-name",
+                instead: "a whole subject has no domain to take off: leave out one of the two",
+            });
+        }
         let der = self.der()?;
         let malformed = |error: ReadError| CliError::value("CERT", error);
         let view = CertificateRef::read(&der).map_err(malformed)?;
@@ -86,9 +98,10 @@ impl Explain {
             .with("role", role_record(&view))
             .refused(refused)
             .card(role_card(&view))
-            .table(rule_table(&explained));
+            .sheet(rule_sheet(&explained));
         if !seen.is_empty() {
-            report = report.with("brokers", broker_records).table(broker_table(&seen));
+            report = report.with("brokers", broker_records);
+            report = seen.iter().map(broker_sheet).fold(report, Report::sheet);
         }
         Ok(report)
     }
@@ -164,40 +177,38 @@ fn role_card(view: &CertificateRef<'_>) -> Card {
     Card::new([subject]).line("issuer", view.issuer.to_string()).toned("role", role, tone)
 }
 
-fn rule_table(explained: &[(PrincipalRule, MappingExplanation)]) -> Table {
-    let mut table = Table::new(&["rule", "principal", "remark"], "");
+fn rule_sheet(explained: &[(PrincipalRule, MappingExplanation)]) -> Sheet {
+    let mut sheet = Sheet::default();
     for (rule, explained) in explained {
         let others = explained.values.len().saturating_sub(1);
-        let (principal, remark, tone) = match &explained.principal {
-            Ok(principal) if others == 0 => (principal.to_string(), String::new(), Tone::Good),
-            Ok(principal) => {
-                let remark = format!("one of {}; --strict refuses it", others + 1);
-                (principal.to_string(), remark, Tone::Warning)
+        match &explained.principal {
+            Ok(principal) if others == 0 => {
+                sheet.value(rule.name(), principal.to_string(), Tone::Good);
             }
-            Err(error) => ("none".to_owned(), error.to_string(), Tone::Faint),
-        };
-        table.push(vec![
-            (rule.name().to_owned(), Tone::Strong),
-            (principal, tone),
-            (remark, Tone::Faint),
-        ]);
+            Ok(principal) => {
+                sheet.value(rule.name(), principal.to_string(), Tone::Warning);
+                sheet.prose("", format!("one of {}; --strict refuses it", others + 1), Tone::Faint);
+            }
+            Err(error) => sheet.prose(rule.name(), format!("none: {error}"), Tone::Faint),
+        }
     }
-    table
+    sheet
 }
 
-fn broker_table(seen: &[BrokerView]) -> Table {
-    let mut table = Table::new(&["broker", "with", "sees", "configure"], "");
-    for view in seen {
-        let (sees, tone) = match &view.sees {
-            Sees::Users(users) => (users.join(" | "), Tone::Plain),
-            Sees::Nobody(why) => (format!("nobody: {why}"), Tone::Faint),
-        };
-        table.push(vec![
-            (view.broker.name().to_owned(), Tone::Strong),
-            (view.setting.to_owned(), Tone::Plain),
-            (sees, tone),
-            (view.configure.to_owned(), Tone::Faint),
-        ]);
+fn broker_sheet(view: &BrokerView) -> Sheet {
+    let mut sheet = Sheet::titled(view.broker.name());
+    let lines = |label, nth| if nth == 0 { label } else { "" };
+    for (nth, setting) in view.setting.split(", ").enumerate() {
+        sheet.value(lines("with", nth), setting, Tone::Plain);
     }
-    table
+    match &view.sees {
+        Sees::Users(users) => {
+            for (nth, user) in users.iter().enumerate() {
+                sheet.value(lines("sees", nth), user, Tone::Good);
+            }
+        }
+        Sees::Nobody(why) => sheet.prose("sees", format!("nobody: {why}"), Tone::Faint),
+    }
+    sheet.prose("configure", view.configure, Tone::Faint);
+    sheet
 }

@@ -5,7 +5,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use rustmq_ca::{CertificateManager, GivenCrl, MergedCrl, Origin, RestoreRequest, Restored};
+use rustmq_ca::{
+    CertificateManager, GivenCrl, MergedCrl, Origin, RestoreRequest, Restored, RevokedCa,
+};
 use rustmq_pki::key::Fingerprint;
 use serde_json::{Value, json};
 
@@ -135,6 +137,7 @@ fn report(restored: &Restored, data_dir: &Path, without_crls: bool) -> Report {
         "abandoned": restored.abandoned, "crls_due": restored.crls_due,
     });
     record["roots"] = to_json(&restored.roots);
+    record["signer_revoked"] = to_json(&restored.signer_revoked);
     record["crls"] = Value::Array(restored.crls.iter().map(to_json).collect());
     let next = match restored.crls_due.first() {
         Some(ca) => format!("rustmq-admin ca crl --ca-id {ca} --output {ca}.crl"),
@@ -162,9 +165,13 @@ fn card(restored: &Restored, data_dir: String) -> Card {
     }
     let origin = match restored.origin {
         Origin::Expected => format!("{}, under the expected root", restored.signed_by),
+        Origin::Revoked => format!("{}, under the expected root, and revoked", restored.signed_by),
         Origin::Unproven => format!("{}, whose root nobody vouched for", restored.signed_by),
     };
-    card = card.line("signed by", origin).line("holds", holds);
+    card = card
+        .line("signed by", origin)
+        .line("manifest", format!("sha256 {}", restored.manifest))
+        .line("holds", holds);
     for crl in &restored.crls {
         card = card.line("merged", merged(crl));
     }
@@ -181,6 +188,19 @@ fn merged(crl: &MergedCrl) -> String {
     }
 }
 
+/// What the signature of a revoked CA is worth.
+fn signer_note(restored: &Restored, revoked: &RevokedCa) -> String {
+    let signer = &restored.signed_by;
+    let worth = match revoked.is_compromised() {
+        true => {
+            "whoever has that key could have made it: compare the manifest's SHA-256 with one that was \
+                 kept when the backup was made"
+        }
+        false => "its signature does not prove the origin as that of a good CA would",
+    };
+    format!("the backup was signed by {signer}, and {revoked}; {worth}")
+}
+
 /// What may be missing, and what is not proven.
 fn notes(restored: &Restored, without_crls: bool) -> Vec<String> {
     let mut notes = Vec::new();
@@ -191,6 +211,7 @@ fn notes(restored: &Restored, without_crls: bool) -> Vec<String> {
                 .to_owned(),
         );
     }
+    notes.extend(restored.signer_revoked.as_ref().map(|revoked| signer_note(restored, revoked)));
     let newest = restored.newest_certificate.as_deref().unwrap_or("none");
     notes.push(format!(
         "what happened after {} is not in it: certificates issued since are unknown here, and ids after \

@@ -1,6 +1,6 @@
 //! The ways out: what would be right in place of what was asked.
 
-use rustmq_ca::{BackupError, CaName, Error, PassphraseError, SHORTEST_PREFIX};
+use rustmq_ca::{BackupError, CaName, CheckpointError, Error, PassphraseError, SHORTEST_PREFIX};
 
 use rustmq_pki::request::RequestError;
 
@@ -147,6 +147,20 @@ fn of_state(error: &Error) -> Vec<String> {
         }
         Error::Backup(BackupError::OtherRoot { .. }) => {
             "nothing was restored: find the backup of your authority, or the fingerprint of this one"
+                .to_owned()
+        }
+        Error::Backup(BackupError::CompromisedSigner { .. }) => {
+            "restore a backup that another CA signed; to restore this one, leave --expect-root out and \
+             compare the manifest's SHA-256 with one that was kept when it was made"
+                .to_owned()
+        }
+        Error::SignerRevoked { others, .. } if others.is_empty() => return Vec::new(),
+        Error::SignerRevoked { others, .. } => {
+            format!("leave --ca-id out, or name one of: {}", others.join(", "))
+        }
+        Error::Checkpoint(CheckpointError::CompromisedSigner { .. }) => {
+            "name one that was made before, or that another CA signed; without --anchor the chain alone \
+             is verified"
                 .to_owned()
         }
         Error::Checkpoint(_) => {

@@ -8,6 +8,7 @@ use rustmq_pki::der::{Reader, tag};
 use zeroize::Zeroizing;
 
 use super::InspectError;
+use super::pem::{self, Block};
 use crate::error::CliError;
 
 /// Largest file that is read, in bytes: a CRL of a million entries has some 40 MB.
@@ -18,20 +19,21 @@ pub(super) const MOST_OBJECTS: usize = 10_000;
 
 /// The bytes of the file; zeroized when dropped, for it may hold a key.
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
+    bytes(path).map_err(|error| CliError::Input { path: path.display().to_string(), error })
+}
+
+/// The bytes of the file, or of standard input for `-`.
+pub(crate) fn bytes(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::new());
-    let read = if path == Path::new("-") {
-        io::stdin().lock().take(MAX_FILE + 1).read_to_end(&mut bytes)
+    let length = if path == Path::new("-") {
+        io::stdin().lock().take(MAX_FILE + 1).read_to_end(&mut bytes)?
     } else {
-        File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
+        File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?
     };
-    let error = match read {
-        Ok(length) if length as u64 > MAX_FILE => {
-            io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 64 MiB")
-        }
-        Ok(_) => return Ok(bytes),
-        Err(error) => error,
-    };
-    Err(CliError::Input { path: path.display().to_string(), error })
+    match length as u64 > MAX_FILE {
+        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 64 MiB")),
+        false => Ok(bytes),
+    }
 }
 
 /// What an object is.
@@ -70,6 +72,18 @@ impl Kind {
         }
     }
 
+    /// The label of its PEM blocks (RFC 7468 4), as it is written today.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Certificate => "CERTIFICATE",
+            Self::Request => "CERTIFICATE REQUEST",
+            Self::Crl => "X509 CRL",
+            Self::Ocsp => "OCSP RESPONSE",
+            Self::PrivateKey => "PRIVATE KEY",
+            Self::PublicKey => "PUBLIC KEY",
+        }
+    }
+
     fn of_label(label: &str) -> Option<Self> {
         Some(match label {
             "CERTIFICATE" | "X509 CERTIFICATE" => Self::Certificate,
@@ -95,49 +109,46 @@ pub(crate) enum Item {
 
 /// The objects of a file, in its order.
 pub(crate) fn split(bytes: &[u8]) -> Vec<Item> {
-    let mut items = match std::str::from_utf8(bytes) {
-        Ok(text) if text.contains("-----BEGIN ") => pem_blocks(text),
-        _ => der_values(bytes),
-    };
+    let mut items = pem_items(bytes).unwrap_or_else(|| der_values(bytes));
     if items.is_empty() {
         items.push(Item::Broken(InspectError::Unknown));
     }
     items
 }
 
-fn pem_blocks(text: &str) -> Vec<Item> {
-    let mut items = Vec::new();
-    let (mut rest, mut line) = (text, 1);
-    while let Some(at) = rest.find("-----BEGIN ") {
-        if items.len() == MOST_OBJECTS {
-            items.push(Item::Broken(InspectError::TooMany));
-            break;
-        }
-        let (before, block) = rest.split_at(at);
-        line += before.matches('\n').count();
-        let label = block["-----BEGIN ".len()..].split("-----").next().unwrap_or_default();
-        // What follows a damaged BEGIN line is no label: it may be a key.
-        let label = label.lines().next().unwrap_or_default();
-        let end = format!("-----END {label}-----");
-        let length = block.find(&end).map_or(block.len(), |start| start + end.len());
-        let (block, after) = block.split_at(length);
-        items.push(pem_block(block, label, line));
-        line += block.matches('\n').count();
-        rest = after;
-    }
-    items
+/// The blocks of a PEM file that are of one kind, or what is wrong with them; `None` if the file has
+/// no block of any kind.
+pub(crate) fn pem_objects(
+    bytes: &[u8],
+    kind: Kind,
+) -> Option<Vec<Result<Zeroizing<Vec<u8>>, InspectError>>> {
+    let of_kind = |block: &Block| Kind::of_label(&block.label) == Some(kind);
+    let read = |block: Block| block.der.map_err(|why| damaged(block.label, block.line, why));
+    pem::is_pem(bytes).then(|| pem::blocks(bytes).filter(of_kind).map(read).collect())
 }
 
-fn pem_block(block: &str, label: &str, line: usize) -> Item {
-    // A label of a hostile file is shown, but no more of it than a line.
-    let label: String = label.chars().take(64).collect();
-    let kind = Kind::of_label(&label);
-    match (kind, pem_rfc7468::decode_vec(block.as_bytes())) {
-        (Some(kind), Ok((_, der))) => Item::Object { kind, der: Zeroizing::new(der) },
+fn damaged(label: String, line: usize, why: String) -> InspectError {
+    InspectError::Pem { label, line, why }
+}
+
+fn pem_items(bytes: &[u8]) -> Option<Vec<Item>> {
+    if !pem::is_pem(bytes) {
+        return None;
+    }
+    let mut items: Vec<_> = pem::blocks(bytes).take(MOST_OBJECTS + 1).map(pem_item).collect();
+    if items.len() > MOST_OBJECTS {
+        items.truncate(MOST_OBJECTS);
+        items.push(Item::Broken(InspectError::TooMany));
+    }
+    Some(items)
+}
+
+fn pem_item(block: Block) -> Item {
+    let Block { label, line, der } = block;
+    match (Kind::of_label(&label), der) {
+        (Some(kind), Ok(der)) => Item::Object { kind, der },
         (Some(Kind::PrivateKey), Err(_)) => Item::HiddenKey { label },
-        (Some(_), Err(error)) => {
-            Item::Broken(InspectError::Pem { label, line, why: error.to_string() })
-        }
+        (Some(_), Err(why)) => Item::Broken(damaged(label, line, why)),
         (None, _) => Item::Broken(InspectError::Label { label }),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 
+use rustmq_ca::batch::{BatchRevokeRequest, Selection};
 use rustmq_ca::{
     CaInfo, CaStatus, CertificateInfo, CertificateManager, CertificateStatus, Execution,
     ListFilter, RevokeRequest,
@@ -89,7 +90,8 @@ async fn known_authority(
     Err(MigrationError::OtherDataDirectory { ca: known.ca.clone() }.into())
 }
 
-/// Revokes every certificate of the migration, recorded or not, and gives the ids of all.
+/// Revokes every certificate of the migration, recorded or not, under one record and one list, and gives
+/// the ids of all.
 async fn revoke(
     manager: &CertificateManager,
     output: &Output,
@@ -97,28 +99,27 @@ async fn revoke(
     ca: &str,
     undone: &mut Undone,
 ) -> Result<HashSet<String>, CliError> {
-    let mut ids = HashSet::new();
+    let mut ids = Vec::new();
     for entry in &state.entries {
         let found = match &entry.id {
             Some(id) => Some(manager.info(id).await?),
             None => unrecorded(manager, output, state, ca, entry).await?,
         };
         let Some(info) = found else { continue };
-        ids.insert(info.id.clone());
-        if matches!(info.status, CertificateStatus::Revoked | CertificateStatus::Superseded) {
-            continue;
+        if matches!(info.status, CertificateStatus::Active | CertificateStatus::OnHold) {
+            undone.revoked.push(info.id.clone());
         }
-        manager
-            .revoke_certificate(RevokeRequest {
-                certificate: info.id.clone(),
-                reason: RevocationReason::CessationOfOperation,
-                invalidity_date: None,
-                execution: Execution::Commit,
-            })
-            .await?;
-        undone.revoked.push(info.id);
+        ids.push(info.id);
     }
-    Ok(ids)
+    // Those that a killed run revoked are among them: their list may not be signed yet.
+    let request = BatchRevokeRequest {
+        which: Selection::Certificates(ids.clone()),
+        reason: RevocationReason::CessationOfOperation,
+        invalidity_date: None,
+        execution: Execution::Commit,
+    };
+    manager.revoke_batch(request).await?;
+    Ok(ids.into_iter().collect())
 }
 
 /// Revokes those in whose place others were put, too.

@@ -8,11 +8,21 @@ use super::style::visible;
 /// `;`, an absent value an empty field. A cell that a spreadsheet would run as a formula is written
 /// with a leading apostrophe, and what a terminal would obey with `\u{..}`: names in certificates are other people's input.
 pub(crate) fn render(columns: &[&str], records: &[Value]) -> Result<String, csv::Error> {
+    let mut header = csv::Writer::from_writer(Vec::new());
+    header.write_record(columns)?;
+    Ok(text(header)? + &lines(columns, records)?)
+}
+
+/// The records alone.
+pub(super) fn lines(columns: &[&str], records: &[Value]) -> Result<String, csv::Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(columns)?;
     for record in records {
         writer.write_record(columns.iter().map(|column| field(&record[*column])))?;
     }
+    text(writer)
+}
+
+fn text(writer: csv::Writer<Vec<u8>>) -> Result<String, csv::Error> {
     let bytes = writer.into_inner().map_err(|e| csv::Error::from(e.into_error()))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

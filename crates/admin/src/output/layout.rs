@@ -99,6 +99,35 @@ impl Table {
         self.rows.push(row);
     }
 
+    /// A page of a longer table, for programs: columns are as wide as on the pages before, `widths`, or
+    /// wider. The first page has the header.
+    pub(crate) fn render_next(&self, look: Appearance, widths: &mut Vec<u16>) -> String {
+        let is_first = widths.is_empty();
+        if is_first {
+            widths.extend(self.header.iter().map(|header| length(header)));
+        }
+        for row in &self.rows {
+            for (width, (text, _)) in widths.iter_mut().zip(row) {
+                *width = length(&visible(text)).max(*width);
+            }
+        }
+        let header = self.header.iter().map(|name| ((*name).to_owned(), Tone::Faint)).collect();
+        let header: Option<Vec<_>> = is_first.then_some(header);
+        let last = widths.len().saturating_sub(1);
+        let line = |row: &Vec<(String, Tone)>| {
+            let mut line = String::new();
+            for (nth, ((text, tone), width)) in row.iter().zip(&*widths).enumerate() {
+                let shown = visible(text);
+                let width = if nth == last { 0 } else { width + GAP };
+                let padding = usize::from(width.saturating_sub(length(&shown)));
+                line.push_str(&look.paint(*tone, &shown));
+                line.push_str(&" ".repeat(padding));
+            }
+            format!("{}\n", line.trim_end())
+        };
+        header.iter().chain(&self.rows).map(line).collect()
+    }
+
     /// The table as lines, fitted to the width when there is one.
     pub(crate) fn render(&self, look: Appearance) -> String {
         if self.rows.is_empty() {

@@ -43,6 +43,10 @@ fn one_record_cut_off_the_end_is_noticed() {
     let verdict = bench.json(&["audit", "verify", "--anchor", "anchor.json"]);
     assert_eq!((&verdict["valid"], &verdict["anchored"]), (&true.into(), &made["records"]));
     assert_eq!(verdict["records"], made["records"], "it covers the record that announces it");
+    let csv = bench.ok(&["audit", "verify", "--anchor", "anchor.json", "--format", "csv"]).stdout;
+    let (header, line) = csv.trim_end().split_once('\n').unwrap();
+    assert_eq!(header, "records,head,fault,valid,anchored,signer_revoked");
+    assert!(line.ends_with(&format!(",,true,{},", made["records"])), "{line}");
     cut(&bench, 1);
     let run = anchored(&bench);
     assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
@@ -106,6 +110,29 @@ fn what_was_altered_or_is_of_another_store_is_refused() {
     other.ok(&["audit", "checkpoint", "--output", "anchor.json"]);
     bench.write("anchor.json", fs::read(other.path("anchor.json")).unwrap());
     anchored(&bench).refused(1, &["is of another authority", "prod_ca_1"]);
+}
+
+#[test]
+fn the_revocation_of_its_signer_is_said_and_one_made_after_a_compromise_proves_nothing() {
+    let bench = Workbench::with_hierarchy();
+    let made = bench.json(&["audit", "checkpoint", "--output", "anchor.json"]);
+    bench.ok(&["ca", "revoke", "prod_ca_1", "--reason", "superseded"]);
+    let run = anchored(&bench);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("prod_ca_1 was revoked at"), "{}", run.stderr);
+    let verdict = bench.json(&["audit", "verify", "--anchor", "anchor.json"]);
+    assert_eq!(verdict["anchored"], made["records"]);
+    assert_eq!(verdict["signer_revoked"]["reason"], "superseded");
+    bench
+        .run(&["audit", "checkpoint", "--output", "x", "--ca-id", "prod_ca_1"])
+        .refused(1, &["prod_ca_1 signs no backups and no checkpoints", "root_ca_1"]);
+
+    let bench = Workbench::with_hierarchy();
+    bench.ok(&["audit", "checkpoint", "--output", "anchor.json"]);
+    let revoke = ["ca", "revoke", "prod_ca_1", "--reason", "key-compromise", "--invalidity-date"];
+    bench.ok(&[&revoke[..], &["2026-01-01T00:00:00Z"]].concat());
+    anchored(&bench).refused(1, &["the checkpoint proves nothing", "prod_ca_1", "in doubt since"]);
+    bench.ok(&["audit", "verify"]);
 }
 
 #[test]

@@ -103,6 +103,8 @@ fn a_killed_backup_leaves_no_half_archive_and_is_simply_repeated() {
         check_archive(&bench, call);
         fs::remove_file(&archive).unwrap();
     }
+    let parts = |name: &String| name.starts_with('.') && name.ends_with(".new");
+    assert!(!bench.files("").iter().any(parts), "{:?}", bench.files(""));
     bench.ok(&["backup", "--output", "b.tar"]);
     let left = fs::read_dir(bench.data().join("instances")).unwrap();
     assert_eq!(left.count(), 0, "copies of killed processes are removed");

@@ -181,6 +181,39 @@ fn later_lists_are_merged_from_files_of_any_form() {
 }
 
 #[test]
+fn a_signer_that_was_revoked_since_is_named_and_proves_no_origin() {
+    for (reason, code) in [("key-compromise", 1), ("cessation-of-operation", 0)] {
+        let bench = Workbench::with_hierarchy();
+        let staging = ["ca", "intermediate", "--parent-ca", "root_ca_1", "--cn", "Staging CA"];
+        bench.ok(&staging);
+        let root = text(&bench.json(&["ca", "info", "root_ca_1"])["fingerprint"]).to_owned();
+        bench.ok(&["backup", "--output", "b.tar", "--ca-id", "staging_ca_1"]);
+        bench.ok(&["ca", "revoke", "staging_ca_1", "--reason", reason]);
+        bench.ok(&["ca", "crl", "root_ca_1", "--output", "root.crl"]);
+        let run = restore(&bench, "one", &["--expect-root", &root, "--crl", "root.crl"]);
+        if code == 1 {
+            run.refused(1, &["staging_ca_1 was revoked", "keyCompromise", "another CA signed"]);
+            assert!(!bench.path("one").exists());
+        } else {
+            assert_eq!(run.code, 0, "{}", run.stderr);
+            assert!(run.stdout.contains("under the expected root, and revoked"), "{}", run.stdout);
+            assert!(run.stderr.contains("staging_ca_1 was revoked"), "{}", run.stderr);
+        }
+        let run = restore(&bench, "two", &["--crl", "root.crl"]);
+        assert!(run.stderr.contains("staging_ca_1 was revoked"), "{}", run.stderr);
+        let more = ["--crl", "root.crl", "--format", "json"];
+        let restored = json(&restore(&bench, "three", &more));
+        assert_eq!(restored["origin_expected"], false);
+        assert_eq!(restored["signer_revoked"]["ca_id"], "staging_ca_1");
+        bench
+            .run(&["backup", "--output", "c.tar", "--ca-id", "staging_ca_1"])
+            .refused(1, &["signs no backups", "name one of: prod_ca_1, root_ca_1"]);
+        assert!(!bench.path("c.tar").exists());
+        assert_eq!(bench.json(&["backup", "--output", "c.tar"])["signed_by"], "prod_ca_1");
+    }
+}
+
+#[test]
 fn a_checkpoint_tells_a_restored_store_from_the_one_that_went_on() {
     let bench = Workbench::with_hierarchy();
     bench.ok(&["audit", "checkpoint", "--output", "before.json"]);

@@ -208,9 +208,6 @@ fn inputs_without_a_header_or_rows() {
         bench.run(&issue("fleet.csv", "fleet.ndjson", &[])).refused(1, &[said]);
     }
     bench.run(&issue("none.csv", "fleet.ndjson", &[])).refused(3, &["none.csv cannot be read"]);
-    let endless = format!("principal,role\n\"{}\n", "x".repeat(3 << 20));
-    bench.write("fleet.csv", endless);
-    bench.run(&issue("fleet.csv", "fleet.ndjson", &[])).refused(3, &["a row is longer than 1 MiB"]);
     bench.write("fleet.csv", b"principal,role\n\xff\xfe,client\n");
     bench.run(&issue("fleet.csv", "fleet.ndjson", &[])).refused(1, &["principal: it is not UTF-8"]);
 }
@@ -282,4 +279,80 @@ fn a_folder_for_each_principal() {
         .run(&issue("twice.csv", "twice", &[]))
         .refused(1, &["row 2 (line 3), principal: the same principal, which names its folder"]);
     bench.ok(&issue("twice.csv", "twice.ndjson", &[]));
+}
+
+#[test]
+fn what_is_to_be_known_of_rows_is_one_line_a_kind() {
+    let bench = Workbench::with_hierarchy();
+    let short = ["ca", "intermediate", "--parent-ca", "root_ca_1", "--cn", "Short CA"];
+    bench.ok(&[&short[..], &["--id", "short", "--validity-days", "200"]].concat());
+    let rows: String = (1..=40).map(|n| format!("b{n}.example.com,broker\n")).collect();
+    bench.write("fleet.csv", format!("principal,role\napp,client\n{rows}"));
+    let by = ["certs", "batch-issue", "--ca-id", "short", "--input", "fleet.csv", "--output"];
+    for more in [&["--dry-run"][..], &[]] {
+        let arguments = [&by[..], &["fleet.ndjson"], more, &["--format", "json"]].concat();
+        let run = bench.ok(&arguments);
+        let report: Value = serde_json::from_str(&run.stdout).unwrap();
+        let notes = report["row_notes"].as_array().unwrap();
+        let mut told: Vec<_> = notes
+            .iter()
+            .map(|note| (text(&note["code"]), note["rows"].as_u64(), note["first_row"].as_u64()))
+            .collect();
+        told.sort();
+        assert_eq!(
+            told,
+            [
+                ("no_status_addresses", Some(41), Some(1)),
+                ("san_from_principal", Some(40), Some(2)),
+                ("shortened_to_issuer", Some(40), Some(2)),
+            ]
+        );
+        assert_eq!(run.stderr.matches("\"note\"").count(), 3, "{}", run.stderr);
+        let line = "40 rows, the first is row 2: DNS:b1.example.com was taken from the principal";
+        assert!(run.stderr.contains(line), "{}", run.stderr);
+    }
+}
+
+/// How many calls of `fcntl` the command makes: each look into the store makes some.
+fn looks(bench: &Workbench, arguments: &[&str]) -> usize {
+    let trace = bench.path("trace");
+    let status = std::process::Command::new("strace")
+        .args(["-f", "-e", "trace=fcntl", "-o"])
+        .arg(&trace)
+        .arg(assert_cmd::cargo::cargo_bin("rustmq-admin"))
+        .args(arguments)
+        .env_clear()
+        .env("RUSTMQ_DATA_DIR", bench.data())
+        .env("RUSTMQ_CA_PASSPHRASE", crate::workbench::PASSPHRASE)
+        .current_dir(bench.path(""))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status()
+        .expect("strace is installed (apt-get install strace)");
+    assert_eq!(status.code(), Some(1), "all of its rows are wrong");
+    let calls = fs::read_to_string(&trace).unwrap().matches("F_SETLK").count();
+    fs::remove_file(trace).unwrap();
+    calls
+}
+
+#[test]
+fn many_refused_keys_cost_one_look_and_not_one_each() {
+    let bench = Workbench::with_hierarchy();
+    let rows = |name: &str, count| {
+        let row = |n| format!("{name}-{n},client,{n}.csr\n");
+        format!("principal,role,csr\n{}", (0..count).map(row).collect::<String>())
+    };
+    for n in 0..60 {
+        request(&bench, "whatever", &n.to_string());
+    }
+    bench.write("holders.csv", rows("holder", 60));
+    bench.ok(&issue("holders.csv", "holders.ndjson", &[]));
+    let looks = [6, 60].map(|count| {
+        bench.write("thieves.csv", rows("thief", count));
+        let arguments = issue("thieves.csv", "thieves.ndjson", &[]);
+        let run = bench.run(&arguments);
+        run.refused(1, &["row 1 (line 2), csr: ", &format!("{count} of {count} rows are wrong")]);
+        looks(&bench, &arguments)
+    });
+    assert!(looks[0] > 0 && looks[1] < looks[0] + 54, "{looks:?}");
 }

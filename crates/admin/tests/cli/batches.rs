@@ -57,7 +57,7 @@ fn clients(bench: &Workbench, name: &str, count: usize) {
 
 /// Runs the command under strace, which kills it as it enters the `nth` such call of one of its
 /// threads. Whether it was killed.
-fn killed_at(bench: &Workbench, call: &str, nth: u32, arguments: &[&str]) -> bool {
+pub(crate) fn killed_at(bench: &Workbench, call: &str, nth: u32, arguments: &[&str]) -> bool {
     let inject = format!("inject={call}:signal=KILL:when={nth}");
     let status = Command::new("strace")
         .args(["-f", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject])

@@ -40,9 +40,19 @@ fn a_filter_s_certificates_are_renewed_once() {
     // The new ones pass the filter, too; the job has its list.
     let again = bench.json(&arguments);
     assert_eq!((&again["issued"], &again["replayed"]), (&0.into(), &2.into()));
-    let both = bench.json(&renew("both", &["--role", "client"]));
-    assert_eq!(both["issued"], 4);
-    assert_eq!(bench.files("both"), ["a", "a~2", "b", "b~2"]);
+    // Another job renews the newest of each and no other, unless they are listed.
+    let newest = bench.json(&renew("newest", &["--role", "client"]));
+    assert_eq!(newest["issued"], 2);
+    assert_eq!(bench.files("newest"), ["a", "b"]);
+    for (line, id) in renewed.iter().zip(["cert-8", "cert-9"]) {
+        assert_eq!(bench.json(&["certs", "info", id])["renews"], line["id"]);
+    }
+    bench.ok(&["certs", "revoke", "cert-8"]);
+    bench.write("list", "cert-3\ncert-6\ncert-4\n");
+    bench.ok(&renew("both", &["--input", "list"]));
+    assert_eq!(bench.files("both"), ["a", "a~2", "b"]);
+    let last = bench.json(&renew("last.ndjson", &["--role", "client", "--dry-run"]));
+    assert_eq!(last["rows"], 4, "those of the list, cert-9, and none that cert-8 had renewed");
     bench
         .run(&renew("none.ndjson", &["--role", "admin"]))
         .refused(1, &["no certificate is chosen"]);
@@ -74,6 +84,22 @@ fn a_list_is_renewed_and_what_cannot_be_is_told_by_row() {
 }
 
 #[test]
+fn a_renewed_certificate_keeps_the_type_of_its_key() {
+    let bench = Workbench::with_hierarchy();
+    let types = ["p256", "ed25519", "p384"];
+    for (nth, key_type) in types.into_iter().enumerate() {
+        bench.write("one.csv", format!("principal,role\napp-{nth},client\n"));
+        bench.ok(&issue("one.csv", &format!("{nth}.ndjson"), &["--key-type", key_type]));
+    }
+    bench.ok(&renew("new.ndjson", &[]));
+    let renewed = lines(&bench, "new.ndjson");
+    for (line, key_type) in renewed.iter().zip(types) {
+        assert_eq!(bench.json(&["certs", "info", text(&line["id"])])["key_type"], key_type);
+    }
+    assert_eq!(bench.json(&renew("new.ndjson", &[]))["replayed"], 3, "the job is the same");
+}
+
+#[test]
 fn a_dry_run_shows_what_would_be_revoked_and_revokes_nothing() {
     let bench = fleet();
     let dry = bench.json(&revoke(&["--ca-id", "prod_ca_1", "--role", "client", "--dry-run"]));
@@ -95,8 +121,17 @@ fn revoking_can_be_repeated_and_needs_a_choice() {
     let bench = fleet();
     bench.run(&revoke(&[])).refused(2, &["--ca-id", "--input"]);
     bench.run(&revoke(&["--input", "list", "--role", "client"])).refused(2, &["--input"]);
-    bench.write("list", "cert-3\ncert-99\n");
-    bench.run(&revoke(&["--input", "list"])).refused(3, &["there is no certificate \"cert-99\""]);
+    bench.write("list", "# all\ncert-3\ncert-99\n\n77:aa\n");
+    for more in [&["--dry-run"][..], &[]] {
+        bench.run(&revoke(&[&["--input", "list"], more].concat())).refused(
+            1,
+            &[
+                "row 2 (line 3), certificate: there is no certificate \"cert-99\"",
+                "row 3 (line 5), certificate: there is no certificate \"77aa\"",
+                "2 of 3 lines are wrong, and nothing was revoked",
+            ],
+        );
+    }
     assert_eq!(status(&bench), ["active", "active", "active"], "one that is not there refuses all");
     let mut command =
         bench.command(&revoke(&["--input", "-", "--reason", "key-compromise", "--format", "json"]));

@@ -157,6 +157,38 @@ fn the_audit_names_who_did_what() {
 }
 
 #[test]
+fn records_of_the_audit_and_the_rows_that_they_are_shown_as_are_told_apart() {
+    let bench = Workbench::with_hierarchy();
+    let rows: String = (0..3).map(|n| format!("app-{n}@example.com,client\n")).collect();
+    bench.write("fleet.csv", format!("principal,role\n{rows}"));
+    let batch = ["certs", "batch-issue", "--input", "fleet.csv", "--ca-id", "prod_ca_1"];
+    bench.ok(&[&batch[..], &["--output", "fleet.ndjson"]].concat());
+    let exported = bench.json(&["audit", "export", "--output", "audit.ndjson"]);
+    let verified = bench.json(&["audit", "verify"]);
+    assert_eq!(exported["records"], verified["records"]);
+    let lines = std::fs::read_to_string(bench.path("audit.ndjson")).unwrap();
+    assert_eq!(exported["lines"], lines.lines().count());
+    // One record announced three certificates, one says that they were issued.
+    let records = verified["records"].as_u64().unwrap();
+    assert_eq!(exported["lines"], records + 2 * 2);
+    let all = bench.json(&["certs", "export", "--all", "--output", "all.tar.gz"]);
+    assert_eq!(
+        (&all["audit_records"], &all["audit_lines"]),
+        (&exported["records"], &exported["lines"])
+    );
+    let listed = bench.json(&["audit", "list"]);
+    let listed = listed["records"].as_array().unwrap();
+    for outcome in ["reserved", "done"] {
+        let rows: Vec<_> = listed
+            .iter()
+            .filter(|record| record["outcome"] == outcome)
+            .filter_map(|record| record["row"].as_u64())
+            .collect();
+        assert_eq!(rows, [1, 2, 3], "{outcome}");
+    }
+}
+
+#[test]
 fn what_is_looked_at_needs_no_passphrase() {
     let bench = Workbench::with_hierarchy();
     let id = text(&bench.broker("broker-01")["id"]).to_owned();

@@ -245,7 +245,15 @@ fn an_existing_authority_issues_if_the_plan_names_it() {
         (text(&applied["ca_id"]), &applied["made_cas"]),
         ("prod_ca_1", &serde_json::json!([]))
     );
-    bench.ok(&UNDO);
+    let signed = |bench: &Workbench| {
+        let audit = bench.json(&["audit", "list", "--last", "1000"]);
+        let records = audit["records"].as_array().unwrap().clone();
+        let is_crl = |r: &&Value| r["action"] == "crl.sign" && r["outcome"] == "done";
+        records.iter().filter(is_crl).count()
+    };
+    let before = signed(&bench);
+    assert_eq!(bench.json(&UNDO)["revoked"].as_array().unwrap().len(), 2);
+    assert_eq!(signed(&bench), before + 1, "one list says that both are revoked");
     assert_eq!(
         bench.json(&["ca", "info", "prod_ca_1"])["status"],
         "active",

@@ -39,7 +39,7 @@ fn extensions(certificate: &Certificate<'_>) -> Result<(), Refusal> {
         Some(oid) => {
             Err(Refusal::new(Rule::UnknownCriticalExtension, Detail::Oid(oid.to_string())))
         }
-        None => Ok(()),
+        None => qualifiers(certificate),
     }
 }
 
@@ -55,6 +55,21 @@ fn purpose(certificate: &Certificate<'_>, terms: &Terms) -> Result<(), Refusal> 
     }
     let found: Vec<_> = usage.value.iter().take(8).map(|oid| oid.to_string()).collect();
     Err(Refusal::new(Rule::PurposeNotAllowed, Detail::Oid(found.join(" "))))
+}
+
+/// A policy of which only some qualifiers are understood is not understood (RFC 5280 4.2.1.4).
+fn qualifiers(certificate: &Certificate<'_>) -> Result<(), Refusal> {
+    let Some(policies) = certificate.known.policies.filter(|policies| policies.critical) else {
+        return Ok(());
+    };
+    let known = [oid::QUALIFIER_CPS, oid::QUALIFIER_USER_NOTICE];
+    let mut found = policies.value.iter().flat_map(|policy| policy.qualifier_types());
+    match found.find(|kind| !known.iter().any(|known| kind == known)) {
+        Some(kind) => {
+            Err(Refusal::new(Rule::UnknownCriticalExtension, Detail::Oid(kind.to_string())))
+        }
+        None => Ok(()),
+    }
 }
 
 /// What holds of a certificate that signed another (RFC 5280 6.1.4 (k) to (n)); `below` counts the

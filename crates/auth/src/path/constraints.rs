@@ -4,8 +4,8 @@ use rustmq_pki::oid;
 use rustmq_pki::read::{GeneralName, GeneralSubtree, Known, NameConstraints, NameRef};
 
 use super::names::{
-    DnsSyntax, is_dns_name, is_dns_pattern, split_mailbox, split_wildcard, uri_host,
-    within_directory,
+    DnsSyntax, is_dns_name, is_dns_pattern, is_uri, split_mailbox, split_wildcard, uri_host,
+    weight, within_directory,
 };
 use crate::budget::{Budget, Work};
 use crate::certificate::Certificate;
@@ -64,7 +64,7 @@ impl<'a> Constraints<'a> {
             let refuse = |rule| Refusal::new(rule, Detail::Name(name.to_string()));
             let excluded = constraints.value.excluded.into_iter().flatten();
             for subtree in excluded {
-                budget.spend(Work::Names, 1)?;
+                budget.spend(Work::Names, cost(name, &subtree.base))?;
                 match compare(name, &subtree.base, Side::Excluded) {
                     Verdict::Within => return Err(refuse(Rule::NameExcluded)),
                     other => other.require_known(constraints.critical, name)?,
@@ -73,7 +73,7 @@ impl<'a> Constraints<'a> {
             let mut limited = false;
             let mut permitted = false;
             for subtree in constraints.value.permitted.into_iter().flatten() {
-                budget.spend(Work::Names, 1)?;
+                budget.spend(Work::Names, cost(name, &subtree.base))?;
                 let verdict = compare(name, &subtree.base, Side::Permitted);
                 verdict.require_known(constraints.critical, name)?;
                 limited |= matches!(verdict, Verdict::Within | Verdict::Outside);
@@ -167,6 +167,16 @@ fn within(yes: bool) -> Verdict {
     if yes { Verdict::Within } else { Verdict::Outside }
 }
 
+/// What a comparison counts for.
+fn cost(name: &GeneralName<'_>, base: &GeneralName<'_>) -> usize {
+    match (name, base) {
+        (GeneralName::Directory(name), GeneralName::Directory(base)) => {
+            1 + weight(name) + weight(base)
+        }
+        _ => 1,
+    }
+}
+
 fn compare(name: &GeneralName<'_>, base: &GeneralName<'_>, side: Side) -> Verdict {
     match (name, base) {
         (GeneralName::Dns(name), GeneralName::Dns(base)) => dns(name, base, side),
@@ -249,10 +259,13 @@ fn mailbox_in(mailbox: &[u8], base: &[u8]) -> Verdict {
     }
 }
 
-/// A URI without a host name cannot be judged, and is refused where URIs are constrained.
+/// A URI without a host name cannot be judged, nor can what is no URI: other readers may see another
+/// host in it. Both are refused where URIs are constrained.
 fn uri_in(uri: &[u8], base: &[u8]) -> Verdict {
     match uri_host(uri) {
-        Some(host) if is_dns_name(host, DnsSyntax::Lenient) => within(host_in(host, base)),
+        Some(host) if is_uri(uri) && is_dns_name(host, DnsSyntax::Lenient) => {
+            within(host_in(host, base))
+        }
         _ => Verdict::Malformed,
     }
 }
@@ -324,5 +337,25 @@ mod tests {
         assert_eq!(uri("http://h.td.example/", "td.example"), Verdict::Outside);
         assert_eq!(uri("urn:rustmq:x", "td.example"), Verdict::Malformed);
         assert_eq!(uri("http://192.0.2.1/", ".td.example"), Verdict::Malformed);
+    }
+
+    #[test]
+    fn an_authority_that_readers_see_differently_is_malformed() {
+        let uri = |name: &str, base: &str| uri_in(name.as_bytes(), base.as_bytes());
+        assert_eq!(uri("http://a:b@example.com:80/", "example.com"), Verdict::Within);
+        for hostile in [
+            "http://evil.com\\@example.com/",
+            "http://evil.com @example.com/",
+            "http://a@evil.com@example.com/",
+            "http://example.com:x/",
+            "http://example.com:80:80/",
+            "http://example.com/\\@evil.com",
+            "ht tp://example.com/",
+            "http://ex%61mple.com/",
+        ] {
+            for base in ["example.com", "evil.com", ".com", ""] {
+                assert_eq!(uri(hostile, base), Verdict::Malformed, "{hostile} in {base}");
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 use rustmq_pki::read::{CertificateRef, GeneralName, KeyUsage, KnownExtensions, Version};
 use rustmq_pki::time::{Civil, UnixTime};
 
+use super::encoding;
 use super::names::{DnsSyntax, is_dns_pattern, is_uri, split_mailbox};
 use super::webpki;
 use crate::certificate::Certificate;
@@ -85,6 +86,9 @@ pub(crate) fn findings(
 ) -> Vec<Refusal> {
     let mut findings = Findings { certificate, place, rules, found: Vec::new() };
     if rules != RuleSet::Pkix {
+        if let Some(fault) = encoding::fault(&certificate.view) {
+            findings.find_in(Rule::NotDer, Detail::Encoding(fault));
+        }
         fields(&mut findings);
         key_identifiers(&mut findings);
         constraints(&mut findings);

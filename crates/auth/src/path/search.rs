@@ -46,6 +46,19 @@ pub(crate) struct Attempt {
     pub(crate) refusal: Refusal,
 }
 
+impl Attempt {
+    /// How much it says: any rule more than a wrong key, a wrong key more than a missing issuer, and
+    /// then a path that reached an anchor more than one that did not.
+    fn tells(&self) -> (u8, bool) {
+        let rule = match self.refusal.rule {
+            Rule::NoIssuer => 0,
+            Rule::SignatureInvalid => 1,
+            _ => 2,
+        };
+        (rule, self.anchor.is_some())
+    }
+}
+
 /// The most failed attempts that are remembered for the explanation.
 const MAX_ATTEMPTS: usize = 64;
 
@@ -78,6 +91,8 @@ pub(crate) struct Search<'q, 'a> {
     pub(crate) known_leaf_key: Option<&'q [u8]>,
     pub(crate) budget: Budget,
     pub(crate) attempts: Vec<Attempt>,
+    /// How many others failed.
+    pub(crate) untold: usize,
     /// The certificates whose status is being found out, so that a circle is seen.
     pub(crate) in_progress: Vec<usize>,
     /// Signatures that were verified or refused: the certificate below and the key.
@@ -113,6 +128,7 @@ impl<'q, 'a> Search<'q, 'a> {
             known_leaf_key: None,
             budget: Budget::full(),
             attempts: Vec::new(),
+            untold: 0,
             in_progress: Vec::new(),
             signatures: Vec::new(),
             issuers: Vec::new(),
@@ -135,6 +151,7 @@ impl<'q, 'a> Search<'q, 'a> {
     /// Remembers the signatures of the intermediates that were verified for this path.
     fn learn(&self, path: &Path) {
         let Some(facts) = self.facts else { return };
+        facts.learn_key(&self.bag.certificates[0].view, self.key_at(path, 1));
         for (at, index) in path.certificates.iter().enumerate().skip(1) {
             let key = self.key_at(path, at + 1);
             let verified =
@@ -177,12 +194,20 @@ impl<'q, 'a> Search<'q, 'a> {
 
     /// Finds a path from the certificate `target` to an anchor.
     pub(crate) fn find(&mut self, target: usize, goal: Goal) -> Result<Path, Refusal> {
-        let first_attempt = self.attempts.len();
         let certificate = &self.bag.certificates[target];
         self.check_target(certificate, goal).map_err(|refusal| refusal.of(&certificate.view))?;
         if goal == Goal::Leaf {
             self.check_leaf_rules()?;
+            return self.search_from(target, goal);
         }
+        // The search for a signer of status is no attempt at the leaf's path.
+        let (attempts, untold) = (std::mem::take(&mut self.attempts), self.untold);
+        let found = self.search_from(target, goal);
+        (self.attempts, self.untold) = (attempts, untold);
+        found
+    }
+
+    fn search_from(&mut self, target: usize, goal: Goal) -> Result<Path, Refusal> {
         let mut nodes = vec![Node { certificate: target, below: None, length: 1 }];
         let mut queue = VecDeque::from([0]);
         while let Some(at) = queue.pop_front() {
@@ -197,12 +222,7 @@ impl<'q, 'a> Search<'q, 'a> {
             }
             self.extend(&mut nodes, &mut queue, at, below)?;
         }
-        let refusal = self.best_refusal(first_attempt, target);
-        if goal != Goal::Leaf {
-            // The search for a signer of status is no attempt at the leaf's path.
-            self.attempts.truncate(first_attempt);
-        }
-        Err(refusal)
+        Err(self.best_refusal(target))
     }
 
     fn check_target(&self, certificate: &Certificate<'a>, goal: Goal) -> Result<(), Refusal> {
@@ -271,9 +291,12 @@ impl<'q, 'a> Search<'q, 'a> {
             RuleSet::Pkix => Dsa::Verified,
             _ => Dsa::Refused,
         };
-        self.budget.spend(Work::Signatures, 1)?;
+        self.budget.spend(Work::Signatures, signature::cost(key))?;
         let algorithm = &view.signature_algorithm;
-        let result = signature::verify(algorithm, key, view.tbs, view.signature, dsa, inherited);
+        let known = self.facts.and_then(|facts| facts.verify(view, key));
+        let result = known.unwrap_or_else(|| {
+            signature::verify(algorithm, key, view.tbs, view.signature, dsa, inherited)
+        });
         self.signatures.push((child, key.der, result.is_ok()));
         result.map_err(|refusal| refusal.of(view))
     }
@@ -376,25 +399,25 @@ impl<'q, 'a> Search<'q, 'a> {
         if refusal.rule == Rule::BudgetExceeded {
             return Err(refusal);
         }
+        let attempt = Attempt { certificates, anchor, refusal };
         if self.attempts.len() < MAX_ATTEMPTS {
-            self.attempts.push(Attempt { certificates, anchor, refusal });
+            self.attempts.push(attempt);
+            return Ok(());
+        }
+        self.untold += 1;
+        // The last place is for the one that says most of those that find no other.
+        if let Some(last) = self.attempts.last_mut()
+            && last.tells() < attempt.tells()
+        {
+            *last = attempt;
         }
         Ok(())
     }
 
-    /// Of all failures since `first`, the one that says most: a path that reached an anchor before
-    /// one that did not, any rule before a wrong key, a wrong key before a missing issuer.
-    fn best_refusal(&self, first: usize, target: usize) -> Refusal {
-        let rank = |attempt: &&Attempt| {
-            let rule = match attempt.refusal.rule {
-                Rule::NoIssuer => 0,
-                Rule::SignatureInvalid => 1,
-                _ => 2,
-            };
-            (rule, attempt.anchor.is_some())
-        };
+    /// Of all failures the one that says most.
+    fn best_refusal(&self, target: usize) -> Refusal {
         // Of equals the first is the shortest path, and `max_by_key` takes the last.
-        let best = self.attempts.get(first..).unwrap_or(&[]).iter().rev().max_by_key(rank);
+        let best = self.attempts.iter().rev().max_by_key(|attempt| attempt.tells());
         let view = &self.bag.certificates[target].view;
         best.map_or_else(|| Refusal::from(Rule::NoIssuer).of(view), |best| best.refusal.clone())
     }

@@ -93,25 +93,25 @@ const VIEWS: &[View] = &[
     (
         Broker::Nats,
         "verify_and_map: true",
-        "write the first of these names as the user in authorization.users, and reload with SIGHUP",
+        "write the first of these names as the user in `authorization.users`, and reload with SIGHUP",
         |names| names.nats(),
     ),
     (
         Broker::RabbitMq,
         "ssl_cert_login_from = common_name",
-        "enable rabbitmq_auth_mechanism_ssl, set auth_mechanisms.1 = EXTERNAL, and add a user of this name",
+        "enable `rabbitmq_auth_mechanism_ssl`, set `auth_mechanisms.1 = EXTERNAL`, and add a user of this name",
         |names| names.joined_common_names(),
     ),
     (
         Broker::RabbitMq,
         "ssl_cert_login_from = subject_alternative_name, ssl_cert_login_san_type = email",
-        "add a user of this name; ssl_cert_login_san_index picks another than the first",
+        "add a user of this name; `ssl_cert_login_san_index` picks another than the first",
         |names| first(names.alt(1), "subjectAltName has no e-mail address"),
     ),
     (
         Broker::RabbitMq,
         "ssl_cert_login_from = subject_alternative_name, ssl_cert_login_san_type = uri",
-        "add a user of this name; ssl_cert_login_san_index picks another than the first",
+        "add a user of this name; `ssl_cert_login_san_index` picks another than the first",
         |names| first(names.alt(6), "subjectAltName has no URI"),
     ),
     (
@@ -123,31 +123,31 @@ const VIEWS: &[View] = &[
     (
         Broker::Mosquitto,
         "use_identity_as_username true",
-        "set require_certificate true and name the user in acl_file",
+        "set `require_certificate true` and name the user in `acl_file`",
         |names| names.c_common_name(),
     ),
     (
         Broker::Mosquitto,
         "use_subject_as_username true",
-        "set require_certificate true and name the user in acl_file, as it stands here",
+        "set `require_certificate true` and name the user in `acl_file`, as it stands here",
         |names| names.openssl_name(),
     ),
     (
         Broker::PostgreSql,
         "hostssl ... cert map=mtls",
-        "map the name to a database user in pg_ident.conf: mtls NAME USER",
+        "map the name to a database user in `pg_ident.conf`: `mtls NAME USER`",
         |names| names.c_common_name(),
     ),
     (
         Broker::PostgreSql,
         "hostssl ... cert clientname=DN map=mtls",
-        "map the name to a database user in pg_ident.conf, in double quotes",
+        "map the name to a database user in `pg_ident.conf`, in double quotes",
         |names| names.openssl_name(),
     ),
     (
         Broker::Kafka,
         "ssl.principal.mapping.rules=DEFAULT",
-        "set ssl.client.auth=required and give rights to User: and this name; a rule such as RULE:^CN=([^,]+).*$/$1/ shortens it",
+        "set `ssl.client.auth=required` and give rights to `User:` and this name; a rule such as `RULE:^CN=([^,]+).*$/$1/` shortens it",
         |names| names.distinguished_name(),
     ),
     (
@@ -159,7 +159,7 @@ const VIEWS: &[View] = &[
     (
         Broker::Etcd,
         "--client-cert-auth",
-        "add a user of this name with etcdctl user add NAME --no-password, and enable auth",
+        "add a user of this name with `etcdctl user add NAME --no-password`, and enable auth",
         |names| names.go_common_name(),
     ),
 ];

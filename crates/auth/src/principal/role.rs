@@ -239,7 +239,9 @@ fn spiffe_roles<'a>(known: &KnownExtensions<'a>) -> impl Iterator<Item = (Role, 
     known.alt_names().iter().filter_map(|name| {
         let GeneralName::Uri(uri) = name else { return None };
         let uri = std::str::from_utf8(uri).ok()?;
-        let (_, path) = uri.strip_prefix("spiffe://")?.split_once('/')?;
+        // The scheme's case does not matter (RFC 3986 3.1): nobody shall read another role here.
+        let (scheme, rest) = uri.split_once("://")?;
+        let (_, path) = rest.split_once('/').filter(|_| scheme.eq_ignore_ascii_case("spiffe"))?;
         let (role, principal) = path.split_once('/')?;
         if principal.is_empty() || principal.contains('/') {
             return None;

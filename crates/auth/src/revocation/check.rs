@@ -14,7 +14,7 @@ use crate::error::{Detail, Refusal, Rule};
 use crate::path::names::same_name;
 use crate::path::rules::RuleSet;
 use crate::path::search::{Goal, Path, Search};
-use crate::signature::Dsa;
+use crate::signature::{self, Dsa};
 
 /// The deepest chain of signers of status whose own status is looked up: a CRL issuer's CRL issuer's
 /// and so on. Deployed hierarchies have one.
@@ -141,7 +141,8 @@ impl<'q, 'a> Search<'q, 'a> {
         Err(unknown(if partly { Unusable::ReasonsNotCovered } else { status.nearest }))
     }
 
-    /// The lists that may speak of a certificate, the newest first.
+    /// The lists that may speak of a certificate: those by the key above it first, as finding a path
+    /// for another signer asks for the status of other certificates; then the newest first.
     fn lists_at(
         &mut self,
         subject: &Subject<'_>,
@@ -152,7 +153,14 @@ impl<'q, 'a> Search<'q, 'a> {
         let issuer = &subject.certificate.view.issuer;
         let mut lists: Vec<&Crl> =
             crls.iter().filter(|crl| point.crl_issuer().is_some() || crl.is_by(issuer)).collect();
-        lists.sort_by(|a, b| b.by_age(a));
+        if lists.len() > 1 {
+            let (key, key_id) = self.key_above(subject);
+            let far = |crl: &Crl| {
+                let other = crl.key_id().zip(key_id).is_some_and(|(wanted, held)| wanted != held);
+                other && !crl.is_verified_under(&key)
+            };
+            lists.sort_by(|a, b| far(a).cmp(&far(b)).then_with(|| b.by_age(a)));
+        }
         Ok(lists)
     }
 
@@ -176,13 +184,17 @@ impl<'q, 'a> Search<'q, 'a> {
         if reasons == ReasonFlags::NONE || status.used.iter().any(known) {
             return Ok(());
         }
+        if status.covered.contains(reasons) && !self.lists_serial_of(subject, crl) {
+            // Whoever signed it: it has nothing to add.
+            return Ok(());
+        }
         if crl.delta_base().is_some() {
             status.nearest = Unusable::DeltaWithoutBase;
             return Ok(());
         }
         let form = self.check_form(crl);
         if let Err(unusable) = form
-            && !matches!(unusable, Unusable::Profile(_))
+            && !unusable.may_still_revoke()
         {
             status.nearest = unusable;
             return Ok(());
@@ -190,7 +202,7 @@ impl<'q, 'a> Search<'q, 'a> {
         let signer = match self.check_signer(subject, crl)? {
             Ok(signer) => signer,
             Err(unusable) => {
-                status.nearest = unusable;
+                status.nearest = form.err().unwrap_or(unusable);
                 return Ok(());
             }
         };
@@ -198,13 +210,11 @@ impl<'q, 'a> Search<'q, 'a> {
         if status.used.iter().any(|used| crl.is_superseded_by(used)) {
             return Ok(());
         }
-        let certificate = &subject.certificate.view;
-        let found = match self.find_in_deltas(subject, crl)? {
-            Some(RevocationReason::RemoveFromCrl) => None,
-            Some(reason) => Some(reason),
-            None => crl.find(&certificate.issuer, certificate.serial.as_bytes()),
-        };
-        status.revoked = found.filter(|reason| *reason != RevocationReason::RemoveFromCrl);
+        status.revoked = self.find_revoked(subject, crl)?;
+        if let Err(unusable @ Unusable::Expired(_)) = form {
+            status.nearest = unusable;
+            return Ok(());
+        }
         status.used.push(crl);
         self.rests_on(crl.this_update(), crl.next_update());
         // What such a list does not revoke is not known to be good.
@@ -214,6 +224,27 @@ impl<'q, 'a> Search<'q, 'a> {
             (Ok(()), Signer::Responsible) => status.covered = status.covered.union(reasons),
         }
         Ok(())
+    }
+
+    /// Whether a list or a delta to it has the serial number of the certificate, of whichever issuer.
+    fn lists_serial_of(&self, subject: &Subject<'_>, crl: &Crl) -> bool {
+        let serial = subject.certificate.view.serial.as_bytes();
+        let mut deltas = self.revocation.crls.iter().filter(|crl| crl.delta_base().is_some());
+        crl.lists(serial) || deltas.any(|delta| delta.lists(serial) && delta.has_scope_of(crl))
+    }
+
+    /// Why a complete list and the newest delta to it revoke the certificate, if they do.
+    fn find_revoked(
+        &mut self,
+        subject: &Subject<'_>,
+        crl: &Crl,
+    ) -> Result<Option<RevocationReason>, Refusal> {
+        let certificate = &subject.certificate.view;
+        let found = match self.find_in_deltas(subject, crl)? {
+            Some(reason) => Some(reason),
+            None => crl.find(&certificate.issuer, certificate.serial.as_bytes()),
+        };
+        Ok(found.filter(|reason| *reason != RevocationReason::RemoveFromCrl))
     }
 
     /// Remembers from when until when the answer holds, given what it rests on.
@@ -244,14 +275,14 @@ impl<'q, 'a> Search<'q, 'a> {
             self.holds_before(crl.this_update());
             return Err(Unusable::NotYetValid(crl.this_update()));
         }
+        if crl.has_unknown_critical() {
+            return Err(Unusable::UnknownCriticalExtension);
+        }
         let next_update = crl.next_update().ok_or(Unusable::NoNextUpdate)?;
         if next_update.plus_seconds(self.revocation.grace) < now {
             return Err(Unusable::Expired(next_update));
         }
         self.grace_used |= next_update < now;
-        if crl.has_unknown_critical() {
-            return Err(Unusable::UnknownCriticalExtension);
-        }
         match crl.fault() {
             Some(fault) if self.terms.rules != RuleSet::Pkix => Err(Unusable::Profile(fault)),
             _ => Ok(()),
@@ -356,16 +387,25 @@ impl<'q, 'a> Search<'q, 'a> {
         }
     }
 
+    /// The key of the issuer in the path and its identifier.
+    fn key_above(&self, subject: &Subject<'_>) -> (SpkiRef<'a>, Option<&'a [u8]>) {
+        let issuer = match subject.path.certificates.get(subject.at + 1) {
+            Some(index) => &self.bag.certificates[*index],
+            None => &self.bag.anchors[subject.path.anchor].certificate,
+        };
+        (issuer.view.spki, issuer.known.subject_key_id.map(|ski| ski.value))
+    }
+
     fn signed_by(
         &mut self,
         crl: &Crl,
         key: &SpkiRef<'a>,
         parameters: Option<&SpkiRef<'a>>,
     ) -> Result<bool, Refusal> {
-        if crl.is_verified_under(key) {
-            return Ok(true);
+        if let Some(known) = crl.is_known_to_verify(key) {
+            return Ok(known);
         }
-        self.budget.spend(Work::Signatures, 1)?;
+        self.budget.spend(Work::Signatures, signature::cost(key))?;
         let dsa = match self.terms.rules {
             RuleSet::Pkix => Dsa::Verified,
             _ => Dsa::Refused,
@@ -387,9 +427,9 @@ impl<'q, 'a> Search<'q, 'a> {
                 continue;
             };
             self.budget.spend(Work::Names, 1)?;
-            // The same issuer, scope and key (6.3.3 (c)).
+            // The same issuer, scope and key (6.3.3 (c)), and after the base (5.2.4).
             let fits = number_order(needed, base_number).is_le()
-                && number_order(number, base_number).is_ge()
+                && number_order(number, base_number).is_gt()
                 && delta.has_scope_of(base);
             let newer = newest.is_none_or(|(held, _)| number_order(number, held).is_gt());
             if fits && newer && self.check_delta(subject, delta)? {

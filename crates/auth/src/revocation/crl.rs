@@ -195,9 +195,19 @@ impl Crl {
             && same_key
     }
 
-    /// Whether another list of the same issuer, scope and key is newer.
+    /// Whether another list of the same issuer, scope and key is newer. Of a list with a number and one
+    /// without neither is known to have all that the other has.
     pub(crate) fn is_superseded_by(&self, other: &Self) -> bool {
-        self.by_age(other).is_lt() && self.is_of_series(other)
+        self.number().is_some() == other.number().is_some()
+            && self.by_age(other).is_lt()
+            && self.is_of_series(other)
+    }
+
+    /// Whether it has no number, and was made after another, which has.
+    pub(crate) fn is_unnumbered_after(&self, other: &Self) -> bool {
+        self.number().is_none()
+            && other.number().is_some()
+            && other.this_update() < self.this_update()
     }
 
     /// Compares two lists, the newer one being the greater: by number, where there is one, then by
@@ -241,6 +251,16 @@ impl Crl {
     /// Whether `key` is the signer's, so that checking it costs nothing.
     pub(crate) fn is_verified_under(&self, key: &SpkiRef<'_>) -> bool {
         self.0.verified_under.get().is_some_and(|verified| **verified == *key.der)
+    }
+
+    /// Whether the signature verifies under `key`, if that was found out before.
+    pub(crate) fn is_known_to_verify(&self, key: &SpkiRef<'_>) -> Option<bool> {
+        if self.is_verified() {
+            return Some(self.is_verified_under(key));
+        }
+        let unsettled = self.0.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
+        let tried = &unsettled.as_ref()?.tried;
+        tried.iter().find(|(tried, _)| **tried == *key.der).map(|(_, valid)| *valid)
     }
 
     /// Whether the signer is known.

@@ -36,50 +36,61 @@ impl OcspResponse {
     }
 }
 
+/// The SubjectPublicKeyInfo of a responder.
+type ResponderKey = Box<[u8]>;
+
+/// A responder's key and what it says.
+type Answers<'r> = (ResponderKey, Vec<SingleResponse<'r>>);
+
 impl<'a> Search<'_, 'a> {
-    /// Whether the newest OCSP response says that the certificate is good; revoked refuses it, and
-    /// whatever else a response says leaves the question open.
+    /// Whether an OCSP response says that the certificate is good; revoked refuses it, and whatever
+    /// else a response says leaves the question open. Of one responder the newest response counts, as
+    /// it may take back a hold; of several responders the one that says revoked.
     pub(super) fn ocsp_says_good(
         &mut self,
         subject: &Subject<'_>,
         status: &mut Status<'_>,
     ) -> Result<bool, Refusal> {
-        let mut newest: Option<SingleResponse<'_>> = None;
+        let mut newest: Vec<(ResponderKey, SingleResponse<'_>)> = Vec::new();
         for response in self.revocation.ocsp {
             let Ok(view) = OcspRef::read(&response.der) else { continue };
-            for single in self.usable(subject, &view, status)? {
+            let Some((key, answers)) = self.usable(subject, &view, status)? else { continue };
+            for single in answers {
                 let rank =
                     |single: &SingleResponse<'_>| (single.this_update, gravity(&single.status));
-                if newest.is_none_or(|held| rank(&held) < rank(&single)) {
-                    newest = Some(single);
+                match newest.iter_mut().find(|(held, _)| *held == key) {
+                    Some((_, held)) if rank(held) < rank(&single) => *held = single,
+                    Some(_) => {}
+                    None => newest.push((key.clone(), single)),
                 }
             }
         }
-        let Some(single) = newest else { return Ok(false) };
-        match single.status {
-            CertStatus::Good => {
-                self.rests_on(single.this_update, single.next_update);
-                Ok(true)
-            }
-            CertStatus::Revoked { reason, .. } => {
-                let reason = reason.unwrap_or(RevocationReason::Unspecified);
-                Err(Refusal::new(Rule::Revoked, Detail::Revocation(reason)))
-            }
-            CertStatus::Unknown => {
-                status.nearest = Unusable::UnknownToResponder;
-                Ok(false)
+        newest.sort_by_key(|(_, single)| std::cmp::Reverse(gravity(&single.status)));
+        let mut good = false;
+        for (_, single) in newest {
+            match single.status {
+                CertStatus::Good => {
+                    self.rests_on(single.this_update, single.next_update);
+                    good = true;
+                }
+                CertStatus::Revoked { reason, .. } => {
+                    let reason = reason.unwrap_or(RevocationReason::Unspecified);
+                    return Err(Refusal::new(Rule::Revoked, Detail::Revocation(reason)));
+                }
+                CertStatus::Unknown => status.nearest = Unusable::UnknownToResponder,
             }
         }
+        Ok(good)
     }
 
-    /// The single responses about the certificate that may be used: its serial number, the hashes of
-    /// its issuer, the dates, and a responder that may answer.
+    /// The responder's key, and the single responses about the certificate that may be used: its serial
+    /// number, the hashes of its issuer, the dates, and a responder that may answer.
     fn usable<'r>(
         &mut self,
         subject: &Subject<'_>,
         view: &OcspRef<'r>,
         status: &mut Status<'_>,
-    ) -> Result<Vec<SingleResponse<'r>>, Refusal> {
+    ) -> Result<Option<Answers<'r>>, Refusal> {
         let (_, key, _) = self.issuer_of(subject);
         let certificate = &subject.certificate.view;
         let mut usable = Vec::new();
@@ -96,13 +107,16 @@ impl<'a> Search<'_, 'a> {
                 Err(unusable) => status.nearest = unusable,
             }
         }
-        if !usable.is_empty()
-            && let Err(unusable) = self.check_responder(subject, view)?
-        {
-            status.nearest = unusable;
-            usable.clear();
+        if usable.is_empty() {
+            return Ok(None);
         }
-        Ok(usable)
+        match self.check_responder(subject, view)? {
+            Ok(key) => Ok(Some((key, usable))),
+            Err(unusable) => {
+                status.nearest = unusable;
+                Ok(None)
+            }
+        }
     }
 
     fn check_response(
@@ -138,20 +152,20 @@ impl<'a> Search<'_, 'a> {
         Ok(())
     }
 
-    /// RFC 6960 4.2.2.2: the CA itself, or a responder to which the same CA issued a certificate
-    /// with id-kp-OCSPSigning.
+    /// The key of the responder, which by RFC 6960 4.2.2.2 is the CA itself, or one to which the same CA
+    /// issued a certificate with id-kp-OCSPSigning.
     fn check_responder(
         &mut self,
         subject: &Subject<'_>,
         view: &OcspRef<'_>,
-    ) -> Result<Result<(), Unusable>, Refusal> {
+    ) -> Result<Result<ResponderKey, Unusable>, Refusal> {
         let (name, key, _) = self.issuer_of(subject);
         let by_issuer = match view.responder {
             ResponderId::Name(responder) => same_name(&responder, &name),
             ResponderId::KeyHash(hash) => is_key_hash(&key, hash),
         };
         if by_issuer && self.signs(view, &key)? {
-            return Ok(Ok(()));
+            return Ok(Ok(key.der.into()));
         }
         for responder in view.certificates() {
             self.budget.spend(Work::Names, 1)?;
@@ -165,14 +179,15 @@ impl<'a> Search<'_, 'a> {
                 && self.is_delegate(subject, &responder)?
                 && self.signs(view, &responder.view.spki)?
             {
-                return self.check_delegate_status(subject, &responder);
+                let status = self.check_delegate_status(subject, &responder)?;
+                return Ok(status.map(|()| responder.view.spki.der.into()));
             }
         }
         Ok(Err(Unusable::Signature))
     }
 
     fn signs(&mut self, view: &OcspRef<'_>, key: &SpkiRef<'_>) -> Result<bool, Refusal> {
-        self.budget.spend(Work::Signatures, 1)?;
+        self.budget.spend(Work::Signatures, signature::cost(key))?;
         let algorithm = &view.signature_algorithm;
         Ok(signature::verify(algorithm, key, view.tbs, view.signature, Dsa::Refused, None).is_ok())
     }
@@ -199,7 +214,7 @@ impl<'a> Search<'_, 'a> {
         if !purpose || !usage || !plain || !same_name(&view.issuer, &name) {
             return Ok(false);
         }
-        self.budget.spend(Work::Signatures, 1)?;
+        self.budget.spend(Work::Signatures, signature::cost(&key))?;
         let algorithm = &view.signature_algorithm;
         let signature = view.signature;
         Ok(signature::verify(algorithm, &key, view.tbs, signature, Dsa::Refused, None).is_ok())

@@ -65,8 +65,8 @@ pub struct SerialSet {
 type Placed = (usize, u8, [u8; ENTRY]);
 
 impl SerialSet {
-    /// Makes a set of the octets of serial numbers, as encoded, and reasons. Of two entries for one
-    /// serial number the last counts.
+    /// Makes a set of the octets of serial numbers, as encoded, and reasons. Of several entries for one
+    /// serial number the last that revokes counts: which of them is the newer no list says.
     ///
     /// # Panics
     ///
@@ -79,7 +79,8 @@ impl SerialSet {
                 None => longer.push((Box::from(serial), reason)),
             }
         }
-        longer.sort_by(|a: &(Box<[u8]>, _), b| a.0.cmp(&b.0));
+        // The last of equal ones is found.
+        longer.sort_by(|a: &(Box<[u8]>, _), b| (&a.0, revokes(a.1)).cmp(&(&b.0, revokes(b.1))));
         let hasher = RandomState::default();
         let groups = 2 * entries.len().div_ceil(PER_TWO_GROUPS);
         let mut placed: Vec<Placed> = Vec::with_capacity(entries.len());
@@ -88,7 +89,10 @@ impl SerialSet {
             (group, tag, entry)
         }));
         // Stable, so that the last of equal serial numbers stays the last.
-        placed.sort_by(|a, b| (a.0, serial_of(&a.2)).cmp(&(b.0, serial_of(&b.2))));
+        placed.sort_by(|a, b| {
+            let rank = |placed: &Placed| reason_of(&placed.2).is_none_or(revokes);
+            (a.0, serial_of(&a.2), rank(a)).cmp(&(b.0, serial_of(&b.2), rank(b)))
+        });
         // `dedup_by` shows the later one first and drops it.
         placed.reverse();
         placed.dedup_by(|later, kept| serial_of(&later.2) == serial_of(&kept.2));
@@ -189,6 +193,11 @@ fn pack(serial: &[u8], reason: RevocationReason) -> Option<[u8; ENTRY]> {
 fn serial_of(entry: &[u8; ENTRY]) -> (&[u8; SERIAL], u8) {
     let [serial @ .., state] = entry;
     (serial, state & NEGATIVE)
+}
+
+/// Whether an entry with this reason revokes, which removeFromCRL does not.
+fn revokes(reason: RevocationReason) -> bool {
+    reason != RevocationReason::RemoveFromCrl
 }
 
 fn reason_of(entry: &[u8; ENTRY]) -> Option<RevocationReason> {

@@ -1,8 +1,8 @@
 //! Input that no conforming CA or peer makes, and the reason that it is refused with.
 
-use crate::issue::{Holder, Spec, dns, extension, now, purposes, sans, tlv};
+use crate::issue::{Holder, Spec, dns, extension, name, now, purposes, sans, tlv};
 use crate::{Chain, code, question};
-use rustmq_auth::{Question, ReferenceName, RuleSet, Terms};
+use rustmq_auth::{Question, ReferenceName, Rule, RuleSet, Terms, certificate_findings};
 use rustmq_pki::oid;
 use rustmq_pki::time::UnixTime;
 
@@ -102,6 +102,90 @@ fn serial_numbers_are_a_rule_of_section_4() {
     assert_eq!(leaf_code(&spec(), at(now()), &[]), "valid");
     let strict = Terms { rules: RuleSet::Rfc5280, ..at(now()) };
     assert_eq!(leaf_code(&spec(), strict, &[]), "serial_negative");
+}
+
+/// Asks about a leaf of this name under a CA that excludes the directory name `Acme`.
+fn excluded_code(subject: &str) -> &'static str {
+    let (root, ca) = (Holder::new("Root"), Holder::new("Intermediate"));
+    let base = tlv(0x30, &tlv(0xa4, &name("Acme")));
+    let constraints = tlv(0x30, &tlv(0xa1, &base));
+    let limited = Spec::ca().with(extension(oid::NAME_CONSTRAINTS, true, &constraints));
+    let (root_der, ca_der) = (root.self_signed(), root.issue(&ca, &limited));
+    let leaf = ca.issue(&Holder::new(subject), &Spec::leaf("a.example"));
+    code(&question(&leaf, &[&ca_der], &[&root_der]).ask())
+}
+
+#[test]
+fn characters_that_cannot_be_seen_do_not_leave_an_excluded_subtree() {
+    assert_eq!(excluded_code("Acmes"), "valid");
+    for hidden in
+        ["Ac\u{ad}me", "ACME\0", "Ac\u{200b}me", "\u{feff}acme", "Ac\u{7}me", "Acme\u{7f}"]
+    {
+        assert_eq!(excluded_code(hidden), "name_excluded", "{hidden:?}");
+    }
+}
+
+/// What `rfc5280` says of the encoding of a certificate; `pkix` must take it.
+fn encoding_fault(spec: &Spec, issuer: Option<&[u8]>) -> String {
+    let root = Holder::new("Root");
+    let named = name("Root");
+    let leaf = root.issue_as(issuer.unwrap_or(&named), &Holder::new("peer"), spec);
+    if issuer.is_none() {
+        assert_eq!(code(&question(&leaf, &[], &[&root.self_signed()]).ask()), "valid");
+    }
+    for rules in [RuleSet::Pkix, RuleSet::WebPki] {
+        let findings = certificate_findings(&leaf, rules).unwrap();
+        let found = findings.iter().any(|refusal| refusal.rule == Rule::NotDer);
+        assert!(!found || rules == RuleSet::WebPki);
+    }
+    let findings = certificate_findings(&leaf, RuleSet::Rfc5280).unwrap();
+    let fault = findings.iter().find(|refusal| refusal.rule == Rule::NotDer);
+    fault.map_or_else(|| "der".to_owned(), |refusal| refusal.detail.to_string())
+}
+
+#[test]
+fn what_is_ber_and_not_der_is_a_rule_of_section_4() {
+    let spec = || Spec::leaf("a.example");
+    let fault = |extension: Vec<u8>| encoding_fault(&spec().with(extension), None);
+    assert_eq!(encoding_fault(&spec(), None), "der");
+    let no_ca = tlv(0x30, &[0x01, 0x01, 0x00]);
+    let expected = "cA is written out with its default value; X.690 11.5";
+    assert_eq!(fault(extension(oid::BASIC_CONSTRAINTS, true, &no_ca)), expected);
+    let usage = |bits: &[u8]| fault(extension(oid::KEY_USAGE, true, &tlv(0x03, bits)));
+    assert_eq!(usage(&[7, 0x80]), "der");
+    let expected = "keyUsage ends with bits that are zero; X.690 11.2.2";
+    assert_eq!(usage(&[7, 0x80, 0x00]), expected);
+    assert_eq!(usage(&[0, 0x80]), expected);
+    let critical = [tlv(0x06, &[0x2a, 3]), vec![0x01, 0x01, 0x00], tlv(0x04, &[5, 0])].concat();
+    let expected = "critical is written out with its default value; X.690 11.5";
+    assert_eq!(fault(tlv(0x30, &critical)), expected);
+    // Members in the order of their lengths, and the other way round.
+    let short = &name("a")[4..];
+    let long = &name("bb")[4..];
+    let set = |members: &[&[u8]]| tlv(0x30, &tlv(0x31, &members.concat()));
+    assert_eq!(encoding_fault(&spec(), Some(&set(&[short, long]))), "der");
+    let expected = "a set in issuer is not sorted; X.690 11.6";
+    assert_eq!(encoding_fault(&spec(), Some(&set(&[long, short]))), expected);
+    let directory = |name: Vec<u8>| {
+        let names = sans(&[&tlv(0xa4, &name)]);
+        let mut spec = spec();
+        spec.extensions[0] = names;
+        encoding_fault(&spec, None)
+    };
+    assert_eq!(directory(set(&[short, long])), "der");
+    let expected = "a set in subjectAltName is not sorted; X.690 11.6";
+    assert_eq!(directory(set(&[long, short])), expected);
+}
+
+#[test]
+fn a_rule_set_with_section_4_refuses_what_is_not_der() {
+    let no_ca = extension(oid::BASIC_CONSTRAINTS, true, &tlv(0x30, &[0x01, 0x01, 0x00]));
+    let spec = Spec::leaf("a.example").with(no_ca);
+    assert_eq!(leaf_code(&spec, at(now()), &[]), "valid");
+    for rules in [RuleSet::Rfc5280, RuleSet::WebPki] {
+        let strict = Terms { rules, ..at(now()) };
+        assert_eq!(leaf_code(&spec, strict, &[]), "not_der");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Bags that were made to cost time, and junk beside a good path.
 
-use crate::issue::{Holder, Spec, extension, tlv};
+use crate::issue::{Holder, Spec, extension, name, sans, tlv};
 use crate::{Chain, code, question};
 use rustmq_pki::oid;
 
@@ -93,4 +93,25 @@ fn many_names_against_many_constraints_end_with_the_budget() {
     let root = root.self_signed();
     let (untrusted, anchors) = ([intermediate_der.as_slice()], [root.as_slice()]);
     assert_eq!(code(&question(&leaf, &untrusted, &anchors).ask()), "budget_exceeded");
+}
+
+#[test]
+fn long_names_count_for_more_than_short_ones() {
+    // Each name differs from each constraint in its last letter only, and has to be folded.
+    let directory = |last: String| tlv(0xa4, &name(&("\u{e4}".repeat(400) + &last)));
+    let verdict = |constraints: usize, names: usize| {
+        let base = |n| tlv(0x30, &directory(format!("base {n}")));
+        let subtrees: Vec<u8> = (0..constraints).flat_map(base).collect();
+        let excluded = tlv(0x30, &tlv(0xa1, &subtrees));
+        let (root, ca) = (Holder::new("Root"), Holder::new("CA"));
+        let limited = Spec::ca().with(extension(oid::NAME_CONSTRAINTS, true, &excluded));
+        let mut spec = Spec::leaf("a.example");
+        spec.extensions[0] =
+            sans(&[&(0..names).flat_map(|n| directory(format!("name {n}"))).collect::<Vec<u8>>()]);
+        let (root_der, ca_der) = (root.self_signed(), root.issue(&ca, &limited));
+        let leaf = ca.issue(&Holder::new("peer"), &spec);
+        code(&question(&leaf, &[&ca_der], &[&root_der]).ask())
+    };
+    assert_eq!(verdict(5, 10), "valid");
+    assert_eq!(verdict(10, 10), "budget_exceeded");
 }

@@ -216,6 +216,7 @@ pub(crate) struct Ocsp<'a> {
     pub(crate) responder: &'a Holder,
     pub(crate) serial: &'a [u8],
     pub(crate) status: &'a [u8],
+    pub(crate) from: UnixTime,
     pub(crate) until: UnixTime,
     pub(crate) nonce: Option<&'a [u8]>,
     /// The responder's certificate, if it is another than the issuer.
@@ -234,15 +235,14 @@ impl Ocsp<'_> {
             &hash(self.issuer.key.public_key().as_ref()),
             &tlv(0x02, self.serial),
         ]);
-        let from = now().plus_days(-1);
-        let single =
-            seq(&[&id, self.status, &general_time(from), &tlv(0xa0, &general_time(self.until))]);
+        let (from, until) = (general_time(self.from), general_time(self.until));
+        let single = seq(&[&id, self.status, &from, &tlv(0xa0, &until)]);
         let extensions = self.nonce.map_or(Vec::new(), |nonce| {
             let nonce = extension(oid::OCSP_NONCE, false, &tlv(0x04, nonce));
             tlv(0xa1, &tlv(0x30, &nonce))
         });
         let responder = tlv(0xa1, &name(&self.responder.name));
-        let data = seq(&[&responder, &general_time(from), &tlv(0x30, &single), &extensions]);
+        let data = seq(&[&responder, &from, &tlv(0x30, &single), &extensions]);
         let certificates = self.certificate.map_or(Vec::new(), |der| tlv(0xa0, &tlv(0x30, der)));
         let basic = self.responder.sign(&data, &certificates);
         let bytes = seq(&[&oid(oid::OCSP_BASIC), &tlv(0x04, &basic)]);

@@ -1,6 +1,6 @@
 //! The policy of mutual TLS beside the rule set.
 
-use crate::issue::{Spec, dns, now, purposes, role, sans, uri};
+use crate::issue::{Spec, dns, extension, now, purposes, role, sans, seq, tlv, uri};
 use crate::{Chain, code, question};
 use rustmq_auth::{MtlsPolicy, Purpose, Question, Terms};
 use rustmq_pki::oid;
@@ -42,6 +42,29 @@ fn a_peer_needs_purpose_and_role() {
 }
 
 #[test]
+fn the_key_of_a_peer_signs() {
+    let spec = |bits: &[u8]| {
+        let usage = extension(oid::KEY_USAGE, true, &tlv(0x03, bits));
+        Spec::leaf("broker-01.example").with(role("broker")).with(usage)
+    };
+    assert_eq!(client(&spec(&[0x07, 0x80])), "valid", "digitalSignature");
+    assert_eq!(client(&spec(&[0x05, 0x20])), "mtls_key_usage", "keyEncipherment");
+    assert_eq!(client(&spec(&[0x05, 0xa0])), "valid", "both");
+}
+
+#[test]
+fn a_policy_is_critical_with_all_that_qualifies_it() {
+    let spec = |qualifier: &[u8]| {
+        let qualifier = seq(&[&crate::issue::oid(qualifier), &tlv(0x16, b"https://cps.example")]);
+        let policy = seq(&[&crate::issue::oid(&[0x2a, 3, 4]), &seq(&[&qualifier])]);
+        let policies = extension(oid::CERTIFICATE_POLICIES, true, &seq(&[&policy]));
+        Spec::leaf("broker-01.example").with(role("broker")).with(policies)
+    };
+    assert_eq!(client(&spec(oid::QUALIFIER_CPS)), "valid");
+    assert_eq!(client(&spec(&[0x2a, 3, 5])), "unknown_critical_extension");
+}
+
+#[test]
 fn only_listed_roles_pass() {
     let policy = MtlsPolicy { allowed_roles: vec![Role::Broker], ..MtlsPolicy::default() };
     let spec = |name| Spec::leaf("a.example").with(role(name));
@@ -58,6 +81,9 @@ fn a_role_agrees_with_the_spiffe_path() {
         spec
     };
     assert_eq!(client(&spec("broker/b1")), "valid");
+    let mut shouted = Spec::leaf("").with(role("broker"));
+    shouted.extensions[0] = sans(&[&dns("a.example"), &uri("SPIFFE://td.example/admin/b1")]);
+    assert_eq!(client(&shouted), "role_ambiguous");
     assert_eq!(client(&spec("client/b1")), "role_ambiguous");
     assert_eq!(client(&spec("ns/default/sa/web")), "valid", "a path of another form says no role");
 }

@@ -93,6 +93,7 @@ fn by_issuer<'a>(chain: &'a Chain, status: &'a [u8]) -> Ocsp<'a> {
         responder: &chain.intermediate,
         serial: &[0x42],
         status,
+        from: days(-1),
         until: days(1),
         nonce: None,
         certificate: None,

@@ -16,7 +16,7 @@ use crate::info::{AuditFault, CaStatus};
 use crate::query::describe_ca;
 use crate::request::Execution;
 use crate::signing;
-use crate::store::{CaRow, Entry, Fault, Outcome, audit, authorities};
+use crate::store::{CaRow, Entry, Fault, Outcome, audit, authorities, standing};
 use crate::{Error, names};
 
 /// A CA with its key at hand, for statements.
@@ -56,8 +56,8 @@ impl Authority {
             .store
             .read(move |connection| {
                 let row = match ca {
-                    Some(name) => names::find_ca(connection, &name)?,
-                    None => fittest(connection, now)?,
+                    Some(name) => named(connection, &name, now)?,
+                    None => ranked(connection, now)?.into_iter().next().ok_or(Error::NoCa)?,
                 };
                 prepare(connection, row)
             })
@@ -127,24 +127,40 @@ fn verify_anchored(
     anchor: &AuditCheckpoint,
 ) -> Result<AnchoredVerdict, Fault> {
     let key = anchor.attestation().key().fingerprint();
-    if authorities::id_of_key(connection, key.as_bytes())?.is_none() {
+    let Some(ca) = authorities::id_of_key(connection, key.as_bytes())? else {
         return Err(Error::from(anchor.foreign()).into());
-    }
+    };
+    let signer_revoked = match authorities::by_id(connection, &ca)? {
+        Some(ca) => standing::revoked_above(connection, &ca)?,
+        None => None,
+    };
     let mut verdict = audit::verify(connection)?;
     let number = anchor.records();
     if verdict.fault.is_none() {
+        if let Some(worthless) = signer_revoked.as_ref().and_then(|ca| anchor.compromised(ca)) {
+            return Err(Error::from(worthless).into());
+        }
         verdict.fault = match audit::hash_of(connection, number)? {
             None => Some(AuditFault::TailLost { anchored: number, records: verdict.records }),
             Some(hash) if hash != anchor.head() => Some(AuditFault::Diverged { number }),
             Some(_) => None,
         };
     }
-    Ok(AnchoredVerdict { verdict, anchored: number })
+    Ok(AnchoredVerdict { verdict, anchored: number, signer_revoked })
 }
 
-/// The newest CA that issues; a root only where there is no other, and one that issues no more only
-/// where none does. An intermediate's key is the one at hand; a root's is better left alone.
-fn fittest(connection: &Connection, now: UnixTime) -> Result<CaRow, Fault> {
+/// The CA with this name, unless nobody should believe it any more.
+fn named(connection: &Connection, name: &str, now: UnixTime) -> Result<CaRow, Fault> {
+    let row = names::find_ca(connection, name)?;
+    let Some(revoked) = standing::revoked_above(connection, &row)? else { return Ok(row) };
+    let others = ranked(connection, now)?.into_iter().map(|other| other.id).collect();
+    Err(Error::SignerRevoked { ca: row.id, revoked: Box::new(revoked), others }.into())
+}
+
+/// The CAs that may sign a statement, the fittest first: the newest that issues, a root only where there
+/// is no other, and one that issues no more only where none does. An intermediate's key is the one at
+/// hand; a root's is better left alone. One that is revoked, or is below one that is, signs nothing.
+fn ranked(connection: &Connection, now: UnixTime) -> Result<Vec<CaRow>, Fault> {
     let mut ranked = Vec::new();
     for row in authorities::all(connection)? {
         let rank = match (describe_ca(connection, &row, now)?.status, row.is_root()) {
@@ -152,10 +168,12 @@ fn fittest(connection: &Connection, now: UnixTime) -> Result<CaRow, Fault> {
             (CaStatus::Active, true) => 3,
             (CaStatus::Retired, _) => 2,
             (CaStatus::Expired, _) => 1,
-            (CaStatus::OnHold | CaStatus::Revoked, _) => 0,
+            (CaStatus::OnHold | CaStatus::Revoked, _) => continue,
         };
-        ranked.push((rank, row.number, row));
+        if standing::revoked_above(connection, &row)?.is_none() {
+            ranked.push((rank, row.number, row));
+        }
     }
-    let best = ranked.into_iter().max_by_key(|(rank, number, _)| (*rank, *number));
-    Ok(best.map(|(_, _, row)| row).ok_or(Error::NoCa)?)
+    ranked.sort_by_key(|(rank, number, _)| std::cmp::Reverse((*rank, *number)));
+    Ok(ranked.into_iter().map(|(_, _, row)| row).collect())
 }

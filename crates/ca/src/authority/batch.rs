@@ -1,33 +1,26 @@
 //! Slices of certificates on the one line.
 
-use std::fmt::Write;
+mod judging;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustmq_pki::certificate::Certificate;
-use rustmq_pki::key::Fingerprint;
-use rustmq_pki::lint::Linted;
-use rustmq_pki::profile::{IssuedBy, Profile, Terms};
-use rustmq_pki::request::CertificateRequest;
-use rustmq_pki::role::Role;
-use rustmq_pki::serial::{SerialNumber, SerialPrefix};
+use rustmq_pki::serial::SerialPrefix;
 use rustmq_pki::time::UnixTime;
 
 use super::housekeeping::Swept;
-use super::issuing::{days_of, leaf_role};
 use super::{Attempt, Authority, Prepared};
-use crate::batch::{BatchIssued, BatchRequest, BatchRow, BatchSummary, MOST_SLICE_ROWS, RowKey};
-use crate::info::CertificateRole;
-use crate::parallel::in_parallel;
-use crate::permit::Permit;
-use crate::request::{Execution, RenewalKey};
+use crate::Error;
+use crate::batch::{BatchIssued, BatchRequest, BatchRow, BatchSummary, MOST_SLICE_ROWS};
+use crate::info::CertificateStatus;
+use crate::request::Execution;
 use crate::signing::{self, SigningKey};
-use crate::store::slices;
 use crate::store::{
     EarlierSlice, IssuerVersion, ReservedSlice, SliceOutcome, SliceRequest, SliceReservation,
-    SliceRow, StoredSlice,
+    SliceRow, StoredSlice, slices, stored_slices,
 };
-use crate::{Error, gate, names};
+use judging::{Shape, SliceTerms};
 
 /// How often a slice that is under way is looked at, each time behind what this process has queued:
 /// one that was given up a moment ago is told to the store within one or two.
@@ -50,39 +43,6 @@ impl std::fmt::Debug for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Job").field("request", &self.request).finish_non_exhaustive()
     }
-}
-
-/// What rows of one role and profile become.
-struct Shape {
-    asked: (Option<Role>, Option<String>),
-    profile: Profile,
-    name: Arc<str>,
-    version: Fingerprint,
-    role: CertificateRole,
-}
-
-/// A row that passed the gate and the lint.
-struct PassedRow {
-    linted: Linted,
-    shape: Arc<Shape>,
-    key_hash: [u8; 32],
-    principal: String,
-    renews: Option<i64>,
-    /// SHA-256 of all that it asks for.
-    digest: [u8; 32],
-}
-
-/// What a row asks for, ready for the gate.
-struct AskedRow {
-    request: CertificateRequest,
-    shape: Arc<Shape>,
-    renews: Option<i64>,
-}
-
-/// What is the same for each row of a slice.
-struct SliceTerms {
-    issuer: Prepared,
-    now: UnixTime,
 }
 
 impl Job {
@@ -122,101 +82,6 @@ impl Job {
         self.issuer().row.id
     }
 
-    pub(crate) fn check(&self, row: &BatchRow) -> Result<(), Error> {
-        let terms = SliceTerms { issuer: self.issuer(), now: self.authority.now() };
-        self.pass(row.clone(), &terms).map(drop)
-    }
-
-    /// The shape of a row. Its role wins over the batch's, and over the batch's profile.
-    fn shape(&self, role: Option<Role>, profile: Option<&str>) -> Result<Arc<Shape>, Error> {
-        let known = self.shapes.read().unwrap_or_else(PoisonError::into_inner);
-        let is_it =
-            |shape: &&Arc<Shape>| shape.asked.0 == role && shape.asked.1.as_deref() == profile;
-        if let Some(shape) = known.iter().find(is_it) {
-            return Ok(shape.clone());
-        }
-        drop(known);
-        let found = match (role, profile) {
-            (None, None) => {
-                self.authority.leaf_profile(self.request.role, self.request.profile.as_deref())?
-            }
-            (role, profile) => self.authority.leaf_profile(role, profile)?,
-        };
-        let shape = Arc::new(Shape {
-            asked: (role, profile.map(str::to_owned)),
-            name: found.name().into(),
-            version: found.version(),
-            role: leaf_role(&found),
-            profile: found,
-        });
-        self.shapes.write().unwrap_or_else(PoisonError::into_inner).push(shape.clone());
-        Ok(shape)
-    }
-
-    /// Permit -> Admitted -> Linted.
-    fn pass(&self, row: BatchRow, terms: &SliceTerms) -> Result<PassedRow, Error> {
-        let validity = row.validity;
-        let AskedRow { request, shape, renews } = self.ask(row, terms)?;
-        let digest = digest_of(&request, &shape, days_of(validity), renews);
-        let key_hash = *request.public_key().fingerprint().as_bytes();
-        let principal = request.subject().common_name().unwrap_or_default().to_owned();
-        let permit = Permit::local_operator(request, self.authority.actor.clone());
-        let terms = Terms {
-            issued_by: IssuedBy::Ca(&terms.issuer.ca),
-            now: terms.now,
-            backdate_seconds: self.authority.backdate_seconds,
-            validity,
-        };
-        let passed = gate::pass(permit, &shape.profile, terms)?;
-        Ok(PassedRow { linted: passed.linted, shape, key_hash, principal, renews, digest })
-    }
-
-    fn ask(&self, row: BatchRow, terms: &SliceTerms) -> Result<AskedRow, Error> {
-        let shape = || self.shape(row.role, row.profile.as_deref());
-        let (request, shape, renews) = match row.subject {
-            RowKey::PublicKey(key) => {
-                let principal = row.principal.ok_or(Error::NoPrincipal)?;
-                (CertificateRequest::for_principal(principal, key), shape()?, None)
-            }
-            RowKey::Csr(csr) => {
-                let request = CertificateRequest::from_pkcs10_bytes(&csr, row.principal)?;
-                (request, shape()?, None)
-            }
-            RowKey::Renews { certificate, key } => {
-                self.renewal(&certificate, key, (row.role, row.profile.as_deref()), terms)?
-            }
-        };
-        Ok(AskedRow { request: request.with_sans(row.sans), shape, renews })
-    }
-
-    fn renewal(
-        &self,
-        name: &str,
-        key: RenewalKey,
-        (role, profile): (Option<Role>, Option<&str>),
-        terms: &SliceTerms,
-    ) -> Result<(CertificateRequest, Arc<Shape>, Option<i64>), Error> {
-        let old = self.authority.store.read_now(|c| names::find_end_entity(c, name))?;
-        let serial = || old.certificate.serial().to_string();
-        let issuer = &terms.issuer;
-        if old.authority != issuer.row.number {
-            let (issued_by, ca) = (old.ca_id.clone(), issuer.row.id.clone());
-            return Err(Error::IssuedByAnother { serial: serial(), issued_by, ca });
-        }
-        let public_key = match key {
-            RenewalKey::New(key) => key,
-            RenewalKey::Same => old.certificate.public_key()?,
-        };
-        let domain = issuer.ca.trust_domain();
-        let request = CertificateRequest::renewing(&old.certificate, public_key, domain)
-            .ok_or_else(|| Error::NotRenewable { serial: serial() })?;
-        let shape = match (role, profile) {
-            (None, None) => self.shape(None, Some(&old.profile))?,
-            (role, profile) => self.shape(role, profile)?,
-        };
-        Ok((request, shape, Some(old.number)))
-    }
-
     pub(crate) async fn issue_slice(
         self: &Arc<Self>,
         index: u64,
@@ -245,7 +110,7 @@ impl Job {
         }
         let ordinal = i64::try_from(index).unwrap_or(i64::MAX);
         let (now, issuer) = (self.authority.now(), self.issuer());
-        let row_numbers = slices::pack_row_numbers(rows.iter().map(|row| row.row));
+        let row_numbers = stored_slices::pack_row_numbers(rows.iter().map(|row| row.row));
         // A dry run belongs to no job.
         let earlier = match self.request.execution {
             Execution::DryRun => EarlierSlice::Nothing,
@@ -258,7 +123,7 @@ impl Job {
             return self.replay(stored, &digest, ordinal, row_numbers).await;
         }
         if self.request.execution == Execution::DryRun {
-            self.check_keys(&issuer, rows, now).await?;
+            self.check_slice(&issuer, rows, now).await?;
             return Ok(Vec::new());
         }
         let request = SliceRequest {
@@ -306,43 +171,9 @@ impl Job {
                 number,
                 certificate: signed.certificate,
                 replayed: false,
+                status: CertificateStatus::Active,
             })
             .collect())
-    }
-
-    /// Every row through the gate and the lint, and as the bytes that will be signed.
-    async fn lint_rows(
-        self: &Arc<Self>,
-        rows: Vec<BatchRow>,
-        terms: Arc<SliceTerms>,
-        prefix: SerialPrefix,
-    ) -> Result<(Vec<SliceRow>, [u8; 32]), Error> {
-        let job = self.clone();
-        let passed = in_parallel(rows, move |row| {
-            let number = row.row;
-            let refused = |error| Error::BatchRow { row: number, error: Box::new(error) };
-            let passed = job.pass(row, &terms).map_err(refused)?;
-            let to_be_signed = passed.linted.to_be_signed(SerialNumber::generate_in(prefix)?);
-            let row = SliceRow {
-                digest: to_be_signed.digest(),
-                to_be_signed,
-                key_hash: passed.key_hash,
-                role: passed.shape.role,
-                principal: passed.principal,
-                profile: passed.shape.name.clone(),
-                renews: passed.renews,
-                row: number,
-            };
-            Ok((row, passed.digest))
-        })
-        .await?;
-        let mut octets = b"RustMQ PKI slice request 1".to_vec();
-        let mut rows = Vec::with_capacity(passed.len());
-        for (row, digest) in passed {
-            octets.extend_from_slice(&digest);
-            rows.push(row);
-        }
-        Ok((rows, *Fingerprint::of(&octets).as_bytes()))
     }
 
     /// What became of the slice before. One that is under way is looked at again once what dead
@@ -360,7 +191,7 @@ impl Job {
                 return Ok(found);
             }
         }
-        Err(Error::IdempotencyInProgress { key: slices::name(&self.request.job, ordinal) })
+        Err(Error::IdempotencyInProgress { key: stored_slices::name(&self.request.job, ordinal) })
     }
 
     fn look_up(
@@ -370,20 +201,20 @@ impl Job {
     {
         let (actor, ca) = (self.authority.actor.clone(), self.issuer().row.number);
         let job = self.request.job.clone();
-        move |connection| slices::look_up(connection, &actor, ca, &job, ordinal)
+        move |connection| stored_slices::look_up(connection, &actor, ca, &job, ordinal)
     }
 
     /// A prefix that no serial number of the store has.
     async fn free_prefix(&self) -> Result<SerialPrefix, Error> {
         loop {
             let prefix = SerialPrefix::generate()?;
-            if self.authority.store.read(move |c| slices::is_free(c, prefix)).await? {
+            if self.authority.store.read(move |c| stored_slices::is_free(c, prefix)).await? {
                 return Ok(prefix);
             }
         }
     }
 
-    async fn check_keys(
+    async fn check_slice(
         &self,
         issuer: &Prepared,
         rows: Vec<SliceRow>,
@@ -404,7 +235,7 @@ impl Job {
         row_numbers: Vec<u8>,
     ) -> Result<Vec<BatchIssued>, Error> {
         if stored.digest != digest {
-            let key = slices::name(&self.request.job, ordinal);
+            let key = stored_slices::name(&self.request.job, ordinal);
             return Err(Error::IdempotencyMismatch { key });
         }
         // The rows as they are called now.
@@ -413,13 +244,16 @@ impl Job {
 
     async fn stored(&self, stored: StoredSlice) -> Result<Vec<BatchIssued>, Error> {
         let found = stored.clone();
-        let rows = self.authority.store.read(move |c| slices::certificates_of(c, &found)).await?;
-        let numbers = slices::unpack_row_numbers(&stored.row_numbers);
+        let rows =
+            self.authority.store.read(move |c| stored_slices::certificates_of(c, &found)).await?;
+        let numbers = stored_slices::unpack_row_numbers(&stored.row_numbers);
+        let now = self.authority.now();
         Ok(numbers
             .zip(rows)
             .map(|(row, found)| BatchIssued {
                 row,
                 number: found.number,
+                status: found.status(now),
                 certificate: found.certificate,
                 replayed: true,
             })
@@ -434,6 +268,16 @@ impl Job {
         }
     }
 
+    pub(crate) async fn issued_rows(&self, index: u64) -> Result<Option<Vec<u64>>, Error> {
+        let ordinal = i64::try_from(index).unwrap_or(i64::MAX);
+        Ok(match self.authority.store.read(self.look_up(ordinal)).await? {
+            EarlierSlice::Complete(stored) => {
+                Some(stored_slices::unpack_row_numbers(&stored.row_numbers).collect())
+            }
+            EarlierSlice::Nothing | EarlierSlice::UnderWay => None,
+        })
+    }
+
     pub(crate) async fn finish(&self) -> Result<BatchSummary, Error> {
         let crl = match self.crl_due.load(Ordering::Relaxed) {
             true => Some(self.authority.sign_crl(&self.issuer()).await?),
@@ -444,32 +288,4 @@ impl Job {
         }
         Ok(BatchSummary { crl })
     }
-}
-
-/// All that a row asks for: SHA-256 over each field behind its length.
-fn digest_of(
-    request: &CertificateRequest,
-    shape: &Shape,
-    days: i64,
-    renews: Option<i64>,
-) -> [u8; 32] {
-    let mut framed = Vec::with_capacity(384);
-    let mut field = |octets: &[u8]| {
-        framed.extend_from_slice(&(octets.len() as u64).to_be_bytes());
-        framed.extend_from_slice(octets);
-    };
-    field(&request.subject().to_der());
-    field(request.public_key().spki());
-    field(shape.name.as_bytes());
-    field(shape.version.as_bytes());
-    field(&days.to_be_bytes());
-    field(&renews.unwrap_or(0).to_be_bytes());
-    let mut text = String::new();
-    for san in request.sans() {
-        text.clear();
-        // Writing to a String cannot fail.
-        _ = write!(text, "{san}");
-        field(text.as_bytes());
-    }
-    *Fingerprint::of(&framed).as_bytes()
 }

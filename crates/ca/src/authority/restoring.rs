@@ -5,11 +5,15 @@ use rustmq_pki::time::UnixTime;
 
 use super::synchronous;
 use crate::backup::{
-    GivenCrl, MergedCrl, Origin, RestoreRequest, Restored, RestoredRoot, Survey, Unpacked, survey,
+    BackupError, GivenCrl, MergedCrl, Origin, RestoreRequest, Restored, RestoredRoot, Survey,
+    Unpacked, revoked_by, survey,
 };
+use crate::info::RevokedCa;
 use crate::request::{OpenMode, Options};
 use crate::store::merge::{self, LaterCrl};
-use crate::store::{Entry, OpenStore, Outcome, Store, audit, blocking, certificates, crls};
+use crate::store::{
+    Entry, OpenStore, Outcome, Store, audit, authorities, blocking, certificates, crls, standing,
+};
 use crate::{Actor, Error};
 
 /// A data directory in the making and its store, open.
@@ -76,14 +80,18 @@ impl Restoring {
     ) -> Result<Restored, Error> {
         let (survey, origin) = self.survey(expected_roots).await?;
         let (crls, survey) = blocking(move || Ok((read_all(&crls, &survey)?, survey))).await?;
+        let listed = revoked_by(&crls, &survey.path(self.unpacked.signed_by()));
         let abandoned = self.abandon().await?;
         let mut merged = Vec::with_capacity(crls.len());
         for (name, later) in crls {
             merged.push(self.merge(name, later).await?);
         }
+        let signer_revoked = self.signer_revoked(listed).await?;
+        let origin = self.weighed(origin, signer_revoked.as_ref())?;
         self.record(&survey).await?;
         self.store.truncate_wal().await?;
-        self.describe(survey, origin, abandoned, merged).await
+        let restored = self.describe(survey, origin, abandoned, merged).await?;
+        Ok(Restored { signer_revoked, ..restored })
     }
 
     async fn survey(&self, expected: Vec<Fingerprint>) -> Result<(Survey, Origin), Error> {
@@ -91,6 +99,29 @@ impl Restoring {
         let survey = self.store.read(move |connection| survey(connection, version)).await?;
         let origin = self.unpacked.check_origin(&survey, &expected)?;
         Ok((survey, origin))
+    }
+
+    /// The signer or a CA above it that is revoked, by the lists that were given or in the store.
+    async fn signer_revoked(&self, listed: Vec<RevokedCa>) -> Result<Option<RevokedCa>, Error> {
+        let signer = self.unpacked.signed_by().to_owned();
+        let stored = self.store.read(move |connection| {
+            let signer = authorities::by_id(connection, &signer)?.ok_or(Error::NoCa)?;
+            standing::revoked_above(connection, &signer)
+        });
+        Ok(standing::worst(listed.into_iter().chain(stored.await?)))
+    }
+
+    /// What the signer's word is worth. One whose key is in other hands proves nothing, whatever date the
+    /// manifest bears: that is as easily signed as the rest.
+    fn weighed(&self, origin: Origin, revoked: Option<&RevokedCa>) -> Result<Origin, BackupError> {
+        match (origin, revoked) {
+            (Origin::Expected, Some(revoked)) if revoked.is_compromised() => {
+                let ca_id = self.unpacked.signed_by().to_owned();
+                Err(BackupError::CompromisedSigner { ca_id, revoked: revoked.clone() })
+            }
+            (Origin::Expected, Some(_)) => Ok(Origin::Revoked),
+            (origin, _) => Ok(origin),
+        }
     }
 
     /// What was being issued when the backup was made was issued by processes that are not here.
@@ -113,6 +144,7 @@ impl Restoring {
         Ok(MergedCrl { name, ca_id, number, is_later, revoked, unknown, released })
     }
 
+    /// Lets the store go on as another than the one that was lost, and records it.
     async fn record(&self, survey: &Survey) -> Result<(), Error> {
         let entry = Entry {
             at: self.now,
@@ -127,7 +159,12 @@ impl Restoring {
                 self.unpacked.taken_at, self.unpacked.digest, survey.contents.audit.records
             ),
         };
-        self.store.write(move |connection| audit::append(connection, &entry)).await
+        self.store
+            .write(move |connection| {
+                crls::skip_lost_numbers(connection, entry.at)?;
+                audit::append(connection, &entry)
+            })
+            .await
     }
 
     async fn describe(
@@ -144,6 +181,7 @@ impl Restoring {
             manifest: self.unpacked.digest,
             roots: roots(&survey),
             origin,
+            signer_revoked: None,
             cas: survey.cas.len() as u64,
             certificates: survey.contents.certificates,
             newest_certificate: survey.newest,

@@ -88,7 +88,10 @@ impl Authority {
                 Ok(publication) => outcome.crls.extend(publication),
                 Err(error) => {
                     return Err(Error::RevokedWithoutCrl {
-                        serial: format!("{} certificates", outcome.revoked),
+                        serial: match outcome.revoked {
+                            1 => "1 certificate".to_owned(),
+                            many => format!("{many} certificates"),
+                        },
                         ca: prepared.row.id,
                         error: Box::new(error),
                     });

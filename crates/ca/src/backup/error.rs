@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::error::ErrorKind;
-use crate::info::AuditFault;
+use crate::info::{AuditFault, RevokedCa};
 
 /// What is wrong with an archive, with what it is to be restored to, or with a CRL given beside it.
 /// Nothing was put in place.
@@ -119,6 +119,18 @@ pub enum BackupError {
         /// Those of the archive's roots.
         found: Vec<String>,
     },
+    /// The root is the one that the caller expects, and the key of the signer, or of a CA above it, is in
+    /// other hands: anybody may have made the archive.
+    #[error(
+        "nothing proves that the archive is of your authority: {ca_id} signed it, and {revoked}; \
+         whoever has that key could have made it"
+    )]
+    CompromisedSigner {
+        /// The CA that signed the manifest.
+        ca_id: String,
+        /// It, or the CA above it whose key is in other hands.
+        revoked: RevokedCa,
+    },
     /// Something stands where the authority is to be restored.
     #[error("{} is not empty: an authority is restored into a directory that is empty or absent", path.display())]
     NotEmpty {
@@ -164,6 +176,7 @@ impl BackupError {
             Self::Audit(_) => "audit_broken",
             Self::Profile { .. } => "profile_not_archivable",
             Self::OtherRoot { .. } => "other_root",
+            Self::CompromisedSigner { .. } => "signer_compromised",
             Self::NotEmpty { .. } => "data_directory_not_empty",
             Self::NotACrl { .. } => "invalid_crl",
             Self::ForeignCrl { .. } => "foreign_crl",

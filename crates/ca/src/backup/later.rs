@@ -9,10 +9,10 @@ use rustmq_pki::time::UnixTime;
 
 use super::BackupError;
 use super::survey::{Survey, SurveyedCa};
+use crate::info::RevokedCa;
 use crate::store::merge::LaterCrl;
 
-/// The largest CRL number that leaves room for those after it: the numbers here begin at the seconds
-/// since 1970.
+/// The largest CRL number that leaves room for those after it: those of today are below 2^51.
 const LARGEST_NUMBER: u64 = 1 << 62;
 
 /// A CRL as a caller gives it.
@@ -79,6 +79,27 @@ impl GivenCrl {
             invalidity_date: entry.invalidity_date,
         })
     }
+}
+
+/// The CAs of a path that a list revokes, whatever the store says of itself: it may be a forged one, with a
+/// list of its own that claims to be later. A hold may be over; what the store says of that counts.
+pub(crate) fn revoked_by(lists: &[(String, LaterCrl)], path: &[&SurveyedCa]) -> Vec<RevokedCa> {
+    let hold = Some(RevocationReason::CertificateHold);
+    let mut found = Vec::new();
+    for ca in path {
+        let of_issuer = lists.iter().filter(|(_, list)| Some(list.authority) == ca.row.parent);
+        let entries = of_issuer.flat_map(|(_, list)| &list.revoked);
+        let of_ca = |entry: &&RevokedCertificate| {
+            entry.reason != hold && ca.certificates.iter().any(|c| c.serial() == entry.serial)
+        };
+        found.extend(entries.filter(of_ca).map(|entry| RevokedCa {
+            ca_id: ca.row.id.clone(),
+            reason: entry.reason.unwrap_or(RevocationReason::Unspecified),
+            revoked_at: entry.revoked_at,
+            invalidity_date: entry.invalidity_date,
+        }));
+    }
+    found
 }
 
 /// RFC 5280 6.3.3 (f), (g): the CA's name and the CA's key.

@@ -118,6 +118,16 @@ impl Survey {
         Some(root.certificates.iter().map(|c| c.fingerprint().to_string()).collect())
     }
 
+    /// The CA with this id and those above it, up to its root.
+    pub(crate) fn path(&self, ca_id: &str) -> Vec<&SurveyedCa> {
+        let first = self.cas.iter().find(|ca| ca.row.id == ca_id);
+        let above = |ca: &&SurveyedCa| {
+            let parent = ca.row.parent?;
+            self.cas.iter().find(|ca| ca.row.number == parent)
+        };
+        std::iter::successors(first, above).collect()
+    }
+
     /// Whether a root of the store has this certificate, or had it before it was renewed.
     pub(crate) fn has_root(&self, fingerprint: &Fingerprint) -> bool {
         let roots = self.cas.iter().filter(|ca| ca.row.is_root());

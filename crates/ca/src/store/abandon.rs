@@ -9,8 +9,8 @@ use super::certificates;
 use super::fault::Fault;
 use super::key_holders::{self, Claim};
 use super::reserve::action;
-use super::slice_rows::{self, Commits};
-use super::{authorities, slices, time_at};
+use super::slice_rows::{self, Commits, ReservedRow};
+use super::{authorities, stored_slices, time_at};
 use crate::Actor;
 use crate::info::CertificateRole;
 
@@ -126,15 +126,15 @@ pub(super) fn abandon_slice(
         key_holders::abandon(connection, claim)?;
     }
     authorities::bump_revision(connection, authority)?;
-    let digests = rows.iter().map(|row| row.digest.as_slice());
-    let digest = slice_rows::commitment(Commits::Reserved, rows.len(), digests);
+    let committed = rows.iter().map(ReservedRow::committed);
+    let digest = slice_rows::commitment(Commits::Reserved, committed);
     let digest = audit::hex(&digest);
     let entry = Entry {
         at: now,
         actor: actor.clone(),
         action: action(CertificateRole::Client),
         outcome: Outcome::Abandoned,
-        ca: slices::ca_id(connection, authority)?,
+        ca: stored_slices::ca_id(connection, authority)?,
         serial: None,
         principal: None,
         detail: format!("{} certificates were not complete, tbs sha256 {digest}", rows.len()),

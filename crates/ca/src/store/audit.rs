@@ -12,6 +12,7 @@ use rustmq_pki::time::UnixTime;
 use super::fault::Fault;
 use super::{Store, time_at};
 use crate::info::{AuditFault, AuditRecord, AuditVerdict};
+use crate::request::AuditFilter;
 use crate::{Actor, Error};
 
 /// How far the clock may be behind the newest record, in seconds, before nothing is signed: more
@@ -355,6 +356,77 @@ pub(crate) fn newest(connection: &Connection, limit: u32) -> Result<Vec<AuditRec
     records.truncate(limit);
     records.reverse();
     Ok(records)
+}
+
+/// A record, or a row of one that speaks of a slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    number: i64,
+    /// Which of what is shown of it, from 0.
+    at: usize,
+}
+
+/// Where the newest `count` records begin that pass, and how many there are. Each row of a slice counts
+/// as one.
+pub(crate) fn begin_of(
+    connection: &Connection,
+    filter: &AuditFilter,
+    count: u32,
+) -> Result<(Option<Place>, u64), Fault> {
+    let mut statement =
+        connection.prepare(&format!("SELECT {COLUMNS} FROM audit ORDER BY number DESC"))?;
+    let mut rows = statement.query([])?;
+    let (mut begin, mut found) = (None, 0);
+    while found < u64::from(count)
+        && let Some(row) = rows.next()?
+    {
+        let number = row.get(0)?;
+        let shown = passing(connection, stored_record(row)?, filter)?;
+        for (at, _) in shown.into_iter().rev() {
+            if found < u64::from(count) {
+                (begin, found) = (Some(Place { number, at }), found + 1);
+            }
+        }
+    }
+    Ok((begin, found))
+}
+
+/// The records that pass from a place on, oldest first: `most`, and the rest of the last one's slice. Where
+/// the next ones begin, if there are more.
+pub(crate) fn page(
+    connection: &Connection,
+    from: Place,
+    filter: &AuditFilter,
+    most: usize,
+) -> Result<(Vec<AuditRecord>, Option<Place>), Fault> {
+    let mut statement = connection
+        .prepare(&format!("SELECT {COLUMNS} FROM audit WHERE number >= ?1 ORDER BY number"))?;
+    let mut rows = statement.query([from.number])?;
+    let mut page = Vec::new();
+    while let Some(row) = rows.next()? {
+        let number: i64 = row.get(0)?;
+        if page.len() >= most {
+            return Ok((page, Some(Place { number, at: 0 })));
+        }
+        let skipped = if number == from.number { from.at } else { 0 };
+        let shown = passing(connection, stored_record(row)?, filter)?;
+        page.extend(shown.into_iter().filter(|(at, _)| *at >= skipped).map(|(_, record)| record));
+    }
+    Ok((page, None))
+}
+
+/// What is shown of a record and passes, each with its place in it.
+fn passing(
+    connection: &Connection,
+    stored: StoredRecord,
+    filter: &AuditFilter,
+) -> Result<Vec<(usize, AuditRecord)>, Fault> {
+    // All rows of a slice are of one CA: those of another need not be read.
+    if filter.ca_id.is_some() && filter.ca_id != stored.record.ca_id {
+        return Ok(Vec::new());
+    }
+    let shown = shown(connection, stored)?.into_iter().enumerate();
+    Ok(shown.filter(|(_, record)| filter.passes(record)).collect())
 }
 
 /// A record as it is shown: that of a slice row by row.

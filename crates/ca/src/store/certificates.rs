@@ -1,5 +1,6 @@
 //! The rows of certificates. What they say of a certificate beside its DER only finds it again.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use rusqlite::types::Value;
@@ -11,8 +12,9 @@ use rustmq_pki::time::UnixTime;
 
 use super::fault::Fault;
 use super::lookup::{self, Kind};
-use super::{optional_time_at, slice_rows, slices, time_at};
+use super::{optional_time_at, slice_rows, stored_slices, time_at};
 use crate::info::{AbandonedSerial, CertificateRole, CertificateStatus};
+use crate::pages::ListOrder;
 
 /// A certificate and what became of it.
 #[derive(Clone, Debug)]
@@ -164,29 +166,36 @@ pub(crate) struct Selection {
     pub(crate) after: i64,
 }
 
+impl Selection {
+    /// What SQL asks of a row, but for its number and its principal.
+    fn conditions(&self) -> (Vec<&'static str>, Vec<Value>) {
+        let (mut conditions, mut values) = (Vec::new(), Vec::new());
+        if let Some(authority) = self.authority {
+            conditions.push("c.authority = ?");
+            values.push(authority.into());
+        }
+        if let Some(role) = self.role {
+            conditions.push("c.role = ?");
+            values.push(role_code(role).into());
+        }
+        if let Some((from, to)) = self.ends_within {
+            conditions.push("c.not_after BETWEEN ? AND ?");
+            values.extend([from.seconds().into(), to.seconds().into()]);
+        }
+        if self.revoked {
+            conditions.push("r.number IS NOT NULL");
+        }
+        (conditions, values)
+    }
+}
+
 /// Calls `each` with the selected rows.
 pub(crate) fn visit(
     connection: &Connection,
     selection: &Selection,
     mut each: impl FnMut(CertificateRow) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let mut conditions = Vec::new();
-    let mut values: Vec<Value> = Vec::new();
-    if let Some(authority) = selection.authority {
-        conditions.push("c.authority = ?");
-        values.push(authority.into());
-    }
-    if let Some(role) = selection.role {
-        conditions.push("c.role = ?");
-        values.push(role_code(role).into());
-    }
-    if let Some((from, to)) = selection.ends_within {
-        conditions.push("c.not_after BETWEEN ? AND ?");
-        values.extend([from.seconds().into(), to.seconds().into()]);
-    }
-    if selection.revoked {
-        conditions.push("r.number IS NOT NULL");
-    }
+    let (mut conditions, mut values) = selection.conditions();
     let Some(principal) = &selection.principal else {
         conditions.push(if selection.after > 0 { "c.number > ?" } else { "1" });
         values.extend((selection.after > 0).then(|| Value::from(selection.after)));
@@ -202,6 +211,28 @@ pub(crate) fn visit(
     Ok(())
 }
 
+/// The certificates that an active one renews, or one that renews such a one.
+pub(crate) fn with_successor(
+    connection: &Connection,
+    now: UnixTime,
+) -> Result<HashSet<i64>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT c.number, c.renews, r.number IS NULL AND c.not_after >= ?1 FROM certificate c \
+         LEFT JOIN revocation r ON r.certificate = c.number WHERE c.renews IS NOT NULL \
+         ORDER BY c.number DESC",
+    )?;
+    let mut renewed = HashSet::new();
+    let mut rows = statement.query([now.seconds()])?;
+    // A successor has the higher number: what became of it is known by now.
+    while let Some(row) = rows.next()? {
+        let (number, renews, is_active): (i64, i64, bool) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if is_active || renewed.contains(&number) {
+            renewed.insert(renews);
+        }
+    }
+    Ok(renewed)
+}
+
 fn visit_where(
     connection: &Connection,
     conditions: &str,
@@ -215,6 +246,47 @@ fn visit_where(
         each(certificate_row(row)?)?;
     }
     Ok(())
+}
+
+/// The numbers of the selected rows in this order. A million have 8 MB.
+pub(crate) fn select(
+    connection: &Connection,
+    selection: &Selection,
+    order: ListOrder,
+) -> Result<Vec<i64>, Fault> {
+    let (mut conditions, mut values) = selection.conditions();
+    let order = match order {
+        ListOrder::Issued => "c.number",
+        ListOrder::Ending => "c.not_after, c.number",
+    };
+    let mut found = Vec::new();
+    let mut collect = |conditions: &[&str], values: Vec<Value>| -> Result<(), Fault> {
+        let conditions = conditions.join(" AND ");
+        let sql = format!(
+            "SELECT c.number FROM certificate c \
+             LEFT JOIN revocation r ON r.certificate = c.number \
+             WHERE {conditions} ORDER BY {order}"
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        while let Some(row) = rows.next()? {
+            found.push(row.get(0)?);
+        }
+        Ok(())
+    };
+    let Some(principal) = &selection.principal else {
+        conditions.push("c.number > ?");
+        values.push(selection.after.into());
+        collect(&conditions, values)?;
+        return Ok(found);
+    };
+    // As many numbers as one principal has certificates, and now and then another's of the same hash.
+    conditions.extend(["c.principal = ?", "c.number IN (SELECT value FROM json_each(?))"]);
+    let candidates = numbers_of_principal(connection, principal, selection.after)?;
+    let candidates: Vec<_> = candidates.iter().map(ToString::to_string).collect();
+    values.extend([principal.clone().into(), format!("[{}]", candidates.join(",")).into()]);
+    collect(&conditions, values)?;
+    Ok(found)
 }
 
 /// The numbers of the certificates that may be a principal's, ascending.
@@ -313,8 +385,8 @@ fn abandoned_in_slices(
     if prefix == Some(None) {
         return Ok(());
     }
-    for slice in slices::abandoned(connection, prefix.flatten())? {
-        let ca_id = slices::ca_id(connection, slice.authority)?;
+    for slice in stored_slices::abandoned(connection, prefix.flatten())? {
+        let ca_id = stored_slices::ca_id(connection, slice.authority)?;
         for row in slice_rows::of_slice(connection, slice.number)?.unwrap_or_default() {
             if serial.is_none_or(|serial| *serial == row.serial) {
                 found.push(AbandonedSerial {

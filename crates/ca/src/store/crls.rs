@@ -4,13 +4,22 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use rustmq_pki::crl::{CertificateRevocationList, RevocationReason, RevokedCertificate};
 use rustmq_pki::key::Fingerprint;
 use rustmq_pki::serial::SerialNumber;
-use rustmq_pki::time::UnixTime;
+use rustmq_pki::time::{DAY, UnixTime};
 
 use super::audit::{self, Entry, Outcome};
 use super::authorities::{self, CaRow};
 use super::fault::Fault;
 use super::{optional_time_at, time_at};
 use crate::{Actor, Error};
+
+/// How many CRL numbers belong to each second. Each is given out in a transaction of its own, and no disk
+/// takes a million of those in a second: so numbers never run ahead of the clock, however many lists are
+/// signed. 2^20 keeps them below 2^53, which programs that read JSON count to, until the year 2242.
+const NUMBERS_A_SECOND: i64 = 1 << 20;
+
+/// By how many seconds a restored store's numbers begin ahead of the clock: what the clock of the lost
+/// store may have been ahead of this one's. No two machines that keep time differ by a day.
+const RESTORED_AHEAD: i64 = DAY;
 
 /// A CRL whose number is durable and which is now to be signed.
 #[derive(Debug)]
@@ -42,8 +51,7 @@ pub(crate) fn reserve(
     let (last, revision): (i64, i64) = connection
         .prepare_cached("SELECT crl_number, revision FROM authority WHERE number = ?1")?
         .query_row([authority.number], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    // Never back, and ahead of a store that was restored from an older copy.
-    let number = (last + 1).max(now.seconds());
+    let number = (last + 1).max(first_number(now));
     connection
         .prepare_cached("UPDATE authority SET crl_number = ?2 WHERE number = ?1")?
         .execute([authority.number, number])?;
@@ -53,6 +61,20 @@ pub(crate) fn reserve(
     audit::append(connection, &entry(&ca_id, Outcome::Reserved, now, actor, detail))?;
     let number = u64::try_from(number).unwrap_or(0);
     Ok(CrlTask { number, revoked, authority: authority.number, ca_id, revision, last_row })
+}
+
+/// The first number that belongs to a second.
+fn first_number(second: UnixTime) -> i64 {
+    second.seconds().max(0).saturating_mul(NUMBERS_A_SECOND)
+}
+
+/// Puts the next number of every CA above whatever the store gave out after the copy was made from which
+/// it is restored at `now`: all of those belong to earlier seconds, or, where it had been restored before,
+/// to seconds that were this far ahead of earlier ones.
+pub(crate) fn skip_lost_numbers(connection: &Connection, now: UnixTime) -> Result<(), Fault> {
+    let last = first_number(now.plus_seconds(RESTORED_AHEAD));
+    connection.execute("UPDATE authority SET crl_number = max(crl_number, ?1)", [last])?;
+    Ok(())
 }
 
 fn entry(ca: &str, outcome: Outcome, now: UnixTime, actor: &Actor, detail: String) -> Entry {

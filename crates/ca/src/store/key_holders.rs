@@ -94,26 +94,31 @@ fn check_mark(connection: &Connection, claim: Claim<'_>) -> Result<(), Fault> {
     }
 }
 
-/// [`check`] for many keys at once; `refused` makes the error of a claim by its place.
+/// [`check`] for many keys at once. Each refusal is told to `refused` by the claim's place, and ends the
+/// checks where that says so; a claim may be refused for several reasons.
 pub(super) fn check_many(
     connection: &Connection,
     claims: &[Claim<'_>],
     after: i64,
-    refused: impl Fn(usize, Fault) -> Fault,
+    mut refused: impl FnMut(usize, Box<Error>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
+    let mut tell = |at: usize, judged: Result<(), Fault>| match judged {
+        Err(Fault::Refused(error)) => refused(at, error),
+        judged => judged,
+    };
     let authorities = authorities::ids_by_key(connection)?;
     let marked = connection.prepare_cached("SELECT 1 FROM key_mark")?.exists([])?;
     let mut claimed: HashMap<&[u8; 32], &str> = HashMap::with_capacity(claims.len());
     for (at, claim) in claims.iter().enumerate() {
         if let Some(ca) = authorities.get(claim.key_hash) {
-            return Err(refused(at, Error::KeyOfCa { ca: ca.clone() }.into()));
+            tell(at, Err(Error::KeyOfCa { ca: ca.clone() }.into()))?;
         }
         if marked {
-            check_mark(connection, *claim).map_err(|fault| refused(at, fault))?;
+            tell(at, check_mark(connection, *claim))?;
         }
         let first = *claimed.entry(claim.key_hash).or_insert(claim.principal);
         if first != claim.principal {
-            return Err(refused(at, Error::KeyHeldByAnother { principal: first.into() }.into()));
+            tell(at, Err(Error::KeyHeldByAnother { principal: first.into() }.into()))?;
         }
     }
     let mut order: Vec<(u64, usize)> =
@@ -123,7 +128,7 @@ pub(super) fn check_many(
     lookup::find_many(connection, Kind::Key, &hashes, after, |place, number| {
         let at = order[place].1;
         let held_by = holder(connection, number, claims[at].key_hash)?;
-        judge(claims[at], held_by).map_err(|fault| refused(at, fault))
+        tell(at, judge(claims[at], held_by))
     })
 }
 

@@ -18,7 +18,7 @@ use super::certificates::{self, CertificateRow, role_code};
 use super::complete::complete;
 use super::fault::Fault;
 use super::idempotency::{self, Earlier, Repeatable};
-use super::{Store, instances, key_holders, keys, slices, to_its_end};
+use super::{Store, instances, key_holders, keys, stored_slices, to_its_end};
 use crate::info::CertificateRole;
 use crate::{Actor, Error};
 
@@ -93,7 +93,7 @@ impl Drop for Ticket {
         let Ok(writing) = self.store.writing() else { return };
         let reservation = self.reservation;
         // Where the store is closing, the end of this process says the same.
-        drop(writing.writer.write_detached(move |connection| {
+        drop(writing.writer.owe(move |connection| {
             abandon_where(connection, "number = ?1", reservation, now, &actor)
         }));
     }
@@ -194,7 +194,7 @@ impl Store {
             let mut found = false;
             for id in live_instances(connection)? {
                 if id != own && instances::is_dead(&directory, &id)? {
-                    for slice in slices::live_of(connection, &id)? {
+                    for slice in stored_slices::live_of(connection, &id)? {
                         abandon_slice(connection, slice, now, &actor)?;
                     }
                     abandon_where(connection, "instance = ?1", id, now, &actor)?;

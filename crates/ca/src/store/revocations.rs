@@ -3,13 +3,12 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use rustmq_pki::crl::RevocationReason;
 use rustmq_pki::key::Fingerprint;
-use rustmq_pki::serial::SerialNumber;
 use rustmq_pki::time::UnixTime;
 
 use super::audit::{self, Entry, Outcome};
 use super::certificates::{self, CertificateRow, role_code};
 use super::fault::Fault;
-use super::slice_rows::{Commits, commitment};
+use super::slice_rows::{Commits, CommittedRow, commitment};
 use super::{authorities, counts, key_holders};
 use crate::{Actor, Error};
 
@@ -93,9 +92,15 @@ pub(crate) fn revoke_many(
         .prepare_cached("INSERT INTO revoked_slice (certificates) VALUES (?1)")?
         .execute([octets])?;
     let slice = connection.last_insert_rowid();
-    let serials: Vec<_> = rows.iter().map(|row| row.certificate.serial()).collect();
-    let serials = serials.iter().map(SerialNumber::as_bytes);
-    let digest = audit::hex(&commitment(Commits::Revoked, rows.len(), serials));
+    let committed = rows.iter().map(|row| CommittedRow {
+        serial: row.certificate.serial(),
+        not_after: row.certificate.not_after(),
+        role: role_code(row.role),
+        principal: &row.principal,
+        key_hash: key_holders::key_hash_of(&row.certificate),
+        digest: *row.certificate.fingerprint().as_bytes(),
+    });
+    let digest = audit::hex(&commitment(Commits::Revoked, committed));
     let detail = format!("{}, {} certificates, sha256 {digest}", by.reason.name(), rows.len());
     let entry =
         Entry { serial: None, principal: None, ..entry(first, by, "certificate.revoke", &detail) };

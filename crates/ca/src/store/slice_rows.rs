@@ -86,19 +86,60 @@ pub(super) fn of_slice(
 /// What a digest over a slice's rows commits to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Commits {
-    /// SHA-256 of the to-be-signed bytes of each row.
+    /// Rows that are about to be signed.
     Reserved,
-    /// SHA-256 of the DER of each certificate.
+    /// Certificates that became complete.
     Issued,
-    /// The serial number of each certificate.
+    /// Certificates that were revoked.
     Revoked,
+}
+
+/// One row as a record commits to it: all that is shown of it or kept beside its certificate, and a
+/// digest of the rest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CommittedRow<'a> {
+    pub(super) serial: SerialNumber,
+    pub(super) not_after: UnixTime,
+    /// The code of its role.
+    pub(super) role: i64,
+    pub(super) principal: &'a str,
+    pub(super) key_hash: [u8; 32],
+    /// SHA-256 of the to-be-signed bytes of what is reserved, else of the certificate's DER.
+    pub(super) digest: [u8; 32],
+}
+
+impl CommittedRow<'_> {
+    fn push(&self, octets: &mut Vec<u8>) {
+        // Serial numbers have at most 20 octets, principals 256; the rest is as long in every row.
+        for field in [self.serial.as_bytes(), self.principal.as_bytes()] {
+            octets.extend_from_slice(&(field.len() as u64).to_be_bytes());
+            octets.extend_from_slice(field);
+        }
+        octets.extend_from_slice(&self.not_after.seconds().to_be_bytes());
+        octets.extend_from_slice(&self.role.to_be_bytes());
+        octets.extend_from_slice(&self.key_hash);
+        octets.extend_from_slice(&self.digest);
+    }
+}
+
+impl ReservedRow {
+    /// The row as the record of its reservation commits to it.
+    pub(super) fn committed(&self) -> CommittedRow<'_> {
+        CommittedRow {
+            serial: self.serial,
+            not_after: self.not_after,
+            role: role_code(self.role),
+            principal: &self.principal,
+            key_hash: self.key_hash,
+            digest: self.digest,
+        }
+    }
 }
 
 /// A digest over what each row of a slice is, in order.
 pub(super) fn commitment<'a>(
     commits: Commits,
-    count: usize,
-    rows: impl Iterator<Item = &'a [u8]>,
+    rows: impl ExactSizeIterator<Item = CommittedRow<'a>>,
 ) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     context.update(match commits {
@@ -106,11 +147,12 @@ pub(super) fn commitment<'a>(
         Commits::Issued => b"RustMQ PKI slice 1 issued  ",
         Commits::Revoked => b"RustMQ PKI slice 1 revoked ",
     });
-    context.update(&(count as u64).to_be_bytes());
+    context.update(&(rows.len() as u64).to_be_bytes());
+    let mut octets = Vec::with_capacity(256);
     for row in rows {
-        // Serial numbers have at most 20 octets, digests 32.
-        context.update(&[u8::try_from(row.len()).unwrap_or(u8::MAX)]);
-        context.update(row);
+        octets.clear();
+        row.push(&mut octets);
+        context.update(&octets);
     }
     let mut digest = [0; 32];
     digest.copy_from_slice(context.finish().as_ref());
@@ -140,12 +182,33 @@ mod tests {
     }
 
     #[test]
-    fn a_commitment_depends_on_each_row_and_their_order() {
-        let of = |rows: &[&[u8]]| commitment(Commits::Revoked, rows.len(), rows.iter().copied());
-        let (one, other) = (&[1_u8, 2][..], &[3_u8][..]);
-        assert_eq!(of(&[one, other]), of(&[one, other]));
-        assert_ne!(of(&[one, other]), of(&[other, one]));
-        assert_ne!(of(&[&[1], &[2, 3]]), of(&[one, other]));
-        assert_ne!(commitment(Commits::Issued, 1, [one].into_iter()), of(&[one]));
+    fn a_commitment_depends_on_each_field_of_each_row_and_their_order() {
+        let serial = |octets: &[u8]| SerialNumber::from_bytes(octets).unwrap();
+        let row = |octets: &[u8], principal| CommittedRow {
+            serial: serial(octets),
+            not_after: UnixTime::from_seconds(1_800_000_000),
+            role: 5,
+            principal,
+            key_hash: [7; 32],
+            digest: [9; 32],
+        };
+        let of = |rows: &[CommittedRow<'_>]| commitment(Commits::Issued, rows.iter().copied());
+        let (one, other) = (row(&[1, 2], "a"), row(&[3], "b"));
+        let whole = of(&[one, other]);
+        assert_eq!(of(&[one, other]), whole);
+        let later = UnixTime::from_seconds(1_800_000_001);
+        for changed in [
+            CommittedRow { serial: serial(&[4]), ..other },
+            CommittedRow { not_after: later, ..other },
+            CommittedRow { role: 6, ..other },
+            CommittedRow { principal: "c", ..other },
+            CommittedRow { key_hash: [8; 32], ..other },
+            CommittedRow { digest: [8; 32], ..other },
+        ] {
+            assert_ne!(of(&[one, changed]), whole, "{changed:?}");
+        }
+        assert_ne!(of(&[other, one]), whole);
+        assert_ne!(of(&[one]), whole);
+        assert_ne!(commitment(Commits::Revoked, [one, other].into_iter()), whole);
     }
 }

@@ -1,10 +1,11 @@
-//! The thread that writes: changes that wait together become durable together.
+//! The thread that writes: changes that wait together become durable together, and what is owed is not
+//! forgotten when it fails.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::fault::{Fault, database_error};
@@ -19,9 +20,15 @@ const GROUP: usize = 256;
 enum Job {
     /// Shares a transaction with others.
     Change(Box<dyn Change>),
+    /// Has to be done, and nobody waits for it.
+    Owed(Owed),
     /// Has the connection to itself.
     Alone(Box<dyn FnOnce(&mut Connection) + Send>),
 }
+
+/// A change that has to become durable sooner or later: one that fails is tried again before whatever
+/// is written next.
+type Owed = Box<dyn Fn(&Connection) -> Result<(), Fault> + Send>;
 
 /// A change whose result waits for the commit.
 trait Change: Send {
@@ -131,13 +138,13 @@ impl Writer {
         answer.await.map_err(|_| Error::StoreClosed)?
     }
 
-    /// Queues a change whose result nobody waits for.
-    pub(super) fn write_detached(
+    /// Queues a change that nobody waits for. Where it fails, on a full disk for instance, it is
+    /// tried again before each later write until it is durable or the store is closed.
+    pub(super) fn owe(
         &self,
-        change: impl FnOnce(&Connection) -> Result<(), Fault> + Send + 'static,
+        change: impl Fn(&Connection) -> Result<(), Fault> + Send + 'static,
     ) -> Result<(), Error> {
-        let (reply, _answer) = oneshot::channel();
-        self.send(Job::Change(Box::new(Pending { change: Some(change), result: None, reply })))
+        self.send(Job::Owed(Box::new(change)))
     }
 
     /// Queues work that needs the connection outside a transaction.
@@ -173,17 +180,26 @@ impl Drop for Writer {
 }
 
 fn write_all(mut connection: Connection, store: &Path, jobs: &mpsc::Receiver<Job>) {
+    let mut owed = Vec::new();
     let mut next = jobs.recv().ok();
     while let Some(job) = next.take() {
         match job {
-            Job::Alone(work) => work(&mut connection),
+            Job::Owed(change) => {
+                owed.push(change);
+                settle(&mut connection, store, &mut owed);
+            }
+            Job::Alone(work) => {
+                settle(&mut connection, store, &mut owed);
+                work(&mut connection);
+            }
             Job::Change(first) => {
+                settle(&mut connection, store, &mut owed);
                 let mut group = vec![first];
                 let commit = write_group(&mut connection, store, &mut group, || {
                     match jobs.try_recv().ok()? {
                         Job::Change(change) => Some(change),
-                        alone @ Job::Alone(_) => {
-                            next = Some(alone);
+                        other => {
+                            next = Some(other);
                             None
                         }
                     }
@@ -199,6 +215,25 @@ fn write_all(mut connection: Connection, store: &Path, jobs: &mpsc::Receiver<Job
     }
 }
 
+/// Tries what is owed, each in a transaction of its own: what the disk has no room for stays owed, and
+/// keeps nothing smaller from being written.
+fn settle(connection: &mut Connection, store: &Path, owed: &mut Vec<Owed>) {
+    owed.retain(|change| {
+        let mut settle = || -> Result<(), Fault> {
+            let transaction = begin(connection, store)?;
+            change(&transaction)?;
+            Ok(transaction.commit()?)
+        };
+        settle().is_err()
+    });
+}
+
+fn begin<'a>(connection: &'a mut Connection, store: &Path) -> Result<Transaction<'a>, Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    migrations::check_in_transaction(&transaction, store)?;
+    Ok(transaction)
+}
+
 /// Runs one transaction with the first change and all that wait, and makes it durable.
 fn write_group(
     connection: &mut Connection,
@@ -206,8 +241,7 @@ fn write_group(
     group: &mut Vec<Box<dyn Change>>,
     mut waiting: impl FnMut() -> Option<Box<dyn Change>>,
 ) -> Result<(), Fault> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    migrations::check_in_transaction(&transaction, store)?;
+    let transaction = begin(connection, store)?;
     for at in 0..GROUP {
         if at == group.len() {
             match waiting() {

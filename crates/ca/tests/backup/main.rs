@@ -4,4 +4,6 @@ mod altered;
 mod fixture;
 mod forged;
 mod later_crls;
+mod numbers;
+mod revoked_signer;
 mod whole;

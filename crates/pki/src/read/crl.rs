@@ -63,7 +63,7 @@ impl<'a> CrlRef<'a> {
 
     /// The revoked certificates, each read as it is reached.
     pub const fn entries(&self) -> CrlEntries<'a> {
-        CrlEntries { reader: Reader::new(self.entries) }
+        CrlEntries { reader: Reader::new(self.entries), is_v2: self.is_v2 }
     }
 }
 
@@ -85,7 +85,8 @@ fn read_tbs<'a>(
     let before = &tbs.contents[..tbs.contents.len() - fields.rest().len()];
     let entries = fields.optional(tag::SEQUENCE).field("revokedCertificates")?.unwrap_or(&[]);
     let around_entries = (before, fields.rest());
-    let extensions = read_extensions(&mut fields)?;
+    // Only version 2 has extensions (RFC 5280 5.1.2.1): in another they are bytes too many.
+    let extensions = if is_v2 { read_extensions(&mut fields)? } else { Extensions::none() };
     fields.finish().field("tbsCertList")?;
     Ok(CrlRef {
         der,
@@ -321,6 +322,7 @@ pub struct CrlEntry<'a> {
 #[derive(Clone, Debug)]
 pub struct CrlEntries<'a> {
     reader: Reader<'a>,
+    is_v2: bool,
 }
 
 impl<'a> Iterator for CrlEntries<'a> {
@@ -330,7 +332,7 @@ impl<'a> Iterator for CrlEntries<'a> {
         if self.reader.is_empty() {
             return None;
         }
-        let entry = read_entry(&mut self.reader);
+        let entry = read_entry(&mut self.reader, self.is_v2);
         if entry.is_err() {
             self.reader = Reader::new(&[]);
         }
@@ -338,7 +340,7 @@ impl<'a> Iterator for CrlEntries<'a> {
     }
 }
 
-fn read_entry<'a>(reader: &mut Reader<'a>) -> Result<CrlEntry<'a>, ReadError> {
+fn read_entry<'a>(reader: &mut Reader<'a>, is_v2: bool) -> Result<CrlEntry<'a>, ReadError> {
     let mut fields = reader.sequence().field("revokedCertificates")?;
     let mut entry = CrlEntry {
         serial: fields.integer().field("userCertificate")?,
@@ -349,7 +351,9 @@ fn read_entry<'a>(reader: &mut Reader<'a>) -> Result<CrlEntry<'a>, ReadError> {
         certificate_issuer: None,
         unknown_critical: None,
     };
-    let extensions = fields.optional(tag::SEQUENCE).field("crlEntryExtensions")?;
+    // As for the list, in version 2 only (RFC 5280 5.1.2.6).
+    let extensions =
+        if is_v2 { fields.optional(tag::SEQUENCE).field("crlEntryExtensions")? } else { None };
     fields.finish().field("revokedCertificates")?;
     if let Some(contents) = extensions {
         for extension in Extensions::from_contents(contents)?.iter() {

@@ -236,6 +236,24 @@ pub struct PolicyInformation<'a> {
     pub qualifiers: Option<&'a [u8]>,
 }
 
+impl<'a> PolicyInformation<'a> {
+    /// What kinds of qualifiers there are; one that is not of the form of a qualifier ends the list with
+    /// an empty identifier, which is none that is known.
+    pub fn qualifier_types(&self) -> impl Iterator<Item = Oid<'a>> + use<'a> {
+        let mut reader = Reader::new(self.qualifiers.unwrap_or(&[]));
+        std::iter::from_fn(move || {
+            if reader.is_empty() {
+                return None;
+            }
+            let kind = reader.sequence().and_then(|mut qualifier| qualifier.oid());
+            Some(kind.unwrap_or_else(|_| {
+                reader = Reader::new(&[]);
+                Oid::assume_checked(&[])
+            }))
+        })
+    }
+}
+
 impl<'a> Element<'a> for PolicyInformation<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, DerError> {
         let mut fields = reader.sequence()?;

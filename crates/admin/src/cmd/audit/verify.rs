@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use rustmq_ca::{AnchoredVerdict, AuditCheckpoint, CheckpointError, Error};
+use rustmq_ca::{AnchoredVerdict, AuditCheckpoint, CheckpointError, Error, RevokedCa};
 
 use crate::cmd::input;
 use crate::cmd::show::to_json;
@@ -19,6 +19,9 @@ pub(crate) struct Verify {
     anchor: Option<PathBuf>,
 }
 
+/// The CSV columns of a verdict: keys of its JSON object. A fault is its object, the revoked signer its id.
+const COLUMNS: &[&str] = &["records", "head", "fault", "valid", "anchored", "signer_revoked"];
+
 /// What is said of a chain that is whole when nothing shows where it should end.
 const UNPROVEN: &str = "that no record was cut off the end is not proven: keep a checkpoint (rustmq-admin audit \
      checkpoint --output FILE) on another machine, and verify with --anchor FILE";
@@ -29,12 +32,12 @@ impl Verify {
         let anchor = self.anchor.as_deref().map(checkpoint).transpose()?;
         let manager = session.reader()?;
         let at = anchor.as_ref().map(AuditCheckpoint::at);
-        let (verdict, anchored) = match anchor {
-            None => (manager.audit_verify().await?, None),
+        let (verdict, anchored, revoked) = match anchor {
+            None => (manager.audit_verify().await?, None, None),
             Some(anchor) => {
-                let AnchoredVerdict { verdict, anchored } =
+                let AnchoredVerdict { verdict, anchored, signer_revoked } =
                     manager.audit_verify_anchored(anchor).await?;
-                (verdict, Some(anchored))
+                (verdict, Some(anchored), signer_revoked)
             }
         };
         let whole = verdict.fault.is_none();
@@ -50,13 +53,29 @@ impl Verify {
             .maybe("head", verdict.head.as_ref())
             .maybe("end proven", whole.then_some(proven));
         let unproven = whole && anchored.is_none();
-        Ok(Report::one(to_json(&verdict), &["records", "head", "fault"])
-            .with("valid", whole)
-            .with("anchored", anchored.filter(|_| whole))
+        let mut record = to_json(&verdict);
+        record["valid"] = whole.into();
+        record["anchored"] = anchored.filter(|_| whole).into();
+        record["signer_revoked"] = to_json(&revoked.as_ref().map(|ca| &ca.ca_id));
+        Ok(Report::one(record, COLUMNS)
+            .with("signer_revoked", to_json(&revoked))
             .card(card)
+            .notes(revoked.as_ref().map(signer_note))
             .notes(unproven.then(|| UNPROVEN.to_owned()))
             .refused(!whole))
     }
+}
+
+/// What a checkpoint is worth whose signer was revoked since.
+fn signer_note(revoked: &RevokedCa) -> String {
+    let worth = match revoked.is_compromised() {
+        true => {
+            "the checkpoint bears an earlier date, and counts only if its file was kept where whoever \
+                 has that key could not replace it"
+        }
+        false => "the checkpoint counts all the same; make the next one, which another CA signs",
+    };
+    format!("of the CAs that vouch for the checkpoint, {revoked}: {worth}")
 }
 
 /// Reads a checkpoint. A file that is none is a mistake on the command line; one that was altered is

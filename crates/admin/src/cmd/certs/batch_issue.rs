@@ -13,6 +13,7 @@ use crate::batch::input::{Input, InputFormat};
 use crate::batch::issuer::Defaults;
 use crate::batch::job::{Job, Writing, WrongRows};
 use crate::batch::job_file;
+use crate::batch::key_types::KeyTypes;
 use crate::cli::DryRun;
 use crate::cmd::validity;
 use crate::error::CliError;
@@ -100,7 +101,7 @@ impl BatchIssue {
                 execution: self.dry_run.execution(),
             },
             defaults: Defaults { validity: validity(self.validity_days) },
-            key_type: self.key_type,
+            key_types: KeyTypes::One(self.key_type),
             unique,
             wrong_rows: self.job.wrong_rows(),
             rows_per_slice: self.job.rows_per_slice,

@@ -1,6 +1,7 @@
 //! `certs batch-renew`.
 
 use std::fs;
+use std::path::Path;
 
 use clap::Args;
 use rustmq_ca::batch::BatchRequest;
@@ -9,12 +10,14 @@ use rustmq_pki::key::KeyType;
 
 use super::batch_issue::JobArgs;
 use super::chosen::{FilterArgs, list_place};
+use crate::batch::BatchError;
 use crate::batch::checking::Unique;
 use crate::batch::delivery::{Naming, Output};
 use crate::batch::input::Input;
 use crate::batch::issuer::Defaults;
 use crate::batch::job::{Job, Writing};
-use crate::batch::{BatchError, job_file};
+use crate::batch::job_file::{self, JobFile};
+use crate::batch::key_types::KeyTypes;
 use crate::cli::DryRun;
 use crate::cmd::validity;
 use crate::error::CliError;
@@ -36,9 +39,9 @@ pub(crate) struct BatchRenew {
     /// Days from now to the end of validity [default: the profile's]
     #[arg(long, value_name = "DAYS", allow_negative_numbers = true)]
     validity_days: Option<i64>,
-    /// Type of the new keys
-    #[arg(long, value_name = "TYPE", value_parser = values::key_type(), default_value = "p256")]
-    key_type: KeyType,
+    /// Type of the new keys [default: each old key's]
+    #[arg(long, value_name = "TYPE", value_parser = values::key_type())]
+    key_type: Option<KeyType>,
     #[command(flatten)]
     job: JobArgs,
     #[command(flatten)]
@@ -68,7 +71,7 @@ impl BatchRenew {
                 execution: self.dry_run.execution(),
             },
             defaults: Defaults { validity: validity(self.validity_days) },
-            key_type: self.key_type,
+            key_types: self.key_type.map_or(KeyTypes::AsBefore, KeyTypes::One),
             unique: Unique::PrincipalAndRole(None),
             wrong_rows: self.job.wrong_rows(),
             rows_per_slice: self.job.rows_per_slice,
@@ -85,13 +88,16 @@ impl BatchRenew {
     ) -> Result<Input, CliError> {
         let (job, list) = (job_file::place(output.path()), list_place(output.path()));
         if fs::symlink_metadata(&job).is_ok() {
+            if fs::symlink_metadata(&list).is_err() {
+                begun_otherwise(&job)?;
+            }
             return Input::open(&list, &job);
         }
         output.check_free()?;
         let active = (!self.filter.has_status()).then_some(CertificateStatus::Active);
         let filter = self.filter.filter(Some(&self.ca_id));
         let filter = ListFilter { status: filter.status.or(active), ..filter };
-        let numbers = manager.end_entities(filter).await?;
+        let numbers = manager.without_successor(filter).await?;
         if numbers.is_empty() {
             return Err(BatchError::NoneChosen.into());
         }
@@ -108,7 +114,20 @@ impl BatchRenew {
         let mut flags = self.filter.flags();
         let days = self.validity_days.map(|days| ("--validity-days".to_owned(), days.to_string()));
         flags.extend(days);
-        flags.push(("--key-type".to_owned(), self.key_type.to_string()));
+        let key_type =
+            self.key_type.map(|key_type| ("--key-type".to_owned(), key_type.to_string()));
+        flags.extend(key_type);
         flags
     }
+}
+
+/// Refuses a job that has no list of what a filter chose: it was begun by another command.
+fn begun_otherwise(job: &Path) -> Result<(), CliError> {
+    let Some(left) = JobFile::find(job)? else { return Ok(()) };
+    let (what, before, now) = match left.asked.command.as_str() {
+        "batch-renew" => ("choice", "a file", "a filter"),
+        other => ("command", other, "batch-renew"),
+    };
+    let (path, before, now) = (job.to_owned(), before.to_owned(), now.to_owned());
+    Err(BatchError::OtherJob { path, what, before, now }.into())
 }

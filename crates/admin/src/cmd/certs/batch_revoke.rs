@@ -7,7 +7,7 @@ use rustmq_pki::crl::RevocationReason;
 use rustmq_pki::time::UnixTime;
 use serde_json::{Value, json};
 
-use super::chosen::{FilterArgs, listed};
+use super::chosen::{FilterArgs, Listed, listed, unknown};
 use crate::batch::input::Input;
 use crate::cli::DryRun;
 use crate::cmd::show::{certificate_table, crl_json, to_json};
@@ -49,28 +49,46 @@ impl BatchRevoke {
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
         let manager = session.writer()?;
         let execution = self.dry_run.execution();
-        let which = self.which(session)?;
-        let shown = match execution {
-            Execution::DryRun => first(&manager, &which).await?,
-            Execution::Commit => Vec::new(),
+        let listed = self.listed(session)?;
+        let which = match &listed {
+            Some(listed) => {
+                Selection::Certificates(listed.iter().map(|line| line.name.clone()).collect())
+            }
+            None => Selection::Filter(self.filter.filter(self.ca_id.as_deref())),
         };
-        let request = BatchRevokeRequest {
-            which,
-            reason: self.reason,
-            invalidity_date: self.invalidity_date,
-            execution,
-        };
-        let revocation = manager.revoke_batch(request).await?;
-        Ok(self.report(&revocation, &shown, session.now()))
+        match self.revoke(&manager, which, execution).await {
+            Ok((revocation, shown)) => Ok(self.report(&revocation, &shown, session.now())),
+            Err(error) => {
+                // All of the lines are told, and not the first alone.
+                let is_unknown = matches!(error, rustmq_ca::Error::UnknownCertificate { .. });
+                if let Some(listed) = listed.filter(|_| is_unknown) {
+                    unknown(session, &manager, &listed).await?;
+                }
+                Err(error.into())
+            }
+        }
     }
 
-    fn which(&self, session: &Session) -> Result<Selection, CliError> {
-        let Some(path) = &self.filter.input else {
-            return Ok(Selection::Filter(self.filter.filter(self.ca_id.as_deref())));
+    async fn revoke(
+        &self,
+        manager: &CertificateManager,
+        which: Selection,
+        execution: Execution,
+    ) -> Result<(BatchRevocation, Vec<CertificateInfo>), rustmq_ca::Error> {
+        let shown = match execution {
+            Execution::DryRun => first(manager, &which).await?,
+            Execution::Commit => Vec::new(),
         };
+        let (reason, invalidity_date) = (self.reason, self.invalidity_date);
+        let request = BatchRevokeRequest { which, reason, invalidity_date, execution };
+        Ok((manager.revoke_batch(request).await?, shown))
+    }
+
+    fn listed(&self, session: &Session) -> Result<Option<Vec<Listed>>, CliError> {
+        let Some(path) = &self.filter.input else { return Ok(None) };
         // Standard input has nothing to lie beside: it is copied into the data directory's folder.
         let input = Input::open(path, &session.data_dir()?.join("batch-revoke"))?;
-        Ok(Selection::Certificates(listed(&input, session)?))
+        listed(&input, session).map(Some)
     }
 
     fn report(
@@ -92,15 +110,24 @@ impl BatchRevoke {
             true => format!("dry run: {} would be revoked", count(*revoked, "certificate")),
             false => format!("{} revoked", count(*revoked, "certificate")),
         };
-        let some = |count: u64| Some(count).filter(|count| *count > 0).map(grouped);
+        let some = |number: &u64, one: &str, many: &str| match number {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            _ => Some(format!("{} {many}", grouped(*number))),
+        };
+        let (was, is) = ("was revoked already", "is over and stays as it is");
+        let (were, are) = ("were revoked already", "are over and stay as they are");
         let card = Card::new([title])
-            .line("reason", self.reason.name())
-            .maybe("before", some(*already_revoked).map(|n| format!("{n} were revoked already")))
-            .maybe("expired", some(*expired).map(|n| format!("{n} are over and stay as they are")));
+            .maybe("reason", Some(self.reason.name()).filter(|_| *revoked > 0))
+            .maybe("before", some(already_revoked, was, were))
+            .maybe("expired", some(expired, is, are));
         let card = crls.iter().fold(card, |card, publication| {
             let (crl, ca) = (&publication.crl, &publication.ca_id);
-            let entries = grouped(publication.entries as u64);
-            card.line("new CRL", format!("number {} by {ca}, {entries} entries", crl.number()))
+            let entries = match publication.entries {
+                1 => "1 entry".to_owned(),
+                entries => format!("{} entries", grouped(entries as u64)),
+            };
+            card.line("new CRL", format!("number {} by {ca}, {entries}", crl.number()))
         });
         let report = Report::one(record, COLUMNS)
             .with("crls", crls.iter().map(crl_json).collect::<Vec<Value>>())
@@ -126,7 +153,7 @@ impl BatchRevoke {
 async fn first(
     manager: &CertificateManager,
     which: &Selection,
-) -> Result<Vec<CertificateInfo>, CliError> {
+) -> Result<Vec<CertificateInfo>, rustmq_ca::Error> {
     let names = match which {
         Selection::Filter(filter) => {
             let numbers = manager.end_entities(filter.clone()).await?;

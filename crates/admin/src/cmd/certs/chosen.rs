@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use rustmq_ca::{CertificateRole, CertificateStatus, ListFilter};
+use rustmq_ca::{CertificateManager, CertificateRole, CertificateStatus, ListFilter};
 
 use crate::batch::input::Input;
-use crate::batch::row::KeySource;
+use crate::batch::row::{Column, KeySource, Place};
 use crate::batch::row_errors::RowErrors;
 use crate::batch::rows::{Next, Rows};
 use crate::batch::{BatchError, job_file};
@@ -65,7 +65,7 @@ impl FilterArgs {
 /// # Errors
 ///
 /// A line that names none, told like a wrong row.
-pub(crate) fn listed(input: &Input, session: &Session) -> Result<Vec<String>, CliError> {
+pub(crate) fn listed(input: &Input, session: &Session) -> Result<Vec<Listed>, CliError> {
     let mut rows = Rows::listed(input)?;
     let (mut names, mut errors) = (Vec::new(), RowErrors::default());
     let mut count = 0;
@@ -73,19 +73,52 @@ pub(crate) fn listed(input: &Input, session: &Session) -> Result<Vec<String>, Cl
         count += 1;
         match rows.next().map_err(|error| input.error(error))? {
             Next::Row(row) => match row.key {
-                KeySource::Renews(name) => names.push(name),
+                KeySource::Renews(name) => names.push(Listed { place: row.place, name }),
                 KeySource::Made | KeySource::Csr(_) => {}
             },
             Next::Wrong(wrong) => errors.extend(wrong),
             Next::End => break,
         }
     }
-    let wrong = errors.rows().len();
+    tell(session, &errors, count - 1)?;
+    match names.is_empty() {
+        true => Err(BatchError::NoRows { input: input.name().to_owned() }.into()),
+        false => Ok(names),
+    }
+}
+
+/// A line of a list.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    /// Where it stands.
+    place: Place,
+    /// An id or a serial number.
+    pub(crate) name: String,
+}
+
+/// Tells every line that names no certificate of the authority's, as far as there is one.
+pub(crate) async fn unknown(
+    session: &Session,
+    manager: &CertificateManager,
+    listed: &[Listed],
+) -> Result<(), CliError> {
+    let mut errors = RowErrors::default();
+    for Listed { place, name } in listed {
+        match manager.info(name).await {
+            Err(error @ rustmq_ca::Error::UnknownCertificate { .. }) => {
+                errors.extend([place.error(Column::Certificate, error)]);
+            }
+            result => drop(result?),
+        }
+    }
+    tell(session, &errors, listed.len() as u64)
+}
+
+fn tell(session: &Session, errors: &RowErrors, rows: u64) -> Result<(), CliError> {
     errors.kept().iter().for_each(|e| session.output.finding(&e.to_string(), &e.to_json()));
-    match wrong {
-        0 if names.is_empty() => Err(BatchError::NoRows { input: input.name().to_owned() }.into()),
-        0 => Ok(names),
-        wrong => Err(BatchError::WrongList { wrong, rows: count - 1 }.into()),
+    match errors.rows().len() {
+        0 => Ok(()),
+        wrong => Err(BatchError::WrongList { wrong, rows }.into()),
     }
 }
 

@@ -1,8 +1,10 @@
 //! `certs expiring`.
 
 use clap::Args;
+use rustmq_ca::{ListFilter, ListOrder};
+use serde_json::Map;
 
-use crate::cmd::show::{CERTIFICATE_COLUMNS, certificate_table, to_json};
+use super::list::list;
 use crate::error::CliError;
 use crate::output::Report;
 use crate::session::Session;
@@ -18,11 +20,10 @@ pub(crate) struct Expiring {
 impl Expiring {
     /// Lists them, those that end first at the top.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
-        let mut certificates = session.reader()?.expiring(self.within.into()).await?;
-        certificates.sort_by_key(|info| info.not_after);
-        let records = certificates.iter().map(to_json).collect();
-        Ok(Report::many("certificates", records, CERTIFICATE_COLUMNS)
-            .with("within_days", self.within)
-            .table(certificate_table(&certificates, session.now())))
+        let filter =
+            ListFilter { expiring_within_days: Some(self.within.into()), ..ListFilter::default() };
+        let pages = session.reader()?.list_pages(filter, ListOrder::Ending).await?;
+        let others = Map::from_iter([("within_days".to_owned(), self.within.into())]);
+        list(session, pages, others, None).await
     }
 }

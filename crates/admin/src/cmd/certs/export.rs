@@ -119,7 +119,7 @@ impl Export {
         let card = Card::new(["exported"]).line("holds", holds).line("file", &file);
         let mut record = to_json(&summary);
         record["file"] = file.into();
-        let columns = &["certificates", "crls", "audit_records", "files", "file"];
+        let columns = &["certificates", "crls", "audit_records", "audit_lines", "files", "file"];
         Ok(Report::one(record, columns).card(card))
     }
 }

@@ -1,13 +1,32 @@
 //! `certs list`.
 
 use clap::Args;
-use rustmq_ca::{CertificateRole, CertificateStatus, ListFilter};
+use rustmq_ca::{CertificatePages, CertificateRole, CertificateStatus, ListFilter, ListOrder};
+use serde_json::{Map, Value};
 
 use crate::cmd::show::{CERTIFICATE_COLUMNS, abandoned_table, certificate_table, to_json};
 use crate::error::CliError;
-use crate::output::Report;
+use crate::output::{Report, Table};
 use crate::session::Session;
 use crate::values;
+
+/// Shows certificates page by page, as JSON beside `others`, and `more` behind the table.
+pub(super) async fn list(
+    session: &Session,
+    mut pages: CertificatePages,
+    others: Map<String, Value>,
+    more: Option<&Table>,
+) -> Result<Report, CliError> {
+    let now = session.now();
+    let mut listing = session.output.listing("certificates", CERTIFICATE_COLUMNS, others);
+    while listing.is_read()
+        && let Some(page) = pages.next().await?
+    {
+        listing.page(page.iter().map(to_json), || certificate_table(&page, now))?;
+    }
+    listing.end(&certificate_table(&[], now), more)?;
+    Ok(Report::silent())
+}
 
 /// List certificates.
 #[derive(Debug, Args)]
@@ -49,19 +68,14 @@ impl List {
     /// Lists them.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
         let manager = session.reader()?;
-        let certificates = manager.list(self.filter()).await?;
-        let records = certificates.iter().map(to_json).collect();
-        let report = Report::many("certificates", records, CERTIFICATE_COLUMNS)
-            .table(certificate_table(&certificates, session.now()));
-        if !self.is_whole() {
-            return Ok(report);
+        let mut others = Map::new();
+        let mut abandoned = Vec::new();
+        if self.is_whole() {
+            abandoned = manager.abandoned().await?;
+            others.insert("abandoned".to_owned(), to_json(&abandoned));
         }
-        let abandoned = manager.abandoned().await?;
-        let report = report.with("abandoned", to_json(&abandoned));
-        if abandoned.is_empty() {
-            Ok(report)
-        } else {
-            Ok(report.table(abandoned_table(&abandoned)))
-        }
+        let pages = manager.list_pages(self.filter(), ListOrder::Issued).await?;
+        let more = (!abandoned.is_empty()).then(|| abandoned_table(&abandoned));
+        list(session, pages, others, more.as_ref()).await
     }
 }

@@ -1,17 +1,13 @@
 //! What `certs validate` judges with: anchors, intermediates, revocation lists and OCSP responses.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use rustmq_auth::revocation::{Crl, OcspResponse, StatusPolicy};
 use rustmq_ca::{CaStatus, CertificateManager, CertificateRole, CrlRefresh, Error};
 
 use crate::error::CliError;
+use crate::inspect::{self, InspectError, Kind};
 use crate::session::Session;
-
-/// Largest file that is read, in bytes. A CRL with a million entries has 45 million.
-const MAX_FILE: u64 = 64 << 20;
 
 /// What beside the certificate goes into the question.
 #[derive(Default)]
@@ -62,94 +58,39 @@ async fn stored_crl(manager: &CertificateManager, ca: &str) -> Result<Option<Crl
     }
 }
 
-/// What a file is expected to hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// X.509 certificates.
-    Certificate,
-    /// Revocation lists.
-    Crl,
-    /// OCSP responses.
-    Ocsp,
-}
+/// What a file holds: the DER of each object, or what is wrong with its PEM.
+pub(super) type Objects = Vec<Result<Vec<u8>, InspectError>>;
 
-impl Kind {
-    const fn label(self) -> &'static str {
-        match self {
-            Self::Certificate => "CERTIFICATE",
-            Self::Crl => "X509 CRL",
-            Self::Ocsp => "OCSP RESPONSE",
-        }
-    }
-}
-
-/// The DER of each PEM block of the kind, or the whole file where it is DER. A block that is no
-/// Base64 is no DER either: it stays as an empty one, which the validator refuses or skips by name.
+/// Each PEM block of the kind, or the whole file where it is DER.
 ///
 /// # Errors
 ///
 /// A file that is missing, unreadable, or holds neither.
-pub(super) fn read(path: &Path, kind: Kind) -> Result<Vec<Vec<u8>>, CliError> {
+pub(super) fn read(path: &Path, kind: Kind) -> Result<Objects, CliError> {
     let unusable = |why: String| CliError::Unusable { path: path.display().to_string(), why };
-    let bytes = bytes(path).map_err(|error| unusable(error.to_string()))?;
-    let blocks = pem_blocks(&bytes, kind);
+    let bytes = inspect::bytes(path).map_err(|error| unusable(error.to_string()))?;
+    let blocks = inspect::pem_objects(&bytes, kind).unwrap_or_default();
     if !blocks.is_empty() {
-        return Ok(blocks);
+        return Ok(blocks.into_iter().map(|block| block.map(|der| der.to_vec())).collect());
     }
     // DER of all three starts with a SEQUENCE.
     if bytes.first() == Some(&0x30) {
-        return Ok(vec![bytes]);
+        return Ok(vec![Ok(bytes.to_vec())]);
     }
     Err(unusable(format!("it holds neither PEM ({}) nor DER", kind.label())))
 }
 
-fn bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let length = if path == Path::new("-") {
-        io::stdin().lock().take(MAX_FILE + 1).read_to_end(&mut bytes)?
-    } else {
-        File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?
-    };
-    match length as u64 > MAX_FILE {
-        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 64 MiB")),
-        false => Ok(bytes),
+impl Material {
+    /// Those of the objects that could be decoded; a note says which could not.
+    pub(super) fn whole(
+        &mut self,
+        path: &Path,
+        objects: impl IntoIterator<Item = Result<Vec<u8>, InspectError>>,
+    ) -> Vec<Vec<u8>> {
+        let mut note = |damage| {
+            self.notes.push(format!("{}, {damage} (left out)", path.display()));
+        };
+        let whole = |object: Result<_, _>| object.map_err(&mut note).ok();
+        objects.into_iter().filter_map(whole).collect()
     }
-}
-
-fn pem_blocks(bytes: &[u8], kind: Kind) -> Vec<Vec<u8>> {
-    // RFC 7468 5.1: parsers may take the older label of certificates for the present one.
-    let text = String::from_utf8_lossy(bytes).replace(" X509 CERTIFICATE-", " CERTIFICATE-");
-    let label = kind.label();
-    let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
-    let mut blocks = Vec::new();
-    let mut block: Option<String> = None;
-    for line in text.lines().map(str::trim) {
-        if line == begin {
-            block = Some(String::new());
-        } else if line == end {
-            let body = block.take().unwrap_or_default();
-            blocks.push(decoded(&begin, &body, &end));
-        } else if let Some(block) = &mut block {
-            block.push_str(line);
-        }
-    }
-    // A block that was cut off stands for something that cannot be read.
-    blocks.extend(block.map(|_| Vec::new()));
-    blocks
-}
-
-/// Lines of any length are taken: the body is wrapped anew before the strict decoder sees it.
-fn decoded(begin: &str, body: &str, end: &str) -> Vec<u8> {
-    let mut pem = format!("{begin}\n");
-    let mut rest = body;
-    while !rest.is_empty() {
-        let at = rest.char_indices().nth(64).map_or(rest.len(), |(at, _)| at);
-        let (line, more) = rest.split_at(at);
-        pem.push_str(line);
-        pem.push('\n');
-        rest = more;
-    }
-    pem.push_str(end);
-    pem.push('\n');
-    pem_rfc7468::decode_vec(pem.as_bytes()).map_or_else(|_| Vec::new(), |(_, der)| der)
 }

@@ -6,15 +6,16 @@ use clap::{Args, ValueEnum};
 use rustmq_auth::revocation::{Crl, OcspResponse, StatusPolicy};
 use rustmq_auth::{
     Explain, MtlsPolicy, Named, PolicyInputs, Purpose, Question, ReferenceName, Report as Verdict,
-    RuleSet, Skipped, Source, Terms,
+    Rule, RuleSet, Skipped, Source, Terms,
 };
 use rustmq_pki::oid::parse_dotted;
 use rustmq_pki::role::Role;
 use rustmq_pki::time::UnixTime;
 
-use super::material::{self, Kind, Material};
+use super::material::{self, Material};
 use crate::cmd::show::to_json;
 use crate::error::CliError;
+use crate::inspect::Kind;
 use crate::output::{Card, Report, Tone};
 use crate::session::Session;
 use crate::values;
@@ -48,13 +49,13 @@ pub(crate) struct Validate {
     #[arg(long, value_name = "PURPOSE", value_enum, default_value_t)]
     purpose: PurposeFlag,
     /// Host name that it must have
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     hostname: Vec<String>,
     /// IP address that it must have
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true)]
     ip: Vec<String>,
     /// E-mail address that it must have
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true)]
     email: Vec<String>,
     /// Most intermediates between the certificate and the anchor
     #[arg(long, value_name = "N")]
@@ -129,13 +130,21 @@ impl Validate {
             });
         }
         let mut candidates = material::read(&self.cert_file, Kind::Certificate)?.into_iter();
-        let leaf = candidates.next().unwrap_or_default();
+        let leaf = candidates.next().unwrap_or_else(|| Ok(Vec::new()));
         let mut material = match &self.ca_file {
             Some(anchors) => self.given(anchors)?,
             None => Material::of_authority(session).await?,
         };
-        material.untrusted.extend(candidates);
-        let (verdict, skipped) = self.ask(&leaf, &material, session.now());
+        let more = material.whole(&self.cert_file, candidates);
+        material.untrusted.extend(more);
+        let (leaf, damage) = match leaf {
+            Ok(der) => (der, None),
+            Err(damage) => (Vec::new(), Some(damage)),
+        };
+        let (mut verdict, skipped) = self.ask(&leaf, &material, session.now());
+        if let Some(damage) = damage.filter(|_| verdict.reason == Some(Rule::Malformed.code())) {
+            verdict.message = Some(format!("{} ({damage})", Rule::Malformed.says()));
+        }
         if !self.explain {
             material.notes.extend(skipped);
         }
@@ -143,22 +152,23 @@ impl Validate {
     }
 
     fn given(&self, anchors: &Path) -> Result<Material, CliError> {
-        let optional = |path: &Option<PathBuf>, kind| {
-            path.as_deref().map_or_else(|| Ok(Vec::new()), |path| material::read(path, kind))
+        let mut material = Material { status: StatusPolicy::NotChecked, ..Material::default() };
+        let mut objects = |path: Option<&Path>, kind| {
+            let Some(path) = path else { return Ok(Vec::new()) };
+            Ok::<_, CliError>(material.whole(path, material::read(path, kind)?))
         };
-        let mut material = Material {
-            anchors: material::read(anchors, Kind::Certificate)?,
-            untrusted: optional(&self.untrusted_file, Kind::Certificate)?,
-            status: StatusPolicy::NotChecked,
-            ..Material::default()
-        };
-        for der in optional(&self.crl_file, Kind::Crl)? {
+        let anchors = objects(Some(anchors), Kind::Certificate)?;
+        let untrusted = objects(self.untrusted_file.as_deref(), Kind::Certificate)?;
+        let crls = objects(self.crl_file.as_deref(), Kind::Crl)?;
+        let responses = objects(self.ocsp_file.as_deref(), Kind::Ocsp)?;
+        (material.anchors, material.untrusted) = (anchors, untrusted);
+        for der in crls {
             match Crl::from_der(&der) {
                 Ok(crl) => material.crls.push(crl),
                 Err(error) => material.notes.push(format!("a CRL was left out: {error}")),
             }
         }
-        for der in optional(&self.ocsp_file, Kind::Ocsp)? {
+        for der in responses {
             match OcspResponse::from_der(&der) {
                 Ok(response) => material.ocsp.push(response),
                 Err(error) => {
@@ -296,6 +306,8 @@ fn explanation(explain: &Explain) -> Vec<Vec<(String, Tone)>> {
     let tried = explain.tried.iter().map(|tried| {
         line("path tried", format!("{}: {}", tried.path.join(" <- "), tried.finding.message))
     });
+    let more = (explain.tried_more > 0)
+        .then(|| line("paths tried", format!("{} others, which say no more", explain.tried_more)));
     let skipped = explain.skipped.iter().map(|left_out| {
         let place = format!("{} {}", left_out.source, left_out.index + 1);
         line("left out", format!("{place}: {}", left_out.finding.message))
@@ -308,5 +320,5 @@ fn explanation(explain: &Explain) -> Vec<Vec<(String, Tone)>> {
             work.signatures, work.partial_paths, work.name_comparisons, work.policy_nodes
         ),
     );
-    tried.chain(skipped).chain([work]).collect()
+    tried.chain(more).chain(skipped).chain([work]).collect()
 }

@@ -1,0 +1,223 @@
+//! Which of several sources of status counts.
+
+use crate::issue::{
+    Holder, Ocsp, Spec, extension, general_time, name, now, oid as der_oid, purposes, seq, time,
+    tlv,
+};
+use crate::{Chain, code, question};
+use rustmq_auth::revocation::{Crl, OcspResponse, StatusPolicy};
+use rustmq_auth::{Question, Rule, TriedPath};
+use rustmq_pki::oid;
+use rustmq_pki::time::UnixTime;
+
+const HOLD: u8 = 6;
+const COMPROMISE: u8 = 1;
+const REMOVE: u8 = 8;
+
+fn days(days: i64) -> UnixTime {
+    now().plus_days(days)
+}
+
+/// A list of which every field is given; [`List::of`] gives what is usual.
+struct List<'a> {
+    signer: &'a Holder,
+    number: Option<u8>,
+    delta_base: Option<u8>,
+    key_id: Option<u8>,
+    between: (i64, i64),
+    entries: &'a [(u8, u8)],
+}
+
+impl<'a> List<'a> {
+    fn of(signer: &'a Holder, number: u8, entries: &'a [(u8, u8)]) -> Self {
+        let between = (-1, 1);
+        Self { signer, number: Some(number), delta_base: None, key_id: None, between, entries }
+    }
+
+    fn between(self, from: i64, to: i64) -> Self {
+        Self { between: (from, to), ..self }
+    }
+
+    fn der(&self, version: &[u8]) -> Vec<u8> {
+        let entry = |(serial, reason): &(u8, u8)| {
+            let reason = extension(oid::REASON_CODE, false, &tlv(0x0a, &[*reason]));
+            seq(&[&tlv(0x02, &[*serial]), &time(days(-1)), &seq(&[&reason])])
+        };
+        let entries: Vec<u8> = self.entries.iter().flat_map(entry).collect();
+        let entries = if entries.is_empty() { Vec::new() } else { tlv(0x30, &entries) };
+        let integer = |kind, critical, value: Option<u8>| {
+            value.map(|value| extension(kind, critical, &tlv(0x02, &[value])))
+        };
+        let extensions = [
+            integer(oid::CRL_NUMBER, false, self.number),
+            integer(oid::DELTA_CRL_INDICATOR, true, self.delta_base),
+            self.key_id.map(authority),
+        ];
+        let extensions: Vec<u8> = extensions.into_iter().flatten().flatten().collect();
+        let extensions =
+            if extensions.is_empty() { extensions } else { tlv(0xa0, &tlv(0x30, &extensions)) };
+        let tbs = seq(&[
+            version,
+            &seq(&[&der_oid(oid::ECDSA_WITH_SHA256)]),
+            &name(&self.signer.name),
+            &time(days(self.between.0)),
+            &time(days(self.between.1)),
+            &entries,
+            &extensions,
+        ]);
+        self.signer.sign(&tbs, &[])
+    }
+
+    fn crl(&self) -> Crl {
+        Crl::from_der(&self.der(&[0x02, 0x01, 0x01])).unwrap()
+    }
+}
+
+fn authority(key: u8) -> Vec<u8> {
+    extension(oid::AUTHORITY_KEY_IDENTIFIER, false, &seq(&[&tlv(0x80, &[key])]))
+}
+
+fn subject(key: u8) -> Vec<u8> {
+    extension(oid::SUBJECT_KEY_IDENTIFIER, false, &tlv(0x04, &[key]))
+}
+
+/// What the lists, in both orders, and the responses say of the leaf, which has the serial number 0x42.
+fn asked(chain: &Chain, lists: &[&List<'_>], ocsp: &[OcspResponse]) -> &'static str {
+    let anchors = [chain.root_der.as_slice()];
+    let untrusted = [chain.intermediate_der.as_slice()];
+    let ask = |crls: &[Crl]| {
+        let leaf = question(&chain.leaf_der, &untrusted, &anchors);
+        code(&Question { crls, ocsp, status: StatusPolicy::Required, ..leaf }.ask())
+    };
+    let mut crls = vec![List::of(&chain.root, 1, &[]).crl()];
+    crls.extend(lists.iter().map(|list| list.crl()));
+    let result = ask(&crls);
+    crls.reverse();
+    assert_eq!(ask(&crls), result, "the order of the lists");
+    result
+}
+
+#[test]
+fn a_removal_takes_nothing_back_within_one_list() {
+    let chain = Chain::new();
+    let by = &chain.intermediate;
+    for entries in [[(0x42, COMPROMISE), (0x42, REMOVE)], [(0x42, REMOVE), (0x42, COMPROMISE)]] {
+        assert_eq!(asked(&chain, &[&List::of(by, 1, &entries)], &[]), "revoked");
+        let delta = List { delta_base: Some(1), ..List::of(by, 2, &entries) };
+        assert_eq!(asked(&chain, &[&List::of(by, 1, &[]), &delta], &[]), "revoked");
+    }
+}
+
+#[test]
+fn a_delta_is_newer_than_its_base() {
+    let chain = Chain::new();
+    let by = &chain.intermediate;
+    let base = List::of(by, 2, &[(0x42, HOLD)]);
+    let delta = |number| List { delta_base: Some(1), ..List::of(by, number, &[(0x42, REMOVE)]) };
+    assert_eq!(asked(&chain, &[&base, &delta(3)], &[]), "valid");
+    assert_eq!(asked(&chain, &[&base, &delta(2)], &[]), "revoked");
+}
+
+#[test]
+fn a_list_without_a_number_is_asked_beside_one_with() {
+    let chain = Chain::new();
+    let by = &chain.intermediate;
+    let numbered = List::of(by, 9, &[]).between(-3, 1);
+    let bare = |entries| List { number: None, ..List::of(by, 0, entries) };
+    assert_eq!(asked(&chain, &[&numbered, &bare(&[(0x42, COMPROMISE)])], &[]), "revoked");
+    assert_eq!(asked(&chain, &[&numbered, &bare(&[])], &[]), "valid");
+}
+
+#[test]
+fn what_an_expired_list_revokes_is_revoked_until_a_newer_one_says_otherwise() {
+    let chain = Chain::new();
+    let by = &chain.intermediate;
+    let expired = |number, entries| List::of(by, number, entries).between(-2, -1);
+    let current = List::of(by, 6, &[]).between(-3, 1);
+    assert_eq!(asked(&chain, &[&expired(9, &[(0x42, HOLD)]), &current], &[]), "revoked");
+    assert_eq!(asked(&chain, &[&expired(9, &[]), &current], &[]), "valid");
+    assert_eq!(asked(&chain, &[&expired(5, &[(0x42, HOLD)]), &current], &[]), "valid");
+    assert_eq!(asked(&chain, &[&expired(9, &[])], &[]), "revocation_unknown");
+}
+
+#[test]
+fn version_1_has_no_extensions() {
+    let holder = Holder::new("Intermediate");
+    let bare = List { number: None, ..List::of(&holder, 0, &[]) };
+    assert!(Crl::from_der(&bare.der(&[])).is_ok());
+    assert!(Crl::from_der(&List::of(&holder, 1, &[]).der(&[])).is_err());
+    let with_reason = List { number: None, ..List::of(&holder, 0, &[(0x42, HOLD)]) };
+    assert!(Crl::from_der(&with_reason.der(&[])).is_err());
+}
+
+#[test]
+fn of_two_responders_the_one_that_says_revoked_counts() {
+    let chain = Chain::new();
+    let delegate = Holder::new("Responder");
+    let mut spec = Spec::leaf("ocsp.example");
+    spec.extensions[1] = purposes(&[oid::OCSP_SIGNING]);
+    let spec = spec.with(extension(oid::OCSP_NO_CHECK, false, &[0x05, 0x00]));
+    let certificate = chain.intermediate.issue(&delegate, &spec);
+    let response = |responder, certificate, status: &[u8], from| {
+        let der = Ocsp {
+            issuer: &chain.intermediate,
+            responder,
+            serial: &[0x42],
+            status,
+            from: days(from),
+            until: days(1),
+            nonce: None,
+            certificate,
+        };
+        OcspResponse::from_der(&der.der()).unwrap()
+    };
+    let revoked = tlv(0xa1, &general_time(days(-3)));
+    let own = |status: &[u8], from| response(&chain.intermediate, None, status, from);
+    let other = |status: &[u8], from| response(&delegate, Some(&certificate), status, from);
+    let good: &[u8] = &[0x80, 0x00];
+    assert_eq!(asked(&chain, &[], &[own(&revoked, -2), own(good, -1)]), "valid", "a hold ended");
+    assert_eq!(asked(&chain, &[], &[own(&revoked, -2), other(good, -1)]), "revoked");
+    assert_eq!(asked(&chain, &[], &[other(good, -1), own(&revoked, -2)]), "revoked");
+    assert_eq!(asked(&chain, &[], &[other(good, -1), own(good, -2)]), "valid");
+}
+
+/// One name, and keys of which each certifies the next; each signs its own list.
+#[test]
+fn keys_of_one_ca_may_follow_one_another() {
+    const KEYS: u8 = 12;
+    let keys: Vec<Holder> = (0..KEYS).map(|_| Holder::new("Rolling CA")).collect();
+    let certify = |key: u8| {
+        let at = usize::from(key);
+        let spec = Spec::ca().serial(&[key + 1]).with(subject(key));
+        keys[at.saturating_sub(1)].issue(&keys[at], &spec.with(authority(key.saturating_sub(1))))
+    };
+    let certificates: Vec<Vec<u8>> = (0..KEYS).map(certify).collect();
+    let lists = |entries| {
+        let list = |key: u8| {
+            let signer = &keys[usize::from(key)];
+            List { key_id: Some(key), ..List::of(signer, 1, entries) }.crl()
+        };
+        (0..KEYS).map(list).collect::<Vec<_>>()
+    };
+    let last = KEYS - 1;
+    let leaf = keys[usize::from(last)]
+        .issue(&Holder::new("leaf"), &Spec::leaf("leaf.example").with(authority(last)));
+    let anchors = [certificates[0].as_slice()];
+    let untrusted: Vec<&[u8]> = certificates[1..].iter().map(Vec::as_slice).collect();
+    let ask = |crls: &[Crl]| {
+        let question = Question {
+            crls,
+            status: StatusPolicy::Required,
+            ..question(&leaf, &untrusted, &anchors)
+        };
+        let answer = question.ask();
+        (code(&answer), answer.explanation)
+    };
+    assert_eq!(ask(&lists(&[])).0, "valid");
+    // The path that is revoked is found after more paths with wrong keys than are told.
+    let (refused, explanation) = ask(&lists(&[(0x42, COMPROMISE)]));
+    assert_eq!(refused, "revoked");
+    assert!(explanation.untold > 0, "{} paths", explanation.tried.len());
+    let says = |tried: &TriedPath| tried.refusal.rule == Rule::Revoked;
+    assert!(explanation.tried.iter().any(says));
+}
