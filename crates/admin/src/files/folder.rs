@@ -164,6 +164,20 @@ mod tests {
     }
 
     #[test]
+    fn commands_that_make_one_folder_at_once_all_find_it_made() {
+        for _ in 0..50 {
+            let root = tempfile::tempdir().unwrap();
+            let dir = root.path().join("a/b/c");
+            let made = std::thread::scope(|scope| {
+                let make = || Folder::new(&dir, Existing::Keep).make();
+                let threads = [(); 4].map(|()| scope.spawn(make));
+                threads.map(|thread| thread.join().unwrap())
+            });
+            assert!(made.iter().all(Result::is_ok), "{made:?}");
+        }
+    }
+
+    #[test]
     fn what_killed_processes_left_unfinished_goes() {
         let root = tempfile::tempdir().unwrap();
         let stays = [".tls.crt.1-0.new~", ".other.1-0.new", ".tls.crt.me.new", "tls.crt"];

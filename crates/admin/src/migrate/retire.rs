@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Access;
+use rustmq_pki::key::Fingerprint;
 
 use super::apply::Run;
 use super::error::MigrationError;
@@ -45,9 +46,11 @@ impl Run<'_> {
             let place = self.plan.from.join(file);
             check_movable(place.parent().unwrap_or(&self.plan.from))
         })?;
-        // Once the first is moved there is no way back.
-        self.state.stage = Stage::Retiring;
-        self.output.save(&self.state)?;
+        if self.state.stage == Stage::Verified {
+            // Once the first is moved there is no way back.
+            self.state.stage = Stage::Retiring;
+            self.output.save(&self.state)?;
+        }
         let mut moved = self.move_aside(files)?;
         self.write_bundle(&root, |anchor| kept.anchors.contains(anchor))?;
         moved.notes.extend(kept.notes);
@@ -104,13 +107,14 @@ fn kept<'s>(plan: &Plan, survey: &'s Survey) -> Kept<'s> {
         plan.entries.iter().map(|entry| entry.fingerprint.as_str()).collect();
     let anchors: HashSet<&str> =
         plan.anchors.iter().map(|anchor| anchor.fingerprint.as_str()).collect();
+    let vouchers = Vouchers::of(survey);
     let mut kept = Kept::default();
     for left in survey
         .certificates
         .iter()
         .filter(|c| c.kind == Kind::EndEntity && !replaced.contains(c.fingerprint.as_str()))
     {
-        let chain = vouching(survey, left).into_iter();
+        let chain = vouchers.of_one(left).into_iter();
         let needed: Vec<_> = chain.filter(|c| anchors.contains(c.fingerprint.as_str())).collect();
         if needed.is_empty() {
             continue;
@@ -119,7 +123,7 @@ fn kept<'s>(plan: &Plan, survey: &'s Survey) -> Kept<'s> {
         let files = |c: &Surveyed| c.places.first().map_or("", |place| &place.file).to_owned();
         let trusted: Vec<_> = needed.into_iter().map(files).collect();
         kept.notes.push(format!(
-            "{} ({}) is not replaced and needs {}, which stays, with its key, and stays trusted",
+            "{} ({}) is not replaced and needs {}: what it needs stays, with its key, and in the bundle",
             files(left),
             left.subject,
             trusted.join(" and "),
@@ -128,23 +132,43 @@ fn kept<'s>(plan: &Plan, survey: &'s Survey) -> Kept<'s> {
     kept
 }
 
-/// What a certificate is trusted by: itself, those who signed it, one above the other, and every other
-/// certificate of their keys. Where that could not be verified, those who bear its issuer's name.
-fn vouching<'a>(survey: &'a Survey, certificate: &'a Surveyed) -> Vec<&'a Surveyed> {
-    let mut chain = vec![certificate];
-    let mut next = 0;
-    while let Some(link) = chain.get(next).copied() {
-        let above = survey.certificates.iter().filter(|other| match &link.signed_by {
-            Some(signer) => other.key == *signer,
-            None => link.unchecked && other.subject == link.issuer,
-        });
-        let above: Vec<_> = above
-            .filter(|other| chain.iter().all(|known| known.fingerprint != other.fingerprint))
-            .collect();
-        chain.extend(above);
-        next += 1;
+/// The certificates of a deployment by key and by name.
+struct Vouchers<'a> {
+    by_key: HashMap<&'a Fingerprint, Vec<&'a Surveyed>>,
+    by_name: HashMap<&'a str, Vec<&'a Surveyed>>,
+}
+
+impl<'a> Vouchers<'a> {
+    fn of(survey: &'a Survey) -> Self {
+        let mut vouchers = Self { by_key: HashMap::new(), by_name: HashMap::new() };
+        for certificate in &survey.certificates {
+            vouchers.by_key.entry(&certificate.key).or_default().push(certificate);
+            vouchers.by_name.entry(&certificate.subject).or_default().push(certificate);
+        }
+        vouchers
     }
-    chain
+
+    /// What a certificate is trusted by: itself, those who signed it, one above the other, and every
+    /// other certificate of their keys. Where that could not be verified, those who bear its issuer's
+    /// name.
+    fn of_one(&self, certificate: &'a Surveyed) -> Vec<&'a Surveyed> {
+        let mut chain = vec![certificate];
+        let mut next = 0;
+        while let Some(link) = chain.get(next).copied() {
+            let above = match &link.signed_by {
+                Some(signer) => self.by_key.get(signer),
+                None if link.unchecked => self.by_name.get(link.issuer.as_str()),
+                None => None,
+            };
+            for other in above.into_iter().flatten() {
+                if chain.iter().all(|known| known.fingerprint != other.fingerprint) {
+                    chain.push(other);
+                }
+            }
+            next += 1;
+        }
+        chain
+    }
 }
 
 /// The most files of one kind that a note names.

@@ -707,7 +707,7 @@ fn an_undo_finds_what_a_killed_apply_left_and_can_be_killed_itself() {
 /// Wherever a first apply is killed, one undo is enough: what it had under way is settled by that.
 #[test]
 fn one_undo_goes_back_from_wherever_an_apply_was_killed() {
-    for nth in 3..=10 {
+    for nth in 7..=16 {
         let (bench, _) = planned();
         killed_at(&bench, "fsync", nth, &APPLY);
         if bench.path("new/migration.json").exists() {
