@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::layout::Table;
+use super::style::visible_json;
 use super::{Output, csv};
 use crate::cli::Format;
 use crate::error::CliError;
@@ -95,7 +96,7 @@ impl Listing {
             text.push_str(if self.pages == 0 && nth == 0 { "\n    " } else { ",\n    " });
             text.push_str(&format!("{record:#}").replace('\n', "\n    "));
         }
-        text
+        visible_json(&text)
     }
 
     /// The JSON object up to the first element of the list. Keys stand in the order of a map's.
@@ -122,7 +123,8 @@ impl Listing {
 }
 
 fn member(key: &str, value: &Value) -> String {
-    format!("\n  {}: {}", Value::from(key), format!("{value:#}").replace('\n', "\n  "))
+    let value = visible_json(&format!("{value:#}"));
+    format!("\n  {}: {}", Value::from(key), value.replace('\n', "\n  "))
 }
 
 #[cfg(test)]
@@ -145,8 +147,8 @@ mod tests {
     }
 
     fn records() -> Vec<Value> {
-        let record =
-            |n: u32| json!({"id": format!("cert-{n}"), "sans": ["DNS:a\nb"], "none": null});
+        let sans = ["DNS:a\nb\u{9b}\u{202e}"];
+        let record = |n: u32| json!({"id": format!("cert-{n}"), "sans": sans, "none": null});
         (0..5).map(record).collect()
     }
 
@@ -183,7 +185,7 @@ mod tests {
 
     #[test]
     fn pages_together_are_what_a_report_shows() {
-        let others = json!({"abandoned": [{"serial": "01"}], "within_days": 30});
+        let others = json!({"abandoned": [{"serial": "01\u{9b}"}], "within_days": 30});
         for (records, others) in
             [(records(), others.clone()), (Vec::new(), others), (records(), json!({}))]
         {
