@@ -1,5 +1,7 @@
 //! A certificate as the engine works on it: the view and its extensions, read once.
 
+use std::cell::OnceCell;
+
 use rustmq_pki::read::SpkiRef;
 use rustmq_pki::read::{CertificateRef, KnownExtensions, MAX_CERTIFICATE_SIZE, NameRef, ReadError};
 
@@ -11,6 +13,8 @@ use crate::path::names::same_name;
 pub(crate) struct Certificate<'a> {
     pub(crate) view: CertificateRef<'a>,
     pub(crate) known: KnownExtensions<'a>,
+    /// Found out when it is first asked for: a search asks for it again and again.
+    self_issued: OnceCell<bool>,
 }
 
 impl<'a> Certificate<'a> {
@@ -18,12 +22,16 @@ impl<'a> Certificate<'a> {
     pub(crate) fn read(der: &'a [u8]) -> Result<Self, Refusal> {
         let view = CertificateRef::read(der).map_err(unreadable)?;
         let known = view.extensions.known().map_err(|error| unreadable(error).of(&view))?;
-        Ok(Self { view, known })
+        Ok(Self::new(view, known))
+    }
+
+    pub(crate) fn new(view: CertificateRef<'a>, known: KnownExtensions<'a>) -> Self {
+        Self { view, known, self_issued: OnceCell::new() }
     }
 
     /// Whether subject and issuer are the same name (RFC 5280 3.2: self-issued).
     pub(crate) fn is_self_issued(&self) -> bool {
-        same_name(&self.view.subject, &self.view.issuer)
+        *self.self_issued.get_or_init(|| same_name(&self.view.subject, &self.view.issuer))
     }
 }
 
@@ -55,8 +63,11 @@ impl<'a> Anchor<'a> {
             Ok(known) => (known, None),
             Err(error) => (KnownExtensions::default(), Some(error)),
         };
-        let anchor =
-            Self { name: view.subject, spki: view.spki, certificate: Certificate { view, known } };
+        let anchor = Self {
+            name: view.subject,
+            spki: view.spki,
+            certificate: Certificate::new(view, known),
+        };
         Ok((anchor, error))
     }
 }

@@ -294,7 +294,7 @@ fn check_ca(list: &'static str, index: usize, der: &[u8]) -> Result<(), TrustErr
     let malformed = |source| TrustError::Malformed { list, index, source };
     let view = CertificateRef::read(der).map_err(malformed)?;
     let known = view.extensions.known().map_err(malformed)?;
-    let certificate = Certificate { view, known };
+    let certificate = Certificate::new(view, known);
     // A version 1 root has no extension that could make it a CA; its own name in both places must do.
     let is_root = certificate.is_self_issued();
     let old = certificate.view.extensions.is_empty() && is_root;

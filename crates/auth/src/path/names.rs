@@ -30,7 +30,7 @@ pub(crate) fn within_directory(name: &NameRef<'_>, base: &NameRef<'_>) -> bool {
 
 /// What preparing a name counts for beside a comparison of short plain names, some 20 ns: ASCII takes
 /// less than 10 ns an octet, other text up to 200, so that 250,000 in all are some 25 ms.
-pub(super) fn weight(name: &NameRef<'_>) -> usize {
+pub(crate) fn weight(name: &NameRef<'_>) -> usize {
     let octets = name.der.len();
     if name.der.is_ascii() { octets / 32 } else { octets * 2 }
 }

@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use rustmq_pki::oid;
-use rustmq_pki::read::{ReadError, SpkiRef};
+use rustmq_pki::read::{NameRef, ReadError, SpkiRef};
 use rustmq_pki::time::UnixTime;
 
 use super::constraints::Constraints;
-use super::names::same_name;
+use super::names::{same_name, weight};
 use super::rules::{Place, RuleSet, findings};
 use super::{MAX_INTERMEDIATES, ReferenceName, Terms, VerifiedPath, checks, policy};
 use crate::budget::{Budget, Work};
@@ -312,7 +312,7 @@ impl<'q, 'a> Search<'q, 'a> {
                 Goal::Leaf => true,
                 Goal::StatusIssuer { anchor } => anchor == index,
             };
-            if !wanted || !same_name(&anchor.name, issuer) {
+            if !wanted || !self.same(&anchor.name, issuer)? {
                 continue;
             }
             let path = Path { certificates: chain.to_vec(), anchor: index };
@@ -355,12 +355,36 @@ impl<'q, 'a> Search<'q, 'a> {
     fn candidates(&mut self, chain: &[usize]) -> Result<Vec<usize>, Refusal> {
         let Some(top) = chain.last() else { return Ok(Vec::new()) };
         let issuers = self.issuers_of(*top)?;
-        let bag = self.bag;
-        let held = |candidate: &usize| {
-            let candidate = &bag.certificates[*candidate];
-            chain.iter().any(|held| same_holder(&bag.certificates[*held], candidate))
-        };
-        Ok(issuers.iter().copied().filter(|candidate| !held(candidate)).collect())
+        let mut candidates = Vec::with_capacity(issuers.len());
+        for candidate in issuers.iter() {
+            if !self.holds(chain, *candidate)? {
+                candidates.push(*candidate);
+            }
+        }
+        Ok(candidates)
+    }
+
+    /// Whether a path holds the same name and key: the same CA, whoever signed its certificate.
+    fn holds(&mut self, chain: &[usize], candidate: usize) -> Result<bool, Refusal> {
+        let candidate = &self.bag.certificates[candidate].view;
+        for held in chain {
+            let held = &self.bag.certificates[*held].view;
+            if held.spki.der == candidate.spki.der
+                && self.same(&held.subject, &candidate.subject)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether two names are the same; names that differ in their bytes cost by their length.
+    fn same(&mut self, a: &NameRef<'_>, b: &NameRef<'_>) -> Result<bool, Refusal> {
+        if a.der == b.der {
+            return Ok(true);
+        }
+        self.budget.spend(Work::Names, weight(a) + weight(b))?;
+        Ok(same_name(a, b))
     }
 
     /// The certificates with the name of a certificate's issuer: those with the right key identifier
@@ -375,7 +399,7 @@ impl<'q, 'a> Search<'q, 'a> {
         self.budget.spend(Work::Names, bag.certificates.len())?;
         let mut found: Vec<(u8, usize)> = Vec::new();
         for (index, candidate) in bag.certificates.iter().enumerate() {
-            if same_name(&candidate.view.subject, &certificate.view.issuer) {
+            if self.same(&candidate.view.subject, &certificate.view.issuer)? {
                 let held = candidate.known.subject_key_id.map(|ski| ski.value);
                 found.push((key_rank(wanted, held), index));
             }
@@ -567,11 +591,6 @@ fn key_rank(wanted: Option<&[u8]>, held: Option<&[u8]>) -> u8 {
         (Some(_), Some(_)) => 2,
         _ => 1,
     }
-}
-
-/// The same name and key: the same CA, whoever signed its certificate.
-fn same_holder(a: &Certificate<'_>, b: &Certificate<'_>) -> bool {
-    a.view.spki.der == b.view.spki.der && same_name(&a.view.subject, &b.view.subject)
 }
 
 /// The certificates of a partial path, the target first.

@@ -11,7 +11,7 @@ use super::{Crl, StatusPolicy, Unusable, number_order};
 use crate::budget::Work;
 use crate::certificate::Certificate;
 use crate::error::{Detail, Refusal, Rule};
-use crate::path::names::same_name;
+use crate::path::names::{same_name, weight};
 use crate::path::rules::RuleSet;
 use crate::path::search::{Goal, Path, Search};
 use crate::signature::{self, Dsa};
@@ -149,8 +149,8 @@ impl<'q, 'a> Search<'q, 'a> {
         point: Point<'_>,
     ) -> Result<Vec<&'q Crl>, Refusal> {
         let crls = self.revocation.crls;
-        self.budget.spend(Work::Names, crls.len())?;
         let issuer = &subject.certificate.view.issuer;
+        self.budget.spend(Work::Names, crls.len() * (1 + weight(issuer)))?;
         let mut lists: Vec<&Crl> =
             crls.iter().filter(|crl| point.crl_issuer().is_some() || crl.is_by(issuer)).collect();
         if lists.len() > 1 {
@@ -313,7 +313,7 @@ impl<'q, 'a> Search<'q, 'a> {
         let wanted = crl.key_id();
         let mut nearest = Unusable::Signature;
         for (index, candidate) in bag.certificates.iter().enumerate() {
-            self.budget.spend(Work::Names, 1)?;
+            self.budget.spend(Work::Names, 1 + weight(&candidate.view.subject))?;
             let held = candidate.known.subject_key_id.map(|ski| ski.value);
             let other_key = wanted.is_some() && held.is_some() && wanted != held;
             let tried = may_sign && same && candidate.view.spki.der == key.der;

@@ -170,7 +170,7 @@ impl<'a> Search<'_, 'a> {
         for responder in view.certificates() {
             self.budget.spend(Work::Names, 1)?;
             let Ok(known) = responder.extensions.known() else { continue };
-            let responder = Certificate { view: responder, known };
+            let responder = Certificate::new(responder, known);
             let named = match view.responder {
                 ResponderId::Name(name) => same_name(&name, &responder.view.subject),
                 ResponderId::KeyHash(hash) => is_key_hash(&responder.view.spki, hash),

@@ -115,3 +115,19 @@ fn long_names_count_for_more_than_short_ones() {
     assert_eq!(verdict(5, 10), "valid");
     assert_eq!(verdict(10, 10), "budget_exceeded");
 }
+
+#[test]
+fn names_of_a_bag_count_by_their_length_too() {
+    let long = |last: String| "\u{e4}".repeat(100) + &last;
+    let verdict = |junk: usize| {
+        let (root, ca) = (Holder::new("Root"), Holder::new(&long("CA".to_owned())));
+        let (root_der, ca_der) = (root.self_signed(), root.issue(&ca, &Spec::ca()));
+        let leaf = ca.issue(&Holder::new("peer"), &Spec::leaf("a.example"));
+        let other = |n| root.issue(&Holder::new(&long(format!("no {n}"))), &Spec::ca());
+        let junk: Vec<Vec<u8>> = (0..junk).map(other).collect();
+        let untrusted: Vec<&[u8]> = junk.iter().chain([&ca_der]).map(Vec::as_slice).collect();
+        code(&question(&leaf, &untrusted, &[&root_der]).ask())
+    };
+    assert_eq!(verdict(50), "valid");
+    assert_eq!(verdict(400), "budget_exceeded");
+}
