@@ -7,8 +7,14 @@ use super::row::{Column, KeySource, Place, Row};
 use super::rows::Next;
 use crate::cli::plain_serial;
 
-/// Longest id or serial number that is taken: 20 octets with colons have 59 characters.
-const LONGEST: usize = 64;
+/// Whether this has the form of a certificate's id, or of a serial number of up to 20 octets.
+fn is_name(text: &str) -> bool {
+    let (digits, of, most): (_, fn(&u8) -> bool, _) = match text.strip_prefix("cert-") {
+        Some(number) => (number, u8::is_ascii_digit, 19),
+        None => (text, u8::is_ascii_hexdigit, 40),
+    };
+    (1..=most).contains(&digits.len()) && digits.bytes().all(|digit| of(&digit))
+}
 
 /// A reader of such a list.
 pub(crate) struct ListRows {
@@ -45,7 +51,8 @@ impl ListRows {
         self.place.row += 1;
         let place = self.place;
         let text = std::str::from_utf8(self.line.trim_ascii()).ok();
-        let Some(name) = text.filter(|text| text.len() <= LONGEST).map(plain_serial) else {
+        // Nothing else is taken, and so nothing else is shown: it may be a file of another kind, a key.
+        let Some(name) = text.map(plain_serial).filter(|name| is_name(name)) else {
             let what = "it is no certificate's id such as cert-17, and no serial number";
             return Ok(Next::Wrong(vec![place.error(Column::Certificate, what)]));
         };

@@ -149,3 +149,26 @@ fn revoking_can_be_repeated_and_needs_a_choice() {
     assert_eq!(info["revocation_reason"], "keyCompromise", "the first reason stays");
     assert_eq!(fs::read_dir(bench.path("")).unwrap().count(), 4, "nothing of the input is left");
 }
+
+/// A key that was given by mistake: each of its lines but the first and the last has 64 characters.
+#[test]
+fn a_list_that_is_a_private_key_is_not_shown() {
+    let bench = fleet();
+    bench.ok(&["certs", "issue", "--principal", "c", "--role", "client", "--ca-id", "prod_ca_1"]);
+    let key = fs::read_to_string(bench.path("c/tls.key")).unwrap();
+    let body: Vec<&str> = key.lines().filter(|line| !line.starts_with("-----")).collect();
+    for arguments in [
+        revoke(&["--input", "c/tls.key", "--reason", "superseded"]),
+        revoke(&["--input", "c/tls.key", "--reason", "superseded", "--dry-run"]),
+        renew("new.ndjson", &["--input", "c/tls.key"]),
+    ] {
+        for format in ["table", "json"] {
+            let run = bench.run(&[&arguments[..], &["--format", format]].concat());
+            assert_eq!(run.code, 1);
+            let shown = format!("{}{}", run.stdout, run.stderr).to_lowercase();
+            for line in &body {
+                assert!(!shown.contains(&line.to_lowercase()), "{arguments:?} shows a line");
+            }
+        }
+    }
+}

@@ -184,7 +184,7 @@ impl Job {
         if found != EarlierSlice::UnderWay || !authority.store.is_writable() {
             return Ok(found);
         }
-        authority.sweep(authority.now()).await?;
+        authority.store.abandon_dead(authority.now(), authority.actor.clone()).await?;
         for _ in 0..LOOKS {
             let found = authority.store.write(self.look_up(ordinal)).await?;
             if found != EarlierSlice::UnderWay {

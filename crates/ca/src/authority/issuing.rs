@@ -268,7 +268,8 @@ impl Authority {
         let Some(repeatable) = repeatable else { return Ok(None) };
         match self.look_up(issuer, repeatable.clone()).await {
             Err(Error::IdempotencyInProgress { .. }) if self.store.is_writable() => {
-                self.sweep(self.now()).await?;
+                // No more than that: what else is due is for a command that signs the lists for it.
+                self.store.abandon_dead(self.now(), self.actor.clone()).await?;
                 self.look_up(issuer, repeatable.clone()).await
             }
             found => found,

@@ -17,9 +17,9 @@ use crate::{Actor, Error};
 /// read JSON count to, until the year 2242.
 const RESTORED_NUMBERS_A_SECOND: i64 = 1 << 20;
 
-/// By how many seconds a restored store's numbers begin ahead of the clock: what the clock of the lost
-/// store may have been ahead of this one's. No two machines that keep time differ by a day.
-const RESTORED_AHEAD: i64 = DAY;
+/// Numbers of a store that was never restored are below, those of one that was are above: the seconds of
+/// the next 30,000 years.
+const RESTORED: i64 = 1 << 40;
 
 /// A CRL whose number is durable and which is now to be signed.
 #[derive(Debug)]
@@ -67,11 +67,14 @@ pub(crate) fn reserve(
 /// Puts the next number of every CA above whatever the store gave out after the copy was made from which
 /// it is restored at `now`. That store ran ahead of its clock by as many lists as it had signed beyond one
 /// a second; or it had itself been restored, earlier than now, and its numbers began at those of that
-/// second.
+/// second. If the copy was made after that, they begin a day after the copy's, whatever the clocks say.
 pub(crate) fn skip_lost_numbers(connection: &Connection, now: UnixTime) -> Result<(), Fault> {
-    let second = now.plus_seconds(RESTORED_AHEAD).seconds().max(0);
-    let last = second.saturating_mul(RESTORED_NUMBERS_A_SECOND);
-    connection.execute("UPDATE authority SET crl_number = max(crl_number, ?1)", [last])?;
+    let last = now.seconds().max(0).saturating_mul(RESTORED_NUMBERS_A_SECOND);
+    let day = DAY * RESTORED_NUMBERS_A_SECOND;
+    connection.execute(
+        "UPDATE authority SET crl_number = max(?1, crl_number + iif(crl_number < ?2, 0, ?3))",
+        [last, RESTORED, day],
+    )?;
     Ok(())
 }
 

@@ -143,9 +143,9 @@ pub(super) fn commitment<'a>(
 ) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     context.update(match commits {
-        Commits::Reserved => b"RustMQ PKI slice 1 reserved",
-        Commits::Issued => b"RustMQ PKI slice 1 issued  ",
-        Commits::Revoked => b"RustMQ PKI slice 1 revoked ",
+        Commits::Reserved => b"RustMQ PKI slice 2 reserved",
+        Commits::Issued => b"RustMQ PKI slice 2 issued  ",
+        Commits::Revoked => b"RustMQ PKI slice 2 revoked ",
     });
     context.update(&(rows.len() as u64).to_be_bytes());
     let mut octets = Vec::with_capacity(256);
