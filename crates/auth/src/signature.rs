@@ -138,6 +138,8 @@ pub(crate) fn cost(spki: &SpkiRef<'_>) -> usize {
             (units * units * 2 / 5).max(1)
         }
         oid::ML_DSA_87 => 2,
+        // Three exponentiations in portable code, 3072 bits at most.
+        oid::DSA => 64,
         _ => 1,
     }
 }
@@ -317,22 +319,32 @@ fn verify_dsa(
         return None;
     }
     let mut parameters = Reader::new(source.algorithm.parameters?.contents);
-    let (p, q, g) = (uint(&mut parameters)?, uint(&mut parameters)?, uint(&mut parameters)?);
-    let y = uint(&mut Reader::new(spki.key))?;
+    let (p, q) = (uint(octets(&mut parameters)?), uint(octets(&mut parameters)?));
+    // The library multiplies numbers of one width modulo `p`, and panics at others.
+    let wide = |octets| {
+        let number = dsa::BoxedUint::from_be_slice(octets, p.bits_precision()).ok()?;
+        (number < p).then_some(number)
+    };
+    let g = wide(octets(&mut parameters)?)?;
+    let y = wide(octets(&mut Reader::new(spki.key))?)?;
     let components = dsa::Components::from_components(p, q, g).ok()?;
     let key = dsa::VerifyingKey::from_components(components, y).ok()?;
     let mut pair = Reader::new(signature).sequence().ok()?;
-    let signature = dsa::Signature::from_components(uint(&mut pair)?, uint(&mut pair)?)?;
+    let (r, s) = (uint(octets(&mut pair)?), uint(octets(&mut pair)?));
+    let signature = dsa::Signature::from_components(r, s)?;
     let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, message);
     key.verify_prehash(hash.as_ref(), &signature).ok()
 }
 
-fn uint(reader: &mut Reader<'_>) -> Option<dsa::BoxedUint> {
+/// The octets of the next number, which must not be negative and of a size that DSA has.
+fn octets<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
     let value = reader.integer().ok()?;
-    if value.is_negative() || value.magnitude().len() > DSA_MODULUS {
-        return None;
-    }
-    Some(dsa::BoxedUint::from_be_slice_vartime(value.magnitude()))
+    let fits = !value.is_negative() && value.magnitude().len() <= DSA_MODULUS;
+    fits.then(|| value.magnitude())
+}
+
+fn uint(octets: &[u8]) -> dsa::BoxedUint {
+    dsa::BoxedUint::from_be_slice_vartime(octets)
 }
 
 #[cfg(test)]
@@ -424,5 +436,27 @@ mod tests {
             cost(&spki(&algorithm_der(oid::RSA_ENCRYPTION, &[]), &key))
         };
         assert_eq!([128, 256, 512, 1_024].map(rsa), [1, 1, 1, 6]);
+    }
+
+    /// Numbers of every width in every place: no library that works with them may panic.
+    #[test]
+    fn numbers_of_a_dsa_key_may_be_of_any_width() {
+        let integer = |octets: &[u8]| der::constructed(der::tag::INTEGER, &[octets]);
+        let (p, q) =
+            ([&[0, 0xff][..], &[0xf1; 127]].concat(), [&[0, 0xfb][..], &[0xa7; 19]].concat());
+        let widths: [Vec<u8>; 5] =
+            [vec![2], vec![5], vec![0x11; 9], vec![0x11; 128], [&[0][..], &[0xff; 128]].concat()];
+        let hash = algorithm_der(oid::DSA_WITH_SHA1, &[]);
+        let algorithm = AlgorithmRef::read(&mut Reader::new(&hash)).unwrap();
+        for (g, y) in widths.iter().flat_map(|g| widths.iter().map(move |y| (g, y))) {
+            for (r, s) in widths.iter().flat_map(|r| widths.iter().map(move |s| (r, s))) {
+                let parameters = [integer(&p), integer(&q), integer(g)].concat();
+                let parameters = der::constructed(der::tag::SEQUENCE, &[&parameters]);
+                let key = spki(&algorithm_der(oid::DSA, &parameters), &integer(y));
+                let pair = der::constructed(der::tag::SEQUENCE, &[&integer(r), &integer(s)]);
+                let key = SpkiRef::from_der(&key).unwrap();
+                assert!(verify(&algorithm, &key, b"", &pair, Dsa::Verified, None).is_err());
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::certificate::Certificate;
 use crate::mtls::MtlsPolicy;
 use crate::path::{PolicyInputs, Purpose, RuleSet};
 use crate::principal::{PrincipalMapping, PrincipalRule};
-use crate::revocation::{Crl, CrlError, StatusPolicy, number_order};
+use crate::revocation::{Crl, CrlError, StatusPolicy};
 use crate::signature::Dsa;
 
 /// The rules of an [`AuthenticationManager`](crate::AuthenticationManager).
@@ -121,7 +121,7 @@ pub struct KeptCrl {
 /// Why a CRL was not replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeptReason {
-    /// The new one has a lower number.
+    /// The new one has a lower number; of those with the same or with none, it is the older.
     LowerNumber,
     /// The new one's signature verifies under no known CA.
     Signature,
@@ -274,8 +274,7 @@ fn why_keep(old: &Crl, new: &Crl, now: UnixTime) -> Option<KeptReason> {
     if !is_current(new, now) {
         return Some(KeptReason::NotCurrent);
     }
-    let lower = number_order(new.number().unwrap_or(&[]), old.number()?).is_lt();
-    lower.then_some(KeptReason::LowerNumber)
+    new.by_age(old).is_lt().then_some(KeptReason::LowerNumber)
 }
 
 fn is_current(crl: &Crl, now: UnixTime) -> bool {

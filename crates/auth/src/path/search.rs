@@ -287,10 +287,7 @@ impl<'q, 'a> Search<'q, 'a> {
         if child != 0 && self.facts.is_some_and(|facts| facts.knows(view, key)) {
             return Ok(());
         }
-        let dsa = match self.terms.rules {
-            RuleSet::Pkix => Dsa::Verified,
-            _ => Dsa::Refused,
-        };
+        let dsa = self.dsa();
         self.budget.spend(Work::Signatures, signature::cost(key))?;
         let algorithm = &view.signature_algorithm;
         let known = self.facts.and_then(|facts| facts.verify(view, key));
@@ -299,6 +296,15 @@ impl<'q, 'a> Search<'q, 'a> {
         });
         self.signatures.push((child, key.der, result.is_ok()));
         result.map_err(|refusal| refusal.of(view))
+    }
+
+    /// DSA is verified for path validation alone: no peer of mTLS has it (its signatures use SHA-1), so
+    /// that none shall make anyone work with its numbers.
+    pub(crate) fn dsa(&self) -> Dsa {
+        match (self.terms.rules, self.mtls) {
+            (RuleSet::Pkix, None) => Dsa::Verified,
+            _ => Dsa::Refused,
+        }
     }
 
     /// Tries to end the path at each anchor that has the right name.

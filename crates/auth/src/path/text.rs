@@ -38,7 +38,7 @@ impl<'a> Comparable<'a> {
 
 /// Whether the value is of a type in which an ASCII character is one octet, and has only printable
 /// ones: those need no preparation but for case and spaces.
-fn is_plain(attribute: &Attribute<'_>) -> bool {
+pub(super) fn is_plain(attribute: &Attribute<'_>) -> bool {
     const TYPES: [u8; 5] = [
         tag::UTF8_STRING,
         tag::PRINTABLE_STRING,

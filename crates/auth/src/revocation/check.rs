@@ -14,7 +14,7 @@ use crate::error::{Detail, Refusal, Rule};
 use crate::path::names::{same_name, weight};
 use crate::path::rules::RuleSet;
 use crate::path::search::{Goal, Path, Search};
-use crate::signature::{self, Dsa};
+use crate::signature;
 
 /// The deepest chain of signers of status whose own status is looked up: a CRL issuer's CRL issuer's
 /// and so on. Deployed hierarchies have one.
@@ -150,7 +150,8 @@ impl<'q, 'a> Search<'q, 'a> {
     ) -> Result<Vec<&'q Crl>, Refusal> {
         let crls = self.revocation.crls;
         let issuer = &subject.certificate.view.issuer;
-        self.budget.spend(Work::Names, crls.len() * (1 + weight(issuer)))?;
+        let unlike = crls.iter().filter(|crl| !crl.names(issuer)).count();
+        self.budget.spend(Work::Names, crls.len() + unlike * weight(issuer))?;
         let mut lists: Vec<&Crl> =
             crls.iter().filter(|crl| point.crl_issuer().is_some() || crl.is_by(issuer)).collect();
         if lists.len() > 1 {
@@ -159,7 +160,9 @@ impl<'q, 'a> Search<'q, 'a> {
                 let other = crl.key_id().zip(key_id).is_some_and(|(wanted, held)| wanted != held);
                 other && !crl.is_verified_under(&key)
             };
-            lists.sort_by(|a, b| far(a).cmp(&far(b)).then_with(|| b.by_age(a)));
+            lists.sort_by(|a, b| b.by_age(a));
+            // Once for each: another thread may find out meanwhile whose list it is.
+            lists.sort_by_cached_key(|crl| far(crl));
         }
         Ok(lists)
     }
@@ -208,6 +211,10 @@ impl<'q, 'a> Search<'q, 'a> {
         };
         // Without a key identifier it is known only now whose list this is.
         if status.used.iter().any(|used| crl.is_superseded_by(used)) {
+            return Ok(());
+        }
+        let expired = matches!(form, Err(Unusable::Expired(_)));
+        if expired && status.used.iter().any(|used| crl.is_outlived_by(used)) {
             return Ok(());
         }
         status.revoked = self.find_revoked(subject, crl)?;
@@ -313,7 +320,9 @@ impl<'q, 'a> Search<'q, 'a> {
         let wanted = crl.key_id();
         let mut nearest = Unusable::Signature;
         for (index, candidate) in bag.certificates.iter().enumerate() {
-            self.budget.spend(Work::Names, 1 + weight(&candidate.view.subject))?;
+            let subject_name = &candidate.view.subject;
+            let unlike = if crl.names(subject_name) { 0 } else { weight(subject_name) };
+            self.budget.spend(Work::Names, 1 + unlike)?;
             let held = candidate.known.subject_key_id.map(|ski| ski.value);
             let other_key = wanted.is_some() && held.is_some() && wanted != held;
             let tried = may_sign && same && candidate.view.spki.der == key.der;
@@ -406,11 +415,7 @@ impl<'q, 'a> Search<'q, 'a> {
             return Ok(known);
         }
         self.budget.spend(Work::Signatures, signature::cost(key))?;
-        let dsa = match self.terms.rules {
-            RuleSet::Pkix => Dsa::Verified,
-            _ => Dsa::Refused,
-        };
-        Ok(crl.verify(key, dsa, parameters))
+        Ok(crl.verify(key, self.dsa(), parameters))
     }
 
     /// Steps (c), (h) and (i): what the newest delta CRL to this base says of the certificate.
@@ -432,7 +437,7 @@ impl<'q, 'a> Search<'q, 'a> {
                 && number_order(number, base_number).is_gt()
                 && delta.has_scope_of(base);
             let newer = newest.is_none_or(|(held, _)| number_order(number, held).is_gt());
-            if fits && newer && self.check_delta(subject, delta)? {
+            if fits && newer && self.check_delta(subject, delta)? && delta.has_key_of(base) {
                 newest = Some((number, delta));
             }
         }

@@ -187,12 +187,27 @@ impl Crl {
     /// Whether another list has the same issuer, scope and key. Without a key identifier the key is
     /// known once both signatures were verified.
     pub(crate) fn is_of_series(&self, other: &Self) -> bool {
-        let same_key = self.0.series[1].is_some()
-            || self.is_verified() && self.0.verified_under.get() == other.0.verified_under.get();
+        let same_key = match (self.0.verified_under.get(), other.0.verified_under.get()) {
+            (Some(one), Some(other)) => one == other,
+            // As they say.
+            _ => self.0.series[1].is_some(),
+        };
         self.0.issuer == other.0.issuer
             && self.0.series == other.0.series
             && self.0.delta_base.is_some() == other.0.delta_base.is_some()
             && same_key
+    }
+
+    /// Whether another list by the same key, which covers what this one covers, was made later.
+    pub(crate) fn is_outlived_by(&self, other: &Self) -> bool {
+        self.0.this_update < other.0.this_update
+            && self.has_key_of(other)
+            && (other.is_unlimited() || self.0.series[0] == other.0.series[0])
+    }
+
+    /// Whether the signers of both lists are known and have the same key.
+    pub(crate) fn has_key_of(&self, other: &Self) -> bool {
+        self.is_verified() && self.0.verified_under.get() == other.0.verified_under.get()
     }
 
     /// Whether another list of the same issuer, scope and key is newer. Of a list with a number and one
@@ -222,9 +237,14 @@ impl Crl {
         self.0.fault
     }
 
+    /// Whether its signer has this name, octet by octet.
+    pub(crate) fn names(&self, issuer: &NameRef<'_>) -> bool {
+        *self.0.issuer == *issuer.der
+    }
+
     /// Whether its signer has this name.
     pub(crate) fn is_by(&self, name: &NameRef<'_>) -> bool {
-        *self.0.issuer == *name.der
+        self.names(name)
             || NameRef::from_der(&self.0.issuer).is_ok_and(|issuer| same_name(&issuer, name))
     }
 
@@ -239,13 +259,15 @@ impl Crl {
 
     /// Why the list revokes the certificate with this issuer and serial number, if it does.
     pub(crate) fn find(&self, issuer: &NameRef<'_>, serial: &[u8]) -> Option<RevocationReason> {
-        self.0.revoked.iter().find_map(|revoked| {
+        let found = self.0.revoked.iter().filter_map(|revoked| {
             let same = match &revoked.issuer {
                 None => self.is_by(issuer),
                 Some(der) => NameRef::from_der(der).is_ok_and(|name| same_name(&name, issuer)),
             };
             same.then(|| revoked.serials.find(serial)).flatten()
-        })
+        });
+        // An issuer may stand in a list under more than one name: what revokes counts.
+        found.max_by_key(|reason| *reason != RevocationReason::RemoveFromCrl)
     }
 
     /// Whether `key` is the signer's, so that checking it costs nothing.
@@ -259,7 +281,9 @@ impl Crl {
             return Some(self.is_verified_under(key));
         }
         let unsettled = self.0.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
-        let tried = &unsettled.as_ref()?.tried;
+        let Some(Unsettled { tried, .. }) = &*unsettled else {
+            return Some(self.is_verified_under(key));
+        };
         tried.iter().find(|(tried, _)| **tried == *key.der).map(|(_, valid)| *valid)
     }
 
@@ -284,8 +308,10 @@ impl Crl {
             return true;
         }
         let mut unsettled = self.0.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
-        // A list whose signer is known is not one of another key.
-        let Some(Unsettled { der, tried }) = &mut *unsettled else { return false };
+        // A list whose signer is known is not one of another key; it may be known since a moment.
+        let Some(Unsettled { der, tried }) = &mut *unsettled else {
+            return self.is_verified_under(key);
+        };
         if let Some((_, valid)) = tried.iter().find(|(tried, _)| **tried == *key.der) {
             return *valid;
         }

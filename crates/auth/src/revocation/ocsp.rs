@@ -13,7 +13,7 @@ use super::check::{Status, Subject};
 use crate::budget::Work;
 use crate::certificate::Certificate;
 use crate::error::{Detail, Refusal, Rule};
-use crate::path::names::same_name;
+use crate::path::names::{same_name, weight};
 use crate::path::search::Search;
 use crate::signature::{self, Dsa};
 
@@ -168,7 +168,11 @@ impl<'a> Search<'_, 'a> {
             return Ok(Ok(key.der.into()));
         }
         for responder in view.certificates() {
-            self.budget.spend(Work::Names, 1)?;
+            let by_name = match view.responder {
+                ResponderId::Name(name) => weight(&name) + weight(&responder.subject),
+                ResponderId::KeyHash(_) => 0,
+            };
+            self.budget.spend(Work::Names, 1 + by_name + weight(&responder.issuer))?;
             let Ok(known) = responder.extensions.known() else { continue };
             let responder = Certificate::new(responder, known);
             let named = match view.responder {

@@ -131,3 +131,16 @@ fn names_of_a_bag_count_by_their_length_too() {
     assert_eq!(verdict(50), "valid");
     assert_eq!(verdict(400), "budget_exceeded");
 }
+
+#[test]
+fn plain_names_of_any_length_cost_little() {
+    // Above 127 octets a length is no ASCII.
+    let long = |last: String| format!("{}{last}", "organisational-unit-".repeat(10));
+    let (root, ca) = (Holder::new("Root"), Holder::new(&long("CA".to_owned())));
+    let (root_der, ca_der) = (root.self_signed(), root.issue(&ca, &Spec::ca()));
+    let leaf = ca.issue(&Holder::new("peer"), &Spec::leaf("a.example"));
+    let other = |n| root.issue(&Holder::new(&long(format!("no {n}"))), &Spec::ca());
+    let others: Vec<Vec<u8>> = (0..400).map(other).collect();
+    let untrusted: Vec<&[u8]> = others.iter().chain([&ca_der]).map(Vec::as_slice).collect();
+    assert_eq!(code(&question(&leaf, &untrusted, &[&root_der]).ask()), "valid");
+}

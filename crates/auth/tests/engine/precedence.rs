@@ -1,12 +1,13 @@
 //! Which of several sources of status counts.
 
 use crate::issue::{
-    Holder, Ocsp, Spec, extension, general_time, name, now, oid as der_oid, purposes, seq, time,
-    tlv,
+    Holder, Ocsp, Spec, extension, general_time, name, now, oid as der_oid, purposes, role, seq,
+    time, tlv,
 };
 use crate::{Chain, code, question};
+use rustls_pki_types::CertificateDer;
 use rustmq_auth::revocation::{Crl, OcspResponse, StatusPolicy};
-use rustmq_auth::{Question, Rule, TriedPath};
+use rustmq_auth::{AuthenticationManager, Question, Rule, TriedPath, Trust};
 use rustmq_pki::oid;
 use rustmq_pki::time::UnixTime;
 
@@ -220,4 +221,46 @@ fn keys_of_one_ca_may_follow_one_another() {
     assert!(explanation.untold > 0, "{} paths", explanation.tried.len());
     let says = |tried: &TriedPath| tried.refusal.rule == Rule::Revoked;
     assert!(explanation.tried.iter().any(says));
+}
+
+/// Two CAs of one name whose lists do not say by which key they are signed.
+#[test]
+fn a_delta_goes_with_a_base_by_the_same_key() {
+    let chain = Chain::new();
+    let namesake = Holder::new("Intermediate");
+    let namesake_der = chain.root.issue(&namesake, &Spec::ca().serial(&[0x22]));
+    let base = List::of(&chain.intermediate, 1, &[(0x42, HOLD)]);
+    let delta = |by| List { delta_base: Some(1), ..List::of(by, 2, &[(0x42, REMOVE)]) }.crl();
+    let ask = |delta: Crl| {
+        let crls = [List::of(&chain.root, 1, &[]).crl(), base.crl(), delta];
+        let untrusted = [chain.intermediate_der.as_slice(), namesake_der.as_slice()];
+        let anchors = [chain.root_der.as_slice()];
+        let leaf = question(&chain.leaf_der, &untrusted, &anchors);
+        code(&Question { crls: &crls, status: StatusPolicy::Required, ..leaf }.ask())
+    };
+    assert_eq!(ask(delta(&chain.intermediate)), "valid");
+    assert_eq!(ask(delta(&namesake)), "revoked");
+}
+
+#[test]
+fn a_refresh_takes_no_older_list_without_a_number() {
+    let chain = Chain::with_leaf(&Spec::leaf("a.example").with(role("client")));
+    let trust = |from, entries| {
+        let bare = List { number: None, ..List::of(&chain.intermediate, 0, entries) };
+        let lists = [List::of(&chain.root, 1, &[]), bare.between(from, 1)];
+        Trust {
+            anchors: vec![chain.root_der.clone()],
+            intermediates: vec![chain.intermediate_der.clone()],
+            crls: lists.iter().map(|list| list.der(&[0x02, 0x01, 0x01])).collect(),
+            ..Trust::default()
+        }
+    };
+    let peer = [CertificateDer::from(chain.leaf_der.as_slice())];
+    let manager = AuthenticationManager::new(&trust(-1, &[(0x42, COMPROMISE)]), now()).unwrap();
+    let verdict = || manager.validate_certificate_chain(&peer, now()).map_err(|r| r.rule);
+    assert_eq!(verdict(), Err(Rule::Revoked));
+    let refreshed = manager.refresh(&trust(-2, &[]), now()).unwrap();
+    assert_eq!((refreshed.kept.len(), verdict()), (1, Err(Rule::Revoked)));
+    manager.refresh(&trust(0, &[]), now()).unwrap();
+    assert_eq!(verdict(), Ok(()));
 }
