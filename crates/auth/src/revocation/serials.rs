@@ -20,30 +20,49 @@ const PER_TWO_GROUPS: usize = 13;
 /// The most entries of a group that have a tag; some 4 in a hundred groups have more entries.
 const TAGS: usize = 11;
 
-/// Where the entries of a group stand, and an octet of the hash of each.
+/// Where the entries of a group stand, and an octet of the hash of each: from the lowest octet on, the
+/// index of the first entry (4), the tags (11), and how many entries have one, with [`MORE`] (1).
 ///
 /// The tags of a serial number that is not revoked say so, and this table fits a cache where the
 /// entries do not. One that is revoked costs one read more.
 #[derive(Clone, Copy, Debug)]
-#[repr(C, align(16))]
-struct Group {
-    first: u32,
-    tags: [u8; TAGS],
-    /// How many entries have a tag; [`MORE`] if others have none.
-    tagged: u8,
-}
+struct Group(u128);
 
 /// Beside the tagged entries of a group there are others.
 const MORE: u8 = 0x80;
 
+/// A one in the place of each tag.
+const EACH_TAG: u128 = (u128::MAX / 0xff) >> (8 * (16 - TAGS));
+
 impl Group {
-    /// A bit for each entry with this tag.
-    fn with_tag(&self, tag: u8) -> u32 {
-        let mut found = 0;
-        for (at, held) in self.tags.iter().enumerate() {
-            found |= u32::from(*held == tag) << at;
+    fn new(first: u32, held: impl ExactSizeIterator<Item = u8>) -> Self {
+        let more = if held.len() > TAGS { MORE } else { 0 };
+        let (mut group, mut count) = (u128::from(first), 0_u8);
+        for tag in held.take(TAGS) {
+            group |= u128::from(tag) << (32 + 8 * count);
+            count += 1;
         }
-        found & ((1 << (self.tagged & !MORE)) - 1)
+        Self(group | u128::from(count | more) << 120)
+    }
+
+    const fn first(self) -> usize {
+        (self.0 & 0xffff_ffff) as usize
+    }
+
+    const fn tagged(self) -> u8 {
+        (self.0 >> 120) as u8
+    }
+
+    const fn has_more(self) -> bool {
+        self.tagged() & MORE != 0
+    }
+
+    /// A bit within the octet of each entry with this tag, and sometimes of others: an octet that is zero
+    /// is told at once for all, and one that is one above it looks alike.
+    const fn with_tag(self, tag: u8) -> u128 {
+        let unlike = (self.0 >> 32) ^ (EACH_TAG * tag as u128);
+        let alike = unlike.wrapping_sub(EACH_TAG) & !unlike & (EACH_TAG << 7);
+        alike & ((1 << (8 * (self.tagged() & !MORE))) - 1)
     }
 }
 
@@ -74,8 +93,8 @@ impl SerialSet {
     pub fn new<'a>(revoked: impl IntoIterator<Item = (&'a [u8], RevocationReason)>) -> Self {
         let (mut entries, mut longer) = (Vec::new(), Vec::new());
         for (serial, reason) in revoked {
-            match pack(serial, reason) {
-                Some(entry) => entries.push(entry),
+            match pack(serial) {
+                Some(packed) => entries.push(entry(packed, reason)),
                 None => longer.push((Box::from(serial), reason)),
             }
         }
@@ -85,7 +104,7 @@ impl SerialSet {
         let groups = 2 * entries.len().div_ceil(PER_TWO_GROUPS);
         let mut placed: Vec<Placed> = Vec::with_capacity(entries.len());
         placed.extend(entries.into_iter().map(|entry| {
-            let (group, tag) = place(&hasher, groups, &entry);
+            let (group, tag) = place(&hasher, groups, &serial_of(&entry));
             (group, tag, entry)
         }));
         // Stable, so that the last of equal serial numbers stays the last.
@@ -119,33 +138,33 @@ impl SerialSet {
 
     /// Why the serial number, as encoded, was revoked, if it was.
     pub fn find(&self, serial: &[u8]) -> Option<RevocationReason> {
-        let Some(wanted) = pack(serial, RevocationReason::Unspecified) else {
+        let Some(wanted) = pack(serial) else {
             let at = self.longer.partition_point(|(held, _)| **held <= *serial);
             let (held, reason) = self.longer.get(at.checked_sub(1)?)?;
             return (**held == *serial).then_some(*reason);
         };
         let (at, tag) = place(&self.hasher, self.groups.len() - 1, &wanted);
-        let group = &self.groups[at];
-        let same = |entry: &&[u8; ENTRY]| serial_of(entry) == serial_of(&wanted);
+        let group = self.groups[at];
         let mut tagged = group.with_tag(tag);
         while tagged != 0 {
-            let entry = &self.entries[(group.first + tagged.trailing_zeros()) as usize];
-            if same(&entry) {
+            let entry = &self.entries[group.first() + tagged.trailing_zeros() as usize / 8];
+            if serial_of(entry) == wanted {
                 return reason_of(entry);
             }
             tagged &= tagged - 1;
         }
-        if group.tagged & MORE == 0 {
+        if !group.has_more() {
             return None;
         }
-        let untagged = group.first as usize + TAGS..self.groups[at + 1].first as usize;
-        self.entries[untagged].iter().find(same).and_then(reason_of)
+        let untagged = group.first() + TAGS..self.groups[at + 1].first();
+        let mut untagged = self.entries[untagged].iter();
+        untagged.find(|entry| serial_of(entry) == wanted).and_then(reason_of)
     }
 }
 
-/// The group of an entry and its tag; the only group of an empty set is the one past the end.
-fn place(hasher: &RandomState, groups: usize, entry: &[u8; ENTRY]) -> (usize, u8) {
-    let hash = hasher.hash_one(&entry[..SERIAL]);
+/// The group of a serial number and its tag; the only group of an empty set is the one past the end.
+fn place(hasher: &RandomState, groups: usize, serial: &Packed) -> (usize, u8) {
+    let hash = hasher.hash_one((serial.1, serial.0));
     // The high half of a product maps a hash to a group without a division.
     let product = u128::from(hash) * groups as u128;
     let [tag, ..] = hash.to_le_bytes();
@@ -163,36 +182,52 @@ fn group(placed: &[Placed], count: usize) -> Box<[Group]> {
     let mut first = 0;
     for at in 0..=count {
         let held = placed[first..].iter().take_while(|(group, ..)| *group == at).count();
-        let mut group = Group { first: index(first), tags: [0; TAGS], tagged: 0 };
-        for ((_, tag, _), place) in placed[first..first + held].iter().zip(&mut group.tags) {
-            *place = *tag;
-            group.tagged += 1;
-        }
-        if held > TAGS {
-            group.tagged |= MORE;
-        }
+        let tags = placed[first..first + held].iter().map(|(_, tag, _)| *tag);
+        let group = Group::new(index(first), tags);
         groups.push(group);
         first += held;
     }
     groups.into()
 }
-/// The serial number in 20 octets and its sign beside the reason; `None` if it is longer.
-fn pack(serial: &[u8], reason: RevocationReason) -> Option<[u8; ENTRY]> {
+
+/// A serial number of up to 20 octets: the first four, the others, and the sign. In words, so that a
+/// look-up is short enough for a processor to begin the next one while it waits for memory.
+type Packed = (u32, u128, u8);
+
+/// The serial number; `None` if it is longer.
+fn pack(serial: &[u8]) -> Option<Packed> {
     let negative = serial.first().is_some_and(|first| first & 0x80 != 0);
     let magnitude = match serial {
         [0, rest @ ..] => rest,
         all => all,
     };
-    let mut entry = [if negative { 0xff } else { 0 }; ENTRY];
-    entry[SERIAL.checked_sub(magnitude.len())?..SERIAL].copy_from_slice(magnitude);
-    entry[SERIAL] = reason.code() | if negative { NEGATIVE } else { 0 };
-    Some(entry)
+    let (above, sign) = if negative { (u32::MAX, NEGATIVE) } else { (0, 0) };
+    let high =
+        |octets: &[u8]| octets.iter().fold(above, |high, octet| high << 8 | u32::from(*octet));
+    match magnitude.split_last_chunk() {
+        Some((first, last)) if first.len() <= SERIAL - 16 => {
+            Some((high(first), u128::from_be_bytes(*last), sign))
+        }
+        Some(_) => None,
+        None => {
+            let above = if negative { u128::MAX } else { 0 };
+            let low = magnitude.iter().fold(above, |low, octet| low << 8 | u128::from(*octet));
+            Some((high(&[]), low, sign))
+        }
+    }
 }
 
-/// Magnitude and sign, without the reason.
-fn serial_of(entry: &[u8; ENTRY]) -> (&[u8; SERIAL], u8) {
-    let [serial @ .., state] = entry;
-    (serial, state & NEGATIVE)
+fn entry((high, low, sign): Packed, reason: RevocationReason) -> [u8; ENTRY] {
+    let mut entry = [0; ENTRY];
+    entry[..SERIAL - 16].copy_from_slice(&high.to_be_bytes());
+    entry[SERIAL - 16..SERIAL].copy_from_slice(&low.to_be_bytes());
+    entry[SERIAL] = reason.code() | sign;
+    entry
+}
+
+fn serial_of(entry: &[u8; ENTRY]) -> Packed {
+    let [a, b, c, d, low @ .., state] = entry;
+    (u32::from_be_bytes([*a, *b, *c, *d]), u128::from_be_bytes(*low), state & NEGATIVE)
 }
 
 /// Whether an entry with this reason revokes, which removeFromCRL does not.
@@ -239,7 +274,7 @@ mod tests {
         assert!(serials.iter().all(|serial| set.find(serial) == Some(REASON)));
         let other = |serial: &[u8; 17]| [&serial[..4], &[0x12; 13]].concat();
         assert!(serials.iter().all(|serial| set.find(&other(serial)).is_none()));
-        let untagged = set.groups.iter().filter(|group| group.tagged & MORE != 0).count();
+        let untagged = set.groups.iter().filter(|group| group.has_more()).count();
         assert!(untagged > 0, "no group has an entry without a tag");
     }
 
