@@ -124,7 +124,7 @@ fn csr_batch(runtime: &Runtime, store: &mut Store) -> (f64, f64) {
     };
     let mut opened = None;
     measure(runtime, store, CSR_SLICES, &reference, |store| {
-        let csrs = (0..SLICE_ROWS).map(|_| csr()).collect();
+        let csrs = (0..SLICE_ROWS).map(|others| csr(store.name_after(others))).collect();
         let start = cpu_time();
         let batch = opened.get_or_insert_with(|| store.batch(runtime));
         let rows = store.csr_rows(csrs);
@@ -134,8 +134,10 @@ fn csr_batch(runtime: &Runtime, store: &mut Store) -> (f64, f64) {
 }
 
 /// A request with a key of its own.
-fn csr() -> Vec<u8> {
+fn csr(name: String) -> Vec<u8> {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-    let params = rcgen::CertificateParams::new(vec!["broker-01.example.com".to_owned()]).unwrap();
+    let mut params = rcgen::CertificateParams::new(vec![name.clone()]).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
     params.serialize_request(&key).unwrap().der().to_vec()
 }

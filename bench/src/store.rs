@@ -100,14 +100,19 @@ impl Store {
             .collect()
     }
 
-    /// Rows for PKCS#10 requests.
+    /// The principal of the row that comes after so many others.
+    pub(crate) fn name_after(&self, others: usize) -> String {
+        format!("broker-{}.example.com", self.issued + 1 + others)
+    }
+
+    /// Rows for PKCS#10 requests, each for the principal of its row.
     pub(crate) fn csr_rows(&mut self, csrs: Vec<Vec<u8>>) -> Vec<BatchRow> {
         csrs.into_iter().map(|csr| self.row(RowKey::Csr(csr))).collect()
     }
 
     fn row(&mut self, subject: RowKey) -> BatchRow {
+        let principal = self.name_after(0);
         self.issued += 1;
-        let principal = format!("broker-{}.example.com", self.issued);
         BatchRow {
             row: self.issued as u64,
             principal: Some(Principal::parse(&principal).unwrap()),

@@ -9,9 +9,11 @@
 //!   `run.rs` the second pass. `taking_up.rs`: what an earlier run was killed over comes first, once
 //!   `same_store.rs` has found that the authority is the one that the job was begun with.
 //!   `verifying.rs`: whether the folders of a finished job are there.
+//!   `chosen_list.rs`: what a filter chose for a job.
 //! - `delivery.rs`, `lines_file.rs`, `line.rs`, `pem.rs`, `folders.rs`: what is written.
 
 pub(crate) mod checking;
+pub(crate) mod chosen_list;
 mod csr;
 mod csv_records;
 mod csv_rows;

@@ -151,7 +151,8 @@ impl Job {
         (ca, left): (IssuingCa, Option<JobFile>),
         taken: TakenUp,
     ) -> Result<Summary, CliError> {
-        let mut checked = self.check(session, manager, taken.issued).await?;
+        let done = left.as_ref().map(|left| (left.delivered.rows, left.asked.rows));
+        let mut checked = self.check(session, manager, (taken.issued, done)).await?;
         self.tell(session, &checked, left.as_ref().map_or(0, |left| left.delivered.rows))?;
         let mut notes = taken.notes;
         notes.extend(std::mem::take(&mut checked.notes));
@@ -225,12 +226,13 @@ impl Job {
         }
     }
 
-    /// The first pass, on threads of its own: Ctrl-C is heard meanwhile.
+    /// The first pass, on threads of its own: Ctrl-C is heard meanwhile. `done`: how many certificates of
+    /// how many an earlier run delivered.
     async fn check(
         &self,
         session: &Session,
         manager: &CertificateManager,
-        issued: IssuedRows,
+        (issued, done): (IssuedRows, Option<(u64, u64)>),
     ) -> Result<Checked, CliError> {
         // A job's name is made of what this pass finds; no slice is asked for in it.
         let job = "check".to_owned();
@@ -250,7 +252,10 @@ impl Job {
         checked.map_err(|error| match error {
             CheckError::Input(error) => self.input.error(error),
             CheckError::Authority(error) => error.into(),
-            CheckError::Stopped => CliError::Interrupted { state: "nothing was issued" },
+            CheckError::Stopped => match done {
+                Some((done, rows)) => BatchError::Stopped { done, rows }.into(),
+                None => CliError::Interrupted { state: "nothing was issued" },
+            },
         })
     }
 

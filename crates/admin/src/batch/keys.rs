@@ -1,5 +1,6 @@
 //! The private keys of a slice: made on all cores, kept as one block until their lines are durable.
 
+use std::fmt;
 use std::num::NonZero;
 use std::thread;
 
@@ -12,11 +13,18 @@ use super::row::Row;
 
 /// The private keys of a slice as PKCS#8, in the order of its rows; a row that brought a request has
 /// an empty one.
-#[derive(Debug)]
 pub(crate) struct SliceKeys {
     slice: u64,
     ends: Vec<usize>,
     octets: Zeroizing<Vec<u8>>,
+}
+
+/// Shows no octet of a key.
+impl fmt::Debug for SliceKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("SliceKeys");
+        shown.field("slice", &self.slice).field("keys", &self.len()).finish_non_exhaustive()
+    }
 }
 
 /// Public keys in the order of the rows.
@@ -177,6 +185,14 @@ mod tests {
         distinct.sort();
         distinct.dedup();
         assert_eq!(distinct.len(), 6);
+    }
+
+    #[test]
+    fn debug_shows_no_octet_of_a_key() {
+        let mut keys = SliceKeys::with_capacity(7, 2, 4);
+        keys.push(&[201, 202]);
+        keys.push(&[203, 204]);
+        assert_eq!(format!("{keys:?}"), "SliceKeys { slice: 7, keys: 2, .. }");
     }
 
     #[test]

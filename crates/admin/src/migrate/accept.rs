@@ -110,6 +110,14 @@ pub(super) fn serial_in(folder: &Path) -> Option<String> {
     Some(words::hex(view.serial.magnitude()))
 }
 
+/// The same where the private key that lies beside the certificate is its own.
+pub(super) fn serial_with_key(folder: &Path) -> Option<String> {
+    let pem = fs::read(folder.join("tls.crt")).ok()?;
+    let leaf = CertificateDer::pem_slice_iter(&pem).next()?.ok()?;
+    judge_key(folder, &leaf).ok()?;
+    serial_in(folder)
+}
+
 /// A name that a peer can ask for; a wildcard is none.
 fn reference(san: &SubjectAltName) -> Option<ReferenceName> {
     match san {

@@ -11,6 +11,7 @@ use rustmq_ca::{
 use rustmq_pki::crl::RevocationReason;
 use rustmq_pki::key::Signer;
 
+use super::accept;
 use super::apply::mark_of;
 use super::error::MigrationError;
 use super::hierarchy;
@@ -59,7 +60,6 @@ pub(crate) async fn undo(session: &Session, output: &Output) -> Result<Undone, C
         if let Some(authority) = &state.authority {
             known_authority(&manager, authority).await?;
             certificates = revoke(&manager, output, &state, &authority.ca, &mut undone).await?;
-            revoke_replaced(&manager, &state, &mut certificates, &mut undone).await?;
         }
         let made = match &state.new {
             Some(new) => hierarchy::make(&manager, new, &state.job, Execution::DryRun).await?,
@@ -99,48 +99,81 @@ async fn revoke(
     ca: &str,
     undone: &mut Undone,
 ) -> Result<HashSet<String>, CliError> {
-    let mut ids = Vec::new();
+    let (mut ids, mut known) = (Vec::new(), HashSet::new());
     for entry in &state.entries {
-        let found = match &entry.id {
-            Some(id) => Some(manager.info(id).await?),
-            None => unrecorded(manager, output, state, ca, entry).await?,
-        };
-        let Some(info) = found else { continue };
-        if matches!(info.status, CertificateStatus::Active | CertificateStatus::OnHold) {
-            undone.revoked.push(info.id.clone());
+        for info in all_of(manager, output, state, ca, entry).await? {
+            if !known.insert(info.id.clone()) {
+                continue;
+            }
+            if matches!(info.status, CertificateStatus::Active | CertificateStatus::OnHold) {
+                undone.revoked.push(info.id.clone());
+            }
+            ids.push(info.id);
         }
-        ids.push(info.id);
     }
     // Those that a killed run revoked are among them: their list may not be signed yet.
     let request = BatchRevokeRequest {
-        which: Selection::Certificates(ids.clone()),
+        which: Selection::Certificates(ids),
         reason: RevocationReason::CessationOfOperation,
         invalidity_date: None,
         execution: Execution::Commit,
     };
     manager.revoke_batch(request).await?;
-    Ok(ids.into_iter().collect())
+    Ok(known)
 }
 
-/// Revokes those in whose place others were put, too.
-async fn revoke_replaced(
+/// An entry's certificates: the recorded one and those before it, the one in the folder, whose key is
+/// about to be removed, and whatever renews one of them, as the help for a lost one advises.
+async fn all_of(
     manager: &CertificateManager,
+    output: &Output,
     state: &State,
-    certificates: &mut HashSet<String>,
-    undone: &mut Undone,
+    ca: &str,
+    entry: &EntryState,
+) -> Result<Vec<CertificateInfo>, CliError> {
+    let mut found = Vec::new();
+    match &entry.id {
+        Some(id) => found.push(manager.info(id).await?),
+        None => found.extend(unrecorded(manager, output, state, ca, entry).await?),
+    }
+    for id in &entry.replaced {
+        found.push(manager.info(id).await?);
+    }
+    found.extend(delivered(manager, output, entry).await?);
+    if !found.is_empty() {
+        add_successors(manager, &entry.principal, &mut found).await?;
+    }
+    Ok(found)
+}
+
+/// The certificate that lies in an entry's folder with its key, whoever put it there.
+async fn delivered(
+    manager: &CertificateManager,
+    output: &Output,
+    entry: &EntryState,
+) -> Result<Option<CertificateInfo>, CliError> {
+    let folder = output.folder(&entry.folder);
+    let Some(serial) = accept::serial_with_key(&folder) else { return Ok(None) };
+    match manager.info(&serial).await {
+        // Another authority's, and not ours to revoke.
+        Err(rustmq_ca::Error::UnknownCertificate { .. }) => Ok(None),
+        info => Ok(Some(info?)),
+    }
+}
+
+/// Adds what renews one of the certificates of a principal, or renews what does. A renewal has its
+/// principal, and a higher number.
+async fn add_successors(
+    manager: &CertificateManager,
+    principal: &str,
+    found: &mut Vec<CertificateInfo>,
 ) -> Result<(), CliError> {
-    for id in state.entries.iter().flat_map(|entry| &entry.replaced) {
-        certificates.insert(id.clone());
-        let info = manager.info(id).await?;
-        if matches!(info.status, CertificateStatus::Active | CertificateStatus::OnHold) {
-            let request = RevokeRequest {
-                certificate: id.clone(),
-                reason: RevocationReason::CessationOfOperation,
-                invalidity_date: None,
-                execution: Execution::Commit,
-            };
-            manager.revoke_certificate(request).await?;
-            undone.revoked.push(id.clone());
+    let mut ids: HashSet<String> = found.iter().map(|info| info.id.clone()).collect();
+    let filter = ListFilter { principal: Some(principal.to_owned()), ..ListFilter::default() };
+    for info in manager.list(filter).await? {
+        let is_successor = info.renews.as_ref().is_some_and(|old| ids.contains(old));
+        if is_successor && ids.insert(info.id.clone()) {
+            found.push(info);
         }
     }
     Ok(())

@@ -172,3 +172,17 @@ fn a_list_that_is_a_private_key_is_not_shown() {
         }
     }
 }
+
+/// While the first checks its rows there is no job file yet, and its list is its own.
+#[test]
+fn a_second_renewal_does_not_replace_the_list_of_the_first() {
+    let bench = fleet();
+    let arguments = renew("new.ndjson", &["--role", "client"]);
+    bench.write("new.ndjson.job.list", "cert-5\n");
+    let list = fs::File::open(bench.path("new.ndjson.job.list")).unwrap();
+    list.try_lock().unwrap();
+    bench.run(&arguments).refused(6, &["another process is running the batch"]);
+    assert_eq!(fs::read(bench.path("new.ndjson.job.list")).unwrap(), b"cert-5\n");
+    drop(list);
+    assert_eq!(bench.json(&arguments)["issued"], 2, "a leftover is in nobody's way");
+}

@@ -60,6 +60,28 @@ fn what_is_issued_is_delivered_although_the_ca_was_retired_since() {
     assert!(bench.ok(&arguments).stderr.contains("this batch is finished"));
 }
 
+/// Killed after its last line and before it says that it is done, a job is not believed to be.
+#[test]
+fn what_was_delivered_is_looked_for_before_a_job_is_called_finished() {
+    let bench = Workbench::with_hierarchy();
+    let arguments = killed(&bench, 4);
+    let is_delivered = || {
+        let job = fs::read(bench.path("fleet.ndjson.job")).unwrap();
+        String::from_utf8_lossy(&job).contains("\"delivered\":{\"slices\":3")
+    };
+    while !is_delivered() {
+        // Each run saves one more state.
+        assert!(killed_at(&bench, "rename", 2, &arguments), "it ended before");
+    }
+    fs::rename(bench.path("fleet.ndjson"), bench.path("aside")).unwrap();
+    for _ in 0..2 {
+        bench.run(&arguments).refused(6, &["fleet.ndjson is gone"]);
+    }
+    fs::rename(bench.path("aside"), bench.path("fleet.ndjson")).unwrap();
+    bench.ok(&arguments);
+    assert_eq!(delivered(&bench), principals(ROWS));
+}
+
 #[test]
 fn a_refusal_is_about_the_rest_and_keeps_what_is_delivered() {
     let bench = Workbench::with_hierarchy();

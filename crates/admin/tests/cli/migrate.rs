@@ -611,6 +611,33 @@ fn what_is_lost_or_revoked_is_made_anew() {
     assert_eq!(bench.certificates().iter().filter(active).count(), 0);
 }
 
+/// The help for a lost one says to renew it, or to go back: one who does both leaves nothing behind.
+#[test]
+fn undo_revokes_what_was_put_in_the_place_of_the_new_since() {
+    let (bench, _) = planned();
+    let first = bench.json(&APPLY);
+    let [broker, client] = ["broker-01", "client@company.com"].map(|name| {
+        let folder = format!("new/certificates/{name}");
+        (folder.clone(), ["--output-dir".to_owned(), folder, "--force".to_owned()])
+    });
+    let mut id = text(&first["certificates"][0]["id"]).to_owned();
+    fs::remove_dir_all(bench.path(&broker.0)).unwrap();
+    for _ in 0..2 {
+        let [flag, folder, force] = &broker.1;
+        id = text(&bench.json(&["certs", "renew", &id, flag, folder, force])["id"]).to_owned();
+    }
+    // Neither the record nor a renewal leads to this one.
+    let [flag, folder, force] = &client.1;
+    let issue = ["certs", "issue", "--principal", "client@company.com", "--role", "client"];
+    bench.ok(&[&issue[..], &["--ca-id", "prod_ca_1", flag, folder, force]].concat());
+    let undone = bench.json(&UNDO);
+    assert_eq!(undone["revoked"].as_array().unwrap().len(), 5, "{undone:#}");
+    let active = |c: &&Value| c["status"] == "active" && c["role"] != "root-ca";
+    assert_eq!(bench.certificates().iter().filter(active).count(), 0);
+    assert_eq!(bench.json(&["ca", "info", "root_ca_1"])["status"], "retired");
+    assert!(!bench.path("new").exists());
+}
+
 #[test]
 fn the_output_may_not_lie_in_the_old_deployment() {
     let (bench, _) = planned();

@@ -1,6 +1,6 @@
 //! `certs batch-renew`.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
 use clap::Args;
@@ -12,6 +12,7 @@ use super::batch_issue::JobArgs;
 use super::chosen::{FilterArgs, list_place};
 use crate::batch::BatchError;
 use crate::batch::checking::Unique;
+use crate::batch::chosen_list::Claim;
 use crate::batch::delivery::{Naming, Output};
 use crate::batch::input::Input;
 use crate::batch::issuer::Defaults;
@@ -21,7 +22,6 @@ use crate::batch::key_types::KeyTypes;
 use crate::cli::DryRun;
 use crate::cmd::validity;
 use crate::error::CliError;
-use crate::files::{self, Existing, Mode};
 use crate::output::Report;
 use crate::session::Session;
 use crate::values;
@@ -53,8 +53,9 @@ impl BatchRenew {
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
         let output = Output::new(&self.job.output)?;
         let manager = session.writer()?;
-        let input = match &self.filter.input {
-            Some(path) => Input::open(path, &job_file::place(output.path()))?,
+        // The list is held until the job has ended.
+        let (input, _held) = match &self.filter.input {
+            Some(path) => (Input::open(path, &job_file::place(output.path()))?, None),
             None => self.chosen(&manager, &output).await?,
         };
         let job = Job {
@@ -85,14 +86,16 @@ impl BatchRenew {
         &self,
         manager: &CertificateManager,
         output: &Output,
-    ) -> Result<Input, CliError> {
+    ) -> Result<(Input, Option<File>), CliError> {
         let (job, list) = (job_file::place(output.path()), list_place(output.path()));
-        if fs::symlink_metadata(&job).is_ok() {
+        let is_begun = fs::symlink_metadata(&job).is_ok();
+        let claim = if is_begun { None } else { Claim::new(&list, &job)? };
+        let Some(claim) = claim else {
             if fs::symlink_metadata(&list).is_err() {
                 begun_otherwise(&job)?;
             }
-            return Input::open(&list, &job);
-        }
+            return Ok((Input::open(&list, &job)?, None));
+        };
         output.check_free()?;
         let active = (!self.filter.has_status()).then_some(CertificateStatus::Active);
         let filter = self.filter.filter(Some(&self.ca_id));
@@ -103,10 +106,10 @@ impl BatchRenew {
         }
         let lines: String = numbers.iter().map(|number| format!("cert-{number}\n")).collect();
         if self.dry_run.dry_run {
-            return Input::of_text(&lines, &job);
+            return Ok((Input::of_text(&lines, &job)?, None));
         }
-        files::write(&list, lines.as_bytes(), Mode::Private, Existing::Replace)?;
-        Input::open(&list, &job)
+        let held = claim.write(&lines)?;
+        Ok((Input::open(&list, &job)?, Some(held)))
     }
 
     /// The flags that decide what is issued: the same command has the same.
