@@ -408,3 +408,44 @@ fn position<'a>(lists: &mut Lists<'a>, issuer: &'a [u8]) -> usize {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustmq_pki::read::CertificateRef;
+
+    use super::*;
+
+    const CRL: &[u8] = include_bytes!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../fuzz/corpus/crl/TrustAnchorRootCRL"
+    ));
+    const SIGNER: &[u8] = include_bytes!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../fuzz/corpus/certificate/TrustAnchorRootCertificate"
+    ));
+    const OTHER: &[u8] = include_bytes!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../fuzz/corpus/certificate/pathLenConstraint6CACert"
+    ));
+
+    fn key(certificate: &'static [u8]) -> SpkiRef<'static> {
+        CertificateRef::read(certificate).unwrap().spki
+    }
+
+    /// A thread may find the list settled when it has the lock.
+    #[test]
+    fn a_settled_list_is_of_its_signer_and_of_nobody_else() {
+        let crl = Crl::from_der(CRL).unwrap();
+        let (signer, other) = (key(SIGNER), key(OTHER));
+        let verify = |key| crl.verify(key, Dsa::Refused, None);
+        assert_eq!(crl.is_known_to_verify(&other), None);
+        assert!(verify(&signer) && !verify(&other));
+        assert!(!crl.is_verified(), "the signature alone settles nothing");
+        crl.settle(&signer);
+        assert!(verify(&signer) && !verify(&other));
+        assert_eq!(crl.is_known_to_verify(&signer), Some(true));
+        assert_eq!(crl.is_known_to_verify(&other), Some(false));
+        crl.settle(&other);
+        assert!(verify(&signer) && !verify(&other), "a signer is for good");
+    }
+}

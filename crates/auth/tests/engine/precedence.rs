@@ -25,14 +25,16 @@ struct List<'a> {
     number: Option<u8>,
     delta_base: Option<u8>,
     key_id: Option<u8>,
+    /// Whether it is an indirect list, whose entries after the first name its signer as their issuer.
+    indirect: bool,
     between: (i64, i64),
     entries: &'a [(u8, u8)],
 }
 
 impl<'a> List<'a> {
     fn of(signer: &'a Holder, number: u8, entries: &'a [(u8, u8)]) -> Self {
-        let between = (-1, 1);
-        Self { signer, number: Some(number), delta_base: None, key_id: None, between, entries }
+        let (number, delta_base, key_id) = (Some(number), None, None);
+        Self { signer, number, delta_base, key_id, indirect: false, between: (-1, 1), entries }
     }
 
     fn between(self, from: i64, to: i64) -> Self {
@@ -40,11 +42,14 @@ impl<'a> List<'a> {
     }
 
     fn der(&self, version: &[u8]) -> Vec<u8> {
-        let entry = |(serial, reason): &(u8, u8)| {
+        let issuer = seq(&[&tlv(0xa4, &name(&self.signer.name))]);
+        let issuer = extension(oid::CERTIFICATE_ISSUER, true, &issuer);
+        let entry = |(nth, (serial, reason)): (usize, &(u8, u8))| {
             let reason = extension(oid::REASON_CODE, false, &tlv(0x0a, &[*reason]));
-            seq(&[&tlv(0x02, &[*serial]), &time(days(-1)), &seq(&[&reason])])
+            let issuer = if self.indirect && nth > 0 { issuer.as_slice() } else { &[] };
+            seq(&[&tlv(0x02, &[*serial]), &time(days(-1)), &seq(&[&reason, issuer])])
         };
-        let entries: Vec<u8> = self.entries.iter().flat_map(entry).collect();
+        let entries: Vec<u8> = self.entries.iter().enumerate().flat_map(entry).collect();
         let entries = if entries.is_empty() { Vec::new() } else { tlv(0x30, &entries) };
         let integer = |kind, critical, value: Option<u8>| {
             value.map(|value| extension(kind, critical, &tlv(0x02, &[value])))
@@ -53,6 +58,9 @@ impl<'a> List<'a> {
             integer(oid::CRL_NUMBER, false, self.number),
             integer(oid::DELTA_CRL_INDICATOR, true, self.delta_base),
             self.key_id.map(authority),
+            self.indirect.then(|| {
+                extension(oid::ISSUING_DISTRIBUTION_POINT, true, &seq(&[&tlv(0x84, &[0xff])]))
+            }),
         ];
         let extensions: Vec<u8> = extensions.into_iter().flatten().flatten().collect();
         let extensions =
@@ -109,6 +117,19 @@ fn a_removal_takes_nothing_back_within_one_list() {
     }
 }
 
+/// Entries of the signer's own, and entries that name it as their issuer, are kept apart.
+#[test]
+fn what_revokes_counts_under_whichever_name_an_issuer_stands() {
+    let chain = Chain::new();
+    for entries in [[(0x42, COMPROMISE), (0x42, REMOVE)], [(0x42, REMOVE), (0x42, COMPROMISE)]] {
+        let list = List { indirect: true, ..List::of(&chain.intermediate, 1, &entries) };
+        assert_eq!(asked(&chain, &[&list], &[]), "revoked");
+    }
+    let unrelated = [(0x41, COMPROMISE), (0x43, COMPROMISE)];
+    let list = List { indirect: true, ..List::of(&chain.intermediate, 1, &unrelated) };
+    assert_eq!(asked(&chain, &[&list], &[]), "valid");
+}
+
 #[test]
 fn a_delta_is_newer_than_its_base() {
     let chain = Chain::new();
@@ -139,6 +160,16 @@ fn what_an_expired_list_revokes_is_revoked_until_a_newer_one_says_otherwise() {
     assert_eq!(asked(&chain, &[&expired(9, &[]), &current], &[]), "valid");
     assert_eq!(asked(&chain, &[&expired(5, &[(0x42, HOLD)]), &current], &[]), "valid");
     assert_eq!(asked(&chain, &[&expired(9, &[])], &[]), "revocation_unknown");
+}
+
+/// By number neither is the newer one, but the list of the later date knows what has ended since.
+#[test]
+fn an_expired_list_without_a_number_gives_way_to_a_later_one_with() {
+    let chain = Chain::new();
+    let by = &chain.intermediate;
+    let expired = List { number: None, ..List::of(by, 0, &[(0x42, HOLD)]).between(-4, -2) };
+    assert_eq!(asked(&chain, &[&expired, &List::of(by, 6, &[]).between(-3, 1)], &[]), "valid");
+    assert_eq!(asked(&chain, &[&expired, &List::of(by, 6, &[]).between(-5, 1)], &[]), "revoked");
 }
 
 #[test]
