@@ -14,6 +14,8 @@ mod issue;
 mod manager;
 #[path = "engine/mtls.rs"]
 mod mtls;
+#[path = "engine/namesakes.rs"]
+mod namesakes;
 #[path = "engine/network.rs"]
 mod network;
 #[path = "engine/precedence.rs"]

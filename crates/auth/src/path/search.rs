@@ -517,7 +517,7 @@ impl<'q, 'a> Search<'q, 'a> {
     }
 
     /// The key of a certificate of the path; past its end, the anchor's.
-    fn key_at(&self, path: &Path, at: usize) -> &'q SpkiRef<'a> {
+    pub(crate) fn key_at(&self, path: &Path, at: usize) -> &'q SpkiRef<'a> {
         let bag = self.bag;
         match path.certificates.get(at) {
             Some(index) => &bag.certificates[*index].view.spki,

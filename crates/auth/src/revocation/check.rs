@@ -2,7 +2,7 @@
 
 use rustmq_pki::der;
 use rustmq_pki::read::{
-    CrlRef, DistributionPoint, DistributionPointName, GeneralName, GeneralNames,
+    CertificateRef, CrlRef, DistributionPoint, DistributionPointName, GeneralName, GeneralNames,
     IssuingDistributionPoint, KeyUsage, NameRef, ReasonFlags, RevocationReason, SpkiRef,
 };
 use rustmq_pki::time::UnixTime;
@@ -56,8 +56,12 @@ enum Signer {
 pub(super) struct Status<'c> {
     covered: ReasonFlags,
     revoked: Option<RevocationReason>,
-    /// The lists that were used.
+    /// The lists that were used, deltas among them.
     used: Vec<&'c Crl>,
+    /// What an OCSP response past its nextUpdate revokes, and when that was so.
+    pub(super) was_revoked: Option<(UnixTime, RevocationReason)>,
+    /// When the newest list was made that says that the certificate is good.
+    good_at: Option<UnixTime>,
     pub(super) nearest: Unusable,
 }
 
@@ -71,8 +75,24 @@ pub(super) struct Subject<'s> {
 
 impl Status<'_> {
     pub(super) const fn open() -> Self {
-        let used = Vec::new();
-        Self { covered: ReasonFlags::NONE, revoked: None, used, nearest: Unusable::Absent }
+        Self {
+            covered: ReasonFlags::NONE,
+            revoked: None,
+            used: Vec::new(),
+            was_revoked: None,
+            good_at: None,
+            nearest: Unusable::Absent,
+        }
+    }
+
+    /// What an expired response revokes is revoked, unless a list knows what has been since.
+    fn still_revoked(&self) -> Result<(), Refusal> {
+        match self.was_revoked {
+            Some((at, reason)) if self.good_at.is_none_or(|good_at| good_at <= at) => {
+                Err(Refusal::new(Rule::Revoked, Detail::Revocation(reason)))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -89,9 +109,12 @@ impl<'q, 'a> Search<'q, 'a> {
         let index = path.certificates[at];
         let certificate = &self.bag.certificates[index];
         if self.in_progress.contains(&index) {
-            // RFC 5280 does not say how a circle is to be broken; PKITS 4.14.30 holds it valid.
+            // RFC 5280 does not say how a circle is to be broken. PKITS 4.14.30 holds it valid where a
+            // signer's own list is the one that covers it; a CA that issued the signer does not vouch
+            // for itself by what it issued.
+            let of_itself = at == 0 && self.in_progress.last() == Some(&index);
             return match self.terms.rules {
-                RuleSet::Pkix => Ok(()),
+                RuleSet::Pkix if of_itself => Ok(()),
                 _ => Err(unknown(Unusable::Circular).of(&certificate.view)),
             };
         }
@@ -112,7 +135,11 @@ impl<'q, 'a> Search<'q, 'a> {
     fn status_of(&mut self, subject: &Subject<'_>) -> Result<(), Refusal> {
         let mut status = Status::open();
         let good = self.ocsp_says_good(subject, &mut status)?;
-        match self.status_by_crl(subject, status) {
+        let result = self.status_by_crl(subject, &mut status);
+        if !matches!(&result, Err(refusal) if refusal.rule != Rule::RevocationUnknown) {
+            status.still_revoked()?;
+        }
+        match result {
             Err(refusal) if good && refusal.rule == Rule::RevocationUnknown => Ok(()),
             result => result,
         }
@@ -122,13 +149,20 @@ impl<'q, 'a> Search<'q, 'a> {
     pub(super) fn status_by_crl(
         &mut self,
         subject: &Subject<'_>,
-        mut status: Status<'q>,
+        status: &mut Status<'q>,
     ) -> Result<(), Refusal> {
         let stated = subject.certificate.known.crl_distribution_points;
         let stated = stated.into_iter().flat_map(|points| points.value).map(Point::Stated);
         for point in stated.chain([Point::Issuer]) {
-            for crl in self.lists_at(subject, point)? {
-                self.take_crl(subject, point, crl, &mut status)?;
+            let lists = self.lists_at(subject, point)?;
+            let (deltas, complete): (Vec<_>, Vec<_>) =
+                lists.into_iter().partition(|crl| crl.delta_base().is_some());
+            // What a delta adds to a list depends on the list; what it revokes does not.
+            for crl in complete.into_iter().chain(deltas) {
+                match crl.delta_base() {
+                    None => self.take_crl(subject, point, crl, status)?,
+                    Some(_) => self.take_delta(subject, point, crl, status)?,
+                }
                 if let Some(reason) = status.revoked {
                     return Err(Refusal::new(Rule::Revoked, Detail::Revocation(reason)));
                 }
@@ -191,10 +225,6 @@ impl<'q, 'a> Search<'q, 'a> {
             // Whoever signed it: it has nothing to add.
             return Ok(());
         }
-        if crl.delta_base().is_some() {
-            status.nearest = Unusable::DeltaWithoutBase;
-            return Ok(());
-        }
         let form = self.check_form(crl);
         if let Err(unusable) = form
             && !unusable.may_still_revoke()
@@ -217,18 +247,22 @@ impl<'q, 'a> Search<'q, 'a> {
         if expired && status.used.iter().any(|used| crl.is_outlived_by(used)) {
             return Ok(());
         }
-        status.revoked = self.find_revoked(subject, crl)?;
+        let delta = self.newest_delta(subject, crl)?;
+        status.revoked = find_revoked(&subject.certificate.view, crl, delta);
         if let Err(unusable @ Unusable::Expired(_)) = form {
             status.nearest = unusable;
             return Ok(());
         }
-        status.used.push(crl);
+        status.used.extend([crl].into_iter().chain(delta));
         self.rests_on(crl.this_update(), crl.next_update());
         // What such a list does not revoke is not known to be good.
         match (form, signer) {
             (Err(unusable), _) => status.nearest = unusable,
             (Ok(()), Signer::Namesake) => status.nearest = Unusable::Signature,
-            (Ok(()), Signer::Responsible) => status.covered = status.covered.union(reasons),
+            (Ok(()), Signer::Responsible) => {
+                status.covered = status.covered.union(reasons);
+                status.good_at = status.good_at.max(Some(crl.this_update()));
+            }
         }
         Ok(())
     }
@@ -240,18 +274,38 @@ impl<'q, 'a> Search<'q, 'a> {
         crl.lists(serial) || deltas.any(|delta| delta.lists(serial) && delta.has_scope_of(crl))
     }
 
-    /// Why a complete list and the newest delta to it revoke the certificate, if they do.
-    fn find_revoked(
+    /// A delta that was not taken with a complete list, since that is absent or older than it needs, or
+    /// since it has expired or breaks a rule itself: it proves nothing good and takes nothing back, but
+    /// what it revokes is revoked, until a later list of the same key says otherwise.
+    fn take_delta(
         &mut self,
         subject: &Subject<'_>,
-        crl: &Crl,
-    ) -> Result<Option<RevocationReason>, Refusal> {
-        let certificate = &subject.certificate.view;
-        let found = match self.find_in_deltas(subject, crl)? {
-            Some(reason) => Some(reason),
-            None => crl.find(&certificate.issuer, certificate.serial.as_bytes()),
+        point: Point<'_>,
+        delta: &'q Crl,
+        status: &mut Status<'q>,
+    ) -> Result<(), Refusal> {
+        let in_scope = reasons_in_scope(subject.certificate, point, delta);
+        if in_scope.is_none_or(|reasons| reasons == ReasonFlags::NONE) {
+            return Ok(());
+        }
+        if status.nearest == Unusable::Absent {
+            status.nearest = Unusable::DeltaWithoutBase;
+        }
+        let outdated = |status: &Status<'_>| status.used.iter().any(|u| delta.is_outdated_by(u));
+        let Some(reason) = find_revoked(&subject.certificate.view, delta, None) else {
+            return Ok(());
         };
-        Ok(found.filter(|reason| *reason != RevocationReason::RemoveFromCrl))
+        let usable = self
+            .check_form(delta)
+            .or_else(|unusable| if unusable.may_still_revoke() { Ok(()) } else { Err(unusable) });
+        if usable.is_err() || outdated(status) || self.check_signer(subject, delta)?.is_err() {
+            return Ok(());
+        }
+        // It may be known only now by which key it is.
+        if !outdated(status) {
+            status.revoked = Some(reason);
+        }
+        Ok(())
     }
 
     /// Remembers from when until when the answer holds, given what it rests on.
@@ -311,14 +365,18 @@ impl<'q, 'a> Search<'q, 'a> {
             crl.settle(&key);
             return Ok(Ok(Signer::Responsible));
         }
+        let wanted = crl.key_id();
+        let mut nearest = Err(Unusable::Signature);
         let anchor = &bag.anchors[subject.path.anchor];
         let anchor_signs = !self.terms.rules.judges_anchors() || may_sign_crls(&anchor.certificate);
         if anchor_signs && crl.is_by(&anchor.name) && self.signed_by(crl, &anchor.spki, None)? {
             crl.settle(&anchor.spki);
-            return Ok(Ok(Signer::Responsible));
+            let path = Path { certificates: Vec::new(), anchor: subject.path.anchor };
+            match self.standing(subject, same, &path) {
+                Signer::Responsible => return Ok(Ok(Signer::Responsible)),
+                Signer::Namesake => nearest = Ok(Signer::Namesake),
+            }
         }
-        let wanted = crl.key_id();
-        let mut nearest = Unusable::Signature;
         for (index, candidate) in bag.certificates.iter().enumerate() {
             let subject_name = &candidate.view.subject;
             let unlike = if crl.names(subject_name) { 0 } else { weight(subject_name) };
@@ -334,44 +392,60 @@ impl<'q, 'a> Search<'q, 'a> {
             {
                 continue;
             }
-            let trusted = self.trust_signer(index, subject.path.anchor)?;
-            if trusted.is_ok() {
-                crl.settle(&candidate.view.spki);
-            }
-            match trusted {
-                // Two CAs of one name that both sign their own lists know nothing of each other's
-                // certificates, unless a self-issued certificate says that they are one (RFC 5280
-                // 6.1, key rollover).
-                Ok(()) if may_sign && same && !self.is_one_ca(subject, candidate) => {
-                    return Ok(Ok(Signer::Namesake));
+            match self.trust_signer(index, subject.path.anchor)? {
+                Ok(path) => {
+                    crl.settle(&candidate.view.spki);
+                    match self.standing(subject, same, &path) {
+                        Signer::Responsible => return Ok(Ok(Signer::Responsible)),
+                        Signer::Namesake => nearest = Ok(Signer::Namesake),
+                    }
                 }
-                Ok(()) => return Ok(Ok(Signer::Responsible)),
-                Err(unusable) => nearest = unusable,
+                Err(unusable) => nearest = nearest.or(Err(unusable)),
             }
         }
-        Ok(Err(nearest))
+        Ok(nearest)
     }
 
-    /// Whether a self-issued certificate joins the signer of a list and the issuer in the path.
-    fn is_one_ca(&self, subject: &Subject<'_>, signer: &Certificate<'_>) -> bool {
-        let above = subject.path.certificates.get(subject.at + 1);
-        let self_issued = above.is_some_and(|index| self.bag.certificates[*index].is_self_issued());
-        self_issued || signer.is_self_issued()
+    /// What the signer at the foot of `signer` is to the issuer of the certificate in question.
+    ///
+    /// Two CAs of one name know nothing of each other's certificates. They are one if certificates that
+    /// one key issued for the other under its own name join them (RFC 5280 6.1, key rollover); and the
+    /// issuer of a CA that signs no lists itself may have appointed another key to do so.
+    fn standing(&self, subject: &Subject<'_>, same_name: bool, signer: &Path) -> Signer {
+        let above = self.keys_of_one_ca(subject.path, subject.at + 1);
+        let joined = self.keys_of_one_ca(signer, 0).iter().any(|key| above.contains(key));
+        let appointed = || {
+            let (_, _, may_sign) = self.issuer_of(subject);
+            let issued_by = |path, at| self.key_at(path, at).der;
+            !may_sign && issued_by(signer, 1) == issued_by(subject.path, subject.at + 2)
+        };
+        match !same_name || joined || appointed() {
+            true => Signer::Responsible,
+            false => Signer::Namesake,
+        }
     }
 
-    /// Whether a path leads from a signer of status to the anchor of the certificate in question.
-    pub(super) fn trust_signer(
+    /// The key at `at` in a path, and those above it that issued it under its own name.
+    fn keys_of_one_ca(&self, path: &Path, at: usize) -> Vec<&'a [u8]> {
+        let is_self_issued = |index: &&usize| self.bag.certificates[**index].is_self_issued();
+        let above = path.certificates.get(at..).unwrap_or(&[]);
+        let others = above.iter().take_while(is_self_issued).count();
+        (at..=at + others).map(|at| self.key_at(path, at).der).collect()
+    }
+
+    /// The path from a signer of status to the anchor of the certificate in question.
+    fn trust_signer(
         &mut self,
         index: usize,
         anchor: usize,
-    ) -> Result<Result<(), Unusable>, Refusal> {
+    ) -> Result<Result<Path, Unusable>, Refusal> {
         match self.find(index, Goal::StatusIssuer { anchor }) {
             Ok(path) => {
                 for index in &path.certificates {
                     let validity = self.bag.certificates[*index].view.validity;
                     self.holds_within(validity.not_before.at, validity.not_after.at);
                 }
-                Ok(Ok(()))
+                Ok(Ok(path))
             }
             Err(refusal) if refusal.rule == Rule::BudgetExceeded => Err(refusal),
             Err(Refusal { detail: Detail::Source(Unusable::Circular), .. }) => {
@@ -418,15 +492,15 @@ impl<'q, 'a> Search<'q, 'a> {
         Ok(crl.verify(key, self.dsa(), parameters))
     }
 
-    /// Steps (c), (h) and (i): what the newest delta CRL to this base says of the certificate.
-    fn find_in_deltas(
+    /// Steps (c) and (h): the newest delta CRL to this base.
+    fn newest_delta(
         &mut self,
         subject: &Subject<'_>,
         base: &Crl,
-    ) -> Result<Option<RevocationReason>, Refusal> {
+    ) -> Result<Option<&'q Crl>, Refusal> {
         let Some(base_number) = base.number() else { return Ok(None) };
         let revocation = self.revocation;
-        let mut newest: Option<(&[u8], &Crl)> = None;
+        let mut newest: Option<(&[u8], &'q Crl)> = None;
         for delta in revocation.crls.iter().filter(|crl| !crl.is_same(base)) {
             let (Some(needed), Some(number)) = (delta.delta_base(), delta.number()) else {
                 continue;
@@ -441,12 +515,22 @@ impl<'q, 'a> Search<'q, 'a> {
                 newest = Some((number, delta));
             }
         }
-        let certificate = &subject.certificate.view;
-        Ok(newest.and_then(|(_, delta)| {
+        Ok(newest.map(|(_, delta)| {
             self.rests_on(delta.this_update(), delta.next_update());
-            delta.find(&certificate.issuer, certificate.serial.as_bytes())
+            delta
         }))
     }
+}
+
+/// Step (i): why a list, with the newest delta to it, revokes the certificate, if it does.
+fn find_revoked(
+    certificate: &CertificateRef<'_>,
+    crl: &Crl,
+    delta: Option<&Crl>,
+) -> Option<RevocationReason> {
+    let find = |crl: &Crl| crl.find(&certificate.issuer, certificate.serial.as_bytes());
+    let found = delta.and_then(find).or_else(|| find(crl));
+    found.filter(|reason| *reason != RevocationReason::RemoveFromCrl)
 }
 
 fn unknown(unusable: Unusable) -> Refusal {

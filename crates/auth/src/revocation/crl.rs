@@ -184,23 +184,30 @@ impl Crl {
             && NameRef::from_der(&other.0.issuer).is_ok_and(|issuer| self.is_by(&issuer))
     }
 
-    /// Whether another list has the same issuer, scope and key. Without a key identifier the key is
-    /// known once both signatures were verified.
+    /// Whether another list has the same issuer, scope and key. The key is known once both signatures
+    /// were verified: a key identifier is what a list says of itself.
     pub(crate) fn is_of_series(&self, other: &Self) -> bool {
-        let same_key = match (self.0.verified_under.get(), other.0.verified_under.get()) {
-            (Some(one), Some(other)) => one == other,
-            // As they say.
-            _ => self.0.series[1].is_some(),
-        };
         self.0.issuer == other.0.issuer
             && self.0.series == other.0.series
             && self.0.delta_base.is_some() == other.0.delta_base.is_some()
-            && same_key
+            && self.has_key_of(other)
     }
 
     /// Whether another list by the same key, which covers what this one covers, was made later.
     pub(crate) fn is_outlived_by(&self, other: &Self) -> bool {
         self.0.this_update < other.0.this_update
+            && self.has_key_of(other)
+            && (other.is_unlimited() || self.0.series[0] == other.0.series[0])
+    }
+
+    /// Whether another list by the same key, which covers what this one covers, has all that this one
+    /// has: its number is as high, or without numbers, it is as young.
+    pub(crate) fn is_outdated_by(&self, other: &Self) -> bool {
+        let is_older = match (self.number(), other.number()) {
+            (Some(number), Some(other)) => number_order(number, other).is_le(),
+            _ => self.this_update() <= other.this_update(),
+        };
+        is_older
             && self.has_key_of(other)
             && (other.is_unlimited() || self.0.series[0] == other.0.series[0])
     }

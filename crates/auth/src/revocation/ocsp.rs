@@ -75,6 +75,11 @@ impl<'a> Search<'_, 'a> {
                 }
                 CertStatus::Revoked { reason, .. } => {
                     let reason = reason.unwrap_or(RevocationReason::Unspecified);
+                    if self.has_expired(&single) {
+                        let latest = status.was_revoked.map_or(UnixTime::MIN, |(at, _)| at);
+                        status.was_revoked = Some((latest.max(single.this_update), reason));
+                        continue;
+                    }
                     return Err(Refusal::new(Rule::Revoked, Detail::Revocation(reason)));
                 }
                 CertStatus::Unknown => status.nearest = Unusable::UnknownToResponder,
@@ -138,7 +143,7 @@ impl<'a> Search<'_, 'a> {
         let revoked = matches!(single.status, CertStatus::Revoked { .. });
         let stated = single.next_update.or(revoked.then_some(UnixTime::MAX));
         let next_update = stated.ok_or(Unusable::NoNextUpdate)?;
-        if next_update.plus_seconds(self.revocation.grace) < now {
+        if self.has_expired(single) && !revoked {
             return Err(Unusable::Expired(next_update));
         }
         let unknown = |e: rustmq_pki::read::Extension<'_>| e.critical && e.oid != oid::OCSP_NONCE;
@@ -148,8 +153,14 @@ impl<'a> Search<'_, 'a> {
         if self.revocation.nonce.is_some_and(|nonce| !repeats(view, nonce)) {
             return Err(Unusable::Nonce);
         }
-        self.grace_used |= next_update < now;
+        self.grace_used |= next_update < now && !self.has_expired(single);
         Ok(())
+    }
+
+    /// Whether the time until which a response holds has passed, with the grace period.
+    fn has_expired(&self, single: &SingleResponse<'_>) -> bool {
+        let until = |next: UnixTime| next.plus_seconds(self.revocation.grace);
+        single.next_update.is_some_and(|next| until(next) < self.terms.at)
     }
 
     /// The key of the responder, which by RFC 6960 4.2.2.2 is the CA itself, or one to which the same CA
@@ -236,7 +247,7 @@ impl<'a> Search<'_, 'a> {
             return Ok(Ok(()));
         }
         let asked = Subject { certificate: responder, path: subject.path, at: subject.at };
-        match self.status_by_crl(&asked, Status::open()) {
+        match self.status_by_crl(&asked, &mut Status::open()) {
             Ok(()) => Ok(Ok(())),
             Err(refusal) if refusal.rule == Rule::BudgetExceeded => Err(refusal),
             Err(_) => Ok(Err(Unusable::Signature)),

@@ -12,7 +12,7 @@ use rustmq_pki::oid;
 use rustmq_pki::time::UnixTime;
 
 const HOLD: u8 = 6;
-const COMPROMISE: u8 = 1;
+pub(crate) const COMPROMISE: u8 = 1;
 const REMOVE: u8 = 8;
 
 fn days(days: i64) -> UnixTime {
@@ -20,19 +20,19 @@ fn days(days: i64) -> UnixTime {
 }
 
 /// A list of which every field is given; [`List::of`] gives what is usual.
-struct List<'a> {
-    signer: &'a Holder,
-    number: Option<u8>,
-    delta_base: Option<u8>,
-    key_id: Option<u8>,
+pub(crate) struct List<'a> {
+    pub(crate) signer: &'a Holder,
+    pub(crate) number: Option<u8>,
+    pub(crate) delta_base: Option<u8>,
+    pub(crate) key_id: Option<u8>,
     /// Whether it is an indirect list, whose entries after the first name its signer as their issuer.
-    indirect: bool,
-    between: (i64, i64),
-    entries: &'a [(u8, u8)],
+    pub(crate) indirect: bool,
+    pub(crate) between: (i64, i64),
+    pub(crate) entries: &'a [(u8, u8)],
 }
 
 impl<'a> List<'a> {
-    fn of(signer: &'a Holder, number: u8, entries: &'a [(u8, u8)]) -> Self {
+    pub(crate) fn of(signer: &'a Holder, number: u8, entries: &'a [(u8, u8)]) -> Self {
         let (number, delta_base, key_id) = (Some(number), None, None);
         Self { signer, number, delta_base, key_id, indirect: false, between: (-1, 1), entries }
     }
@@ -77,16 +77,16 @@ impl<'a> List<'a> {
         self.signer.sign(&tbs, &[])
     }
 
-    fn crl(&self) -> Crl {
+    pub(crate) fn crl(&self) -> Crl {
         Crl::from_der(&self.der(&[0x02, 0x01, 0x01])).unwrap()
     }
 }
 
-fn authority(key: u8) -> Vec<u8> {
+pub(crate) fn authority(key: u8) -> Vec<u8> {
     extension(oid::AUTHORITY_KEY_IDENTIFIER, false, &seq(&[&tlv(0x80, &[key])]))
 }
 
-fn subject(key: u8) -> Vec<u8> {
+pub(crate) fn subject(key: u8) -> Vec<u8> {
     extension(oid::SUBJECT_KEY_IDENTIFIER, false, &tlv(0x04, &[key]))
 }
 
@@ -138,6 +138,34 @@ fn a_delta_is_newer_than_its_base() {
     let delta = |number| List { delta_base: Some(1), ..List::of(by, number, &[(0x42, REMOVE)]) };
     assert_eq!(asked(&chain, &[&base, &delta(3)], &[]), "valid");
     assert_eq!(asked(&chain, &[&base, &delta(2)], &[]), "revoked");
+}
+
+/// One that cannot be taken with a complete list proves nothing good and takes nothing back.
+#[test]
+fn what_a_delta_revokes_is_revoked_until_a_later_list_says_otherwise() {
+    let chain = Chain::new();
+    let by = &chain.intermediate;
+    let base = List::of(by, 10, &[]).between(-5, 1);
+    let delta = |number, base, entries, to| {
+        let list = List { delta_base: Some(base), ..List::of(by, number, entries) };
+        list.between(-4, to)
+    };
+    const REVOKED: &[(u8, u8)] = &[(0x42, COMPROMISE)];
+    let expired = delta(12, 10, REVOKED, -1);
+    assert_eq!(asked(&chain, &[&base, &expired], &[]), "revoked");
+    assert_eq!(asked(&chain, &[&base, &delta(12, 10, &[], -1)], &[]), "valid");
+    assert_eq!(asked(&chain, &[&base, &expired, &delta(13, 10, &[], 1)], &[]), "valid");
+    assert_eq!(asked(&chain, &[&base, &expired, &delta(11, 10, &[], 1)], &[]), "revoked");
+    assert_eq!(asked(&chain, &[&List::of(by, 12, &[]), &expired], &[]), "valid");
+    let ahead = |entries| delta(21, 20, entries, 1);
+    assert_eq!(asked(&chain, &[&base, &ahead(REVOKED)], &[]), "revoked");
+    assert_eq!(asked(&chain, &[&base, &ahead(&[])], &[]), "valid");
+    let held = List::of(by, 10, &[(0x42, HOLD)]);
+    assert_eq!(asked(&chain, &[&held, &ahead(&[(0x42, REMOVE)])], &[]), "revoked");
+    let bare = |from| List { number: None, ..List::of(by, 0, &[]) }.between(from, 1);
+    assert_eq!(asked(&chain, &[&bare(-5), &ahead(REVOKED)], &[]), "revoked");
+    assert_eq!(asked(&chain, &[&bare(-3), &ahead(REVOKED)], &[]), "valid");
+    assert_eq!(asked(&chain, &[&ahead(&[])], &[]), "revocation_unknown");
 }
 
 #[test]
@@ -211,6 +239,33 @@ fn of_two_responders_the_one_that_says_revoked_counts() {
     assert_eq!(asked(&chain, &[], &[own(&revoked, -2), other(good, -1)]), "revoked");
     assert_eq!(asked(&chain, &[], &[other(good, -1), own(&revoked, -2)]), "revoked");
     assert_eq!(asked(&chain, &[], &[other(good, -1), own(good, -2)]), "valid");
+}
+
+#[test]
+fn what_an_expired_response_revokes_is_revoked_until_a_later_list_says_otherwise() {
+    let chain = Chain::new();
+    let by = &chain.intermediate;
+    let response = |status: &[u8], from, until| {
+        let der = Ocsp {
+            issuer: by,
+            responder: by,
+            serial: &[0x42],
+            status,
+            from: days(from),
+            until: days(until),
+            nonce: None,
+            certificate: None,
+        };
+        OcspResponse::from_der(&der.der()).unwrap()
+    };
+    let since = tlv(0xa1, &general_time(days(-4)));
+    let expired = || response(&since, -3, -1);
+    let list = |from| List::of(by, 1, &[]).between(from, 1);
+    assert_eq!(asked(&chain, &[], &[expired()]), "revoked");
+    assert_eq!(asked(&chain, &[&list(-4)], &[expired()]), "revoked");
+    assert_eq!(asked(&chain, &[&list(-2)], &[expired()]), "valid");
+    assert_eq!(asked(&chain, &[], &[expired(), response(&[0x80, 0x00], -2, 1)]), "valid");
+    assert_eq!(asked(&chain, &[], &[response(&[0x80, 0x00], -3, -1)]), "revocation_unknown");
 }
 
 /// One name, and keys of which each certifies the next; each signs its own list.
