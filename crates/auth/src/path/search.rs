@@ -144,6 +144,10 @@ impl<'q, 'a> Search<'q, 'a> {
             result.map_err(|refusal| refusal.of(&leaf.view))?;
         }
         let path = self.find(0, Goal::Leaf)?;
+        if self.terms.rules.judges_anchors() {
+            let validity = self.bag.anchors[path.anchor].certificate.view.validity;
+            self.holds_within(validity.not_before.at, validity.not_after.at);
+        }
         self.learn(&path);
         Ok(path)
     }
@@ -476,8 +480,9 @@ impl<'q, 'a> Search<'q, 'a> {
         self.check_revocation(path)
     }
 
-    /// What [`MtlsPolicy`] wants of every key and signature of the path.
-    fn check_strength(&self, path: &Path) -> Result<(), Refusal> {
+    /// What [`MtlsPolicy`] wants of every key and signature of a path, the leaf's or that of a signer of
+    /// status.
+    pub(crate) fn check_strength(&self, path: &Path) -> Result<(), Refusal> {
         for index in &path.certificates {
             let certificate = &self.bag.certificates[*index];
             if checks::has_weak_signature(certificate) {

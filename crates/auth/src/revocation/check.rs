@@ -48,8 +48,9 @@ impl<'a> Point<'a> {
 enum Signer {
     /// Whoever answers for the certificate in question.
     Responsible,
-    /// A CA of the same name with another key, which signs its own lists: what it revokes is revoked.
-    Namesake,
+    /// A CA of the same name with another key, which signs its own lists, or a key too weak to vouch for
+    /// a peer: what it revokes is revoked.
+    RevokesOnly,
 }
 
 /// What is known of one certificate so far.
@@ -258,7 +259,7 @@ impl<'q, 'a> Search<'q, 'a> {
         // What such a list does not revoke is not known to be good.
         match (form, signer) {
             (Err(unusable), _) => status.nearest = unusable,
-            (Ok(()), Signer::Namesake) => status.nearest = Unusable::Signature,
+            (Ok(()), Signer::RevokesOnly) => status.nearest = Unusable::Signature,
             (Ok(()), Signer::Responsible) => {
                 status.covered = status.covered.union(reasons);
                 status.good_at = status.good_at.max(Some(crl.this_update()));
@@ -315,7 +316,7 @@ impl<'q, 'a> Search<'q, 'a> {
     }
 
     /// Remembers that the answer rests on something that holds from `from` until `until`.
-    pub(super) fn holds_within(&mut self, from: UnixTime, until: UnixTime) {
+    pub(crate) fn holds_within(&mut self, from: UnixTime, until: UnixTime) {
         self.status_window.0 = self.status_window.0.max(from);
         self.status_window.1 = self.status_window.1.min(until);
     }
@@ -374,7 +375,7 @@ impl<'q, 'a> Search<'q, 'a> {
             let path = Path { certificates: Vec::new(), anchor: subject.path.anchor };
             match self.standing(subject, same, &path) {
                 Signer::Responsible => return Ok(Ok(Signer::Responsible)),
-                Signer::Namesake => nearest = Ok(Signer::Namesake),
+                Signer::RevokesOnly => nearest = Ok(Signer::RevokesOnly),
             }
         }
         for (index, candidate) in bag.certificates.iter().enumerate() {
@@ -397,7 +398,7 @@ impl<'q, 'a> Search<'q, 'a> {
                     crl.settle(&candidate.view.spki);
                     match self.standing(subject, same, &path) {
                         Signer::Responsible => return Ok(Ok(Signer::Responsible)),
-                        Signer::Namesake => nearest = Ok(Signer::Namesake),
+                        Signer::RevokesOnly => nearest = Ok(Signer::RevokesOnly),
                     }
                 }
                 Err(unusable) => nearest = nearest.or(Err(unusable)),
@@ -419,9 +420,10 @@ impl<'q, 'a> Search<'q, 'a> {
             let issued_by = |path, at| self.key_at(path, at).der;
             !may_sign && issued_by(signer, 1) == issued_by(subject.path, subject.at + 2)
         };
-        match !same_name || joined || appointed() {
+        let strong = self.mtls.is_none() || self.check_strength(signer).is_ok();
+        match strong && (!same_name || joined || appointed()) {
             true => Signer::Responsible,
-            false => Signer::Namesake,
+            false => Signer::RevokesOnly,
         }
     }
 

@@ -13,6 +13,7 @@ use super::check::{Status, Subject};
 use crate::budget::Work;
 use crate::certificate::Certificate;
 use crate::error::{Detail, Refusal, Rule};
+use crate::mtls::MtlsPolicy;
 use crate::path::names::{same_name, weight};
 use crate::path::search::Search;
 use crate::signature::{self, Dsa};
@@ -116,7 +117,14 @@ impl<'a> Search<'_, 'a> {
             return Ok(None);
         }
         match self.check_responder(subject, view)? {
-            Ok(key) => Ok(Some((key, usable))),
+            Ok(key) => {
+                let weak = SpkiRef::from_der(&key).map_or(true, |key| is_weak(&key));
+                if self.mtls.is_some() && weak {
+                    // It does not vouch for a peer, but what it revokes is revoked.
+                    usable.retain(|single| matches!(single.status, CertStatus::Revoked { .. }));
+                }
+                Ok(Some((key, usable)))
+            }
             Err(unusable) => {
                 status.nearest = unusable;
                 Ok(None)
@@ -253,6 +261,10 @@ impl<'a> Search<'_, 'a> {
             Err(_) => Ok(Err(Unusable::Signature)),
         }
     }
+}
+
+fn is_weak(key: &SpkiRef<'_>) -> bool {
+    MtlsPolicy::check_key(key).is_err()
 }
 
 /// Of two answers of one moment the graver counts.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::Chain;
 use crate::issue::{Holder, Spec, dns, now, role, sans, tlv};
+use crate::precedence::{authority, subject};
+use crate::{Chain, question};
 use rustls_pki_types::CertificateDer;
 use rustmq_auth::{
-    AuthPolicy, AuthenticationManager, KeptReason, PrincipalMapping, PrincipalRule, SessionEnd,
-    Trust, TrustError,
+    AuthPolicy, AuthenticationManager, KeptReason, PrincipalMapping, PrincipalRule, Question,
+    RuleSet, SessionEnd, Terms, Trust, TrustError,
 };
 use rustmq_pki::role::Role;
 use rustmq_pki::time::UnixTime;
@@ -66,6 +67,25 @@ fn a_verdict_holds_no_longer_than_what_proved_it() {
     assert_eq!(code(&manager, &chain, days(2).plus_seconds(1)), "revocation_unknown");
     let fingerprint = manager.authenticate(&chain_of(&chain), now()).unwrap().fingerprint;
     assert!(manager.with_known(&fingerprint, days(3), |_| ()).is_none());
+}
+
+/// Where an anchor's own dates count, what was proved by it ends with it.
+#[test]
+fn a_verdict_ends_with_an_anchor_that_is_judged() {
+    let [root, ca] = ["Root", "Intermediate"].map(Holder::new);
+    let ends = days(50);
+    let root_der = root.issue(&root, &Spec::ca().valid(days(-50), ends).with(subject(1)));
+    let ca_der = root.issue(&ca, &Spec::ca().with(subject(2)).with(authority(1)));
+    let leaf = Spec::leaf("a.example").with(authority(2));
+    let leaf = ca.issue(&Holder::new("a"), &leaf);
+    let until = |rules| {
+        let terms = Terms { at: now(), rules, ..Terms::default() };
+        let (anchors, untrusted) = ([root_der.as_slice()], [ca_der.as_slice()]);
+        let question = Question { terms, ..question(&leaf, &untrusted, &anchors) };
+        question.ask().result.unwrap().window().1
+    };
+    assert_eq!(until(RuleSet::Rfc5280), ends);
+    assert_eq!(until(RuleSet::Pkix), days(100));
 }
 
 #[test]

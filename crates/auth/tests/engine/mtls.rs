@@ -2,6 +2,7 @@
 
 use crate::issue::{Spec, dns, extension, now, purposes, role, sans, seq, tlv, uri};
 use crate::{Chain, code, question};
+use rustmq_auth::revocation::{Crl, StatusPolicy};
 use rustmq_auth::{MtlsPolicy, Purpose, Question, Terms};
 use rustmq_pki::oid;
 use rustmq_pki::role::Role;
@@ -98,4 +99,25 @@ fn section_4_is_a_warning() {
     assert_eq!(code, "valid");
     // The test certificates have no key identifiers: one each on leaf, intermediate and root at least.
     assert!(warnings >= 3, "{warnings}");
+}
+
+/// Whoever factors a short key shall not vouch for anybody with it.
+#[test]
+fn a_weak_signer_of_lists_revokes_and_vouches_for_nothing() {
+    let blocks = include_str!("weak_signer.pem").split("-----BEGIN").skip(1);
+    let pem = blocks.map(|block| format!("-----BEGIN{block}"));
+    let der: Vec<Vec<u8>> =
+        pem.map(|pem| pem_rfc7468::decode_vec(pem.trim().as_bytes()).unwrap().1).collect();
+    let [root, signer, leaf, weak, revoking, strong] = &der[..] else { panic!("six blocks") };
+    let says = |lists: &[&Vec<u8>], mtls: Option<&MtlsPolicy>| {
+        let crls: Vec<Crl> = lists.iter().map(|der| Crl::from_der(der).unwrap()).collect();
+        let (anchors, untrusted) = ([root.as_slice()], [signer.as_slice()]);
+        let leaf = question(leaf, &untrusted, &anchors);
+        code(&Question { crls: &crls, status: StatusPolicy::Required, mtls, ..leaf }.ask())
+    };
+    let policy = MtlsPolicy::default();
+    assert_eq!(says(&[weak], None), "valid", "a path may rest on it");
+    assert_eq!(says(&[weak], Some(&policy)), "revocation_unknown");
+    assert_eq!(says(&[weak, strong], Some(&policy)), "valid");
+    assert_eq!(says(&[revoking, strong], Some(&policy)), "revoked");
 }
