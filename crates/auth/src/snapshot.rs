@@ -7,7 +7,7 @@ use crate::certificate::Certificate;
 use crate::mtls::MtlsPolicy;
 use crate::path::{PolicyInputs, Purpose, RuleSet};
 use crate::principal::{PrincipalMapping, PrincipalRule};
-use crate::revocation::{Crl, CrlError, StatusPolicy};
+use crate::revocation::{Crl, CrlError, StatusPolicy, number_order};
 use crate::signature::Dsa;
 
 /// The rules of an [`AuthenticationManager`](crate::AuthenticationManager).
@@ -127,6 +127,8 @@ pub enum KeptReason {
     Signature,
     /// The new one is absent, expired or from the future.
     NotCurrent,
+    /// The new one is a delta to a complete list that is not there.
+    BaseMissing,
 }
 
 impl Snapshot {
@@ -199,46 +201,78 @@ impl Snapshot {
     }
 
     /// Takes new CRLs; for each scope the number only rises, and a usable list is never replaced by
-    /// an unusable one or by none. What is held goes at its nextUpdate at the latest.
+    /// an unusable one or by none. What is held goes at its nextUpdate at the latest; a delta, which
+    /// goes on to revoke beside an older complete list, when a later list has taken its place.
     fn take_crls(&mut self, new: Vec<Crl>, held: &[Crl], now: UnixTime) -> Vec<KeptCrl> {
         let mut kept = Vec::new();
+        let fresh = new.len();
         self.crls = new;
-        for old in held {
-            if !is_current(old, now) {
+        let (deltas, complete): (Vec<_>, Vec<_>) =
+            held.iter().partition(|old| old.delta_base().is_some());
+        for old in complete.into_iter().chain(deltas) {
+            if !is_current(old, now) && !self.goes_on_revoking(old) {
                 continue;
             }
-            let successors = self.crls.iter().enumerate();
+            let successors = self.crls[..fresh].iter().enumerate();
             let successor = successors
                 .filter(|(_, crl)| same_scope(crl, old))
                 .max_by(|(_, a), (_, b)| a.by_age(b))
                 .map(|(at, _)| at);
             let reason = match successor {
                 None => Some(KeptReason::NotCurrent),
-                Some(at) => why_keep(old, &self.crls[at], now),
+                Some(at) => self.why_keep(old, &self.crls[at], now),
             };
             let Some(reason) = reason else { continue };
             kept.push(KeptCrl { issuer: old.issuer(), reason });
             match successor {
-                // Its key may be one that peers will send a certificate for: it is asked first, and
-                // the old one answers as long as nothing vouches for it.
-                // A newer one without a number may know of revocations that the old one does not.
-                Some(at)
-                    if reason == KeptReason::LowerNumber
-                        && self.crls[at].is_unnumbered_after(old) =>
-                {
-                    self.crls.push(old.clone());
+                Some(at) if !self.stays_beside(&self.crls[at], old, reason) => {
+                    self.crls[at] = old.clone();
                 }
                 Some(_) if reason == KeptReason::Signature => {
                     let held = |crl: &Crl| crl.is_of_series(old) && crl.by_age(old).is_ge();
-                    if !self.crls.iter().any(|crl| crl.is_verified() && held(crl)) {
+                    if !self.crls.iter().any(held) {
                         self.crls.push(old.clone());
                     }
                 }
-                Some(at) => self.crls[at] = old.clone(),
-                None => self.crls.push(old.clone()),
+                _ => self.crls.push(old.clone()),
             }
         }
         kept
+    }
+
+    /// Whether an expired delta has revocations that no later list of the new ones may lack.
+    fn goes_on_revoking(&self, old: &Crl) -> bool {
+        let is_later = |crl: &Crl| old.is_outdated_by(crl);
+        old.delta_base().is_some() && !self.crls.iter().any(is_later)
+    }
+
+    /// Why a held list is not simply replaced by its successor.
+    fn why_keep(&self, old: &Crl, new: &Crl, now: UnixTime) -> Option<KeptReason> {
+        let reason = why_keep(old, new, now);
+        let lost = || self.has_base_of(old) && !self.has_base_of(new);
+        reason.or_else(|| lost().then_some(KeptReason::BaseMissing))
+    }
+
+    /// Whether there is a complete list that a delta can be taken with; a complete list needs none.
+    fn has_base_of(&self, crl: &Crl) -> bool {
+        let Some(needed) = crl.delta_base() else { return true };
+        self.crls.iter().any(|base| {
+            base.delta_base().is_none()
+                && base.has_scope_of(crl)
+                && base.number().is_some_and(|number| number_order(needed, number).is_le())
+        })
+    }
+
+    /// Whether a new list stays although the old one is kept.
+    fn stays_beside(&self, new: &Crl, old: &Crl, reason: KeptReason) -> bool {
+        match reason {
+            // It may know of revocations that the old one does not.
+            KeptReason::LowerNumber => new.is_unnumbered_after(old),
+            KeptReason::NotCurrent => new.by_age(old).is_gt(),
+            // Its key may be one that peers will send a certificate for: it is asked first, and the
+            // old one answers as long as nothing vouches for it.
+            KeptReason::Signature | KeptReason::BaseMissing => true,
+        }
     }
 
     /// CRLs that have passed half of their lifetime: it is time to fetch their successors.

@@ -7,7 +7,7 @@ use crate::issue::{
 use crate::{Chain, code, question};
 use rustls_pki_types::CertificateDer;
 use rustmq_auth::revocation::{Crl, OcspResponse, StatusPolicy};
-use rustmq_auth::{AuthenticationManager, Question, Rule, TriedPath, Trust};
+use rustmq_auth::{AuthenticationManager, KeptReason, Question, Rule, TriedPath, Trust};
 use rustmq_pki::oid;
 use rustmq_pki::time::UnixTime;
 
@@ -349,4 +349,59 @@ fn a_refresh_takes_no_older_list_without_a_number() {
     assert_eq!((refreshed.kept.len(), verdict()), (1, Err(Rule::Revoked)));
     manager.refresh(&trust(0, &[]), now()).unwrap();
     assert_eq!(verdict(), Ok(()));
+}
+
+/// What a manager says of the leaf after each of several refreshes, given the lists of the intermediate
+/// and the day.
+fn refreshed(chain: &Chain, steps: &[(i64, &[&List<'_>])]) -> Vec<(Vec<KeptReason>, &'static str)> {
+    let root = List::of(&chain.root, 1, &[]).between(-9, 9);
+    let trust = |lists: &[&List<'_>]| Trust {
+        anchors: vec![chain.root_der.clone()],
+        intermediates: vec![chain.intermediate_der.clone()],
+        crls: lists.iter().chain([&&root]).map(|list| list.der(&[0x02, 0x01, 0x01])).collect(),
+        ..Trust::default()
+    };
+    let peer = [CertificateDer::from(chain.leaf_der.as_slice())];
+    let manager = AuthenticationManager::new(&trust(steps[0].1), days(steps[0].0)).unwrap();
+    let step = |(day, lists): &(i64, &[&List<'_>])| {
+        let kept = manager.refresh(&trust(lists), days(*day)).unwrap().kept;
+        let verdict = manager.validate_certificate_chain(&peer, days(*day));
+        let verdict = verdict.map_or_else(|refusal| refusal.rule.code(), |_| "valid");
+        (kept.into_iter().map(|kept| kept.reason).collect(), verdict)
+    };
+    steps.iter().map(step).collect()
+}
+
+/// A refresh that brings less than there was takes no revocation back.
+#[test]
+fn a_refresh_keeps_what_no_later_list_takes_back() {
+    use KeptReason::{BaseMissing, NotCurrent};
+    let chain = Chain::with_leaf(&Spec::leaf("a.example").with(role("client")));
+    let by = &chain.intermediate;
+    let revoked = [(0x42, COMPROMISE)];
+    let list = |number, entries| List::of(by, number, entries).between(-3, 5);
+    let delta = |number, base, entries, to| {
+        List { delta_base: Some(base), ..List::of(by, number, entries) }.between(-3, to)
+    };
+    let (first, second) = (list(10, &[]), list(20, &[]));
+    let (revoking, ahead) = (delta(15, 10, &revoked, 5), delta(21, 20, &[], 5));
+    let steps: &[(i64, &[&List<'_>])] =
+        &[(0, &[&first, &revoking]), (0, &[&first, &ahead]), (0, &[&second, &ahead])];
+    let expected = [(vec![], "revoked"), (vec![BaseMissing], "revoked"), (vec![], "valid")];
+    assert_eq!(refreshed(&chain, steps), expected);
+
+    let brief = delta(15, 10, &revoked, 1);
+    let steps: &[(i64, &[&List<'_>])] =
+        &[(0, &[&first, &brief]), (2, &[&first]), (2, &[&first]), (2, &[&second])];
+    let kept = || (vec![NotCurrent], "revoked");
+    assert_eq!(refreshed(&chain, steps), [(vec![], "revoked"), kept(), kept(), (vec![], "valid")]);
+
+    let over = list(20, &revoked).between(-3, 1);
+    let steps: &[(i64, &[&List<'_>])] = &[(0, &[&first]), (2, &[&over])];
+    assert_eq!(refreshed(&chain, steps), [(vec![], "valid"), kept()]);
+
+    let bare = List { number: None, ..list(0, &revoked) }.between(-2, 5);
+    let steps: &[(i64, &[&List<'_>])] = &[(0, &[&first, &bare]), (0, &[])];
+    let kept = (vec![NotCurrent; 2], "revoked");
+    assert_eq!(refreshed(&chain, steps), [(vec![], "revoked"), kept]);
 }
