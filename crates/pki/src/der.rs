@@ -111,6 +111,14 @@ pub enum DerError {
     /// A time that is not `YYMMDDHHMMSSZ` or `YYYYMMDDHHMMSSZ`, or does not exist (RFC 5280 4.1.2.5).
     #[error("a time must be an existing date of the form YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ")]
     Time,
+    /// A string in pieces, which DER wants whole (X.690 10.2).
+    #[error(
+        "a value with the tag 0x{found:02x} is a string in pieces; DER has it whole (X.690 10.2)"
+    )]
+    ConstructedString {
+        /// The identifier octet that is here.
+        found: u8,
+    },
     /// A NULL with contents.
     #[error("a NULL must be empty")]
     Null,

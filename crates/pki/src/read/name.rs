@@ -86,6 +86,10 @@ impl<'a> Element<'a> for Attribute<'a> {
         let oid = fields.oid()?;
         let value = fields.any()?;
         fields.finish()?;
+        if is_constructed_string(value.tag) {
+            // Readers do not agree on the text of such a one, and DER does not know it.
+            return Err(DerError::ConstructedString { found: value.tag });
+        }
         Ok(Self { oid, tag: value.tag, value: value.contents, der: value.whole })
     }
 
@@ -116,6 +120,12 @@ impl<'a> Attribute<'a> {
             _ => None,
         }
     }
+}
+
+/// Whether a tag is that of a universal string type with the bit of a constructed value.
+const fn is_constructed_string(tag: u8) -> bool {
+    // Bit, octet and UTF8String; the string types from NumericString to BMPString, times among them.
+    matches!(tag, 0x23 | 0x24 | 0x2c | 0x32..=0x3c | 0x3e)
 }
 
 fn bmp(value: &[u8]) -> Option<String> {
@@ -202,4 +212,42 @@ fn write_escaped(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::der::constructed;
+
+    /// A name of one organization, the value with this tag.
+    fn organization(tag: u8, contents: &[u8]) -> Vec<u8> {
+        let oid = constructed(tag::OID, &[oid::ORGANIZATION]);
+        let attribute = constructed(tag::SEQUENCE, &[&oid, &constructed(tag, &[contents])]);
+        constructed(tag::SEQUENCE, &[&constructed(tag::SET, &[&attribute])])
+    }
+
+    #[test]
+    fn a_string_is_whole() {
+        let pieces = |tag| [constructed(tag, &[b"Ac"]), constructed(tag, &[b"me"])].concat();
+        let strings = [
+            tag::UTF8_STRING,
+            tag::NUMERIC_STRING,
+            tag::PRINTABLE_STRING,
+            tag::TELETEX_STRING,
+            tag::IA5_STRING,
+            tag::VISIBLE_STRING,
+            tag::UNIVERSAL_STRING,
+            tag::BMP_STRING,
+            tag::OCTET_STRING,
+            tag::BIT_STRING,
+        ];
+        for primitive in strings {
+            assert!(NameRef::from_der(&organization(primitive, b"\0Acme")).is_ok());
+            let found = primitive | 0x20;
+            let name = organization(found, &pieces(primitive));
+            let error = NameRef::from_der(&name).unwrap_err();
+            assert_eq!(error, DerError::ConstructedString { found });
+        }
+        assert!(NameRef::from_der(&organization(tag::SEQUENCE, &pieces(tag::UTF8_STRING))).is_ok());
+    }
 }
