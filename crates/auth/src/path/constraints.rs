@@ -9,7 +9,7 @@ use super::names::{
 };
 use crate::budget::{Budget, Work};
 use crate::certificate::Certificate;
-use crate::error::{Detail, Refusal, Rule};
+use crate::error::{Detail, Refusal, Rule, clipped};
 
 /// The constraints of the CAs above a certificate. To lie within the permitted subtrees of each of
 /// them is to lie within their intersection.
@@ -61,7 +61,7 @@ impl<'a> Constraints<'a> {
 
     fn check_name(&self, name: &GeneralName<'_>, budget: &mut Budget) -> Result<(), Refusal> {
         for constraints in &self.in_force {
-            let refuse = |rule| Refusal::new(rule, Detail::Name(name.to_string()));
+            let refuse = |rule| Refusal::new(rule, Detail::Name(clipped(name)));
             let excluded = constraints.value.excluded.into_iter().flatten();
             for subtree in excluded {
                 budget.spend(Work::Names, cost(name, &subtree.base))?;
@@ -103,7 +103,7 @@ fn check_subtree(subtree: &GeneralSubtree<'_>) -> Result<(), Refusal> {
     if well_formed && !subtree.has_distance {
         return Ok(());
     }
-    Err(Refusal::new(Rule::NameConstraintMalformed, Detail::Name(subtree.base.to_string())))
+    Err(Refusal::new(Rule::NameConstraintMalformed, Detail::Name(clipped(subtree.base))))
 }
 
 /// A host, or `.domain` for every host below it.
@@ -154,7 +154,7 @@ enum Verdict {
 
 impl Verdict {
     fn require_known(self, critical: bool, name: &GeneralName<'_>) -> Result<(), Refusal> {
-        let refuse = |rule| Err(Refusal::new(rule, Detail::Name(name.to_string())));
+        let refuse = |rule| Err(Refusal::new(rule, Detail::Name(clipped(name))));
         match self {
             Self::Malformed => refuse(Rule::NameMalformed),
             Self::Unknown if critical => refuse(Rule::NameConstraintUnsupported),

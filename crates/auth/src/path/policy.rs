@@ -104,7 +104,7 @@ impl<'a> Processing<'a> {
             let last = index + 1 == path.len();
             self.take_policies(certificate, last, budget)?;
             if self.counters.explicit_policy == 0 && self.graph.is_none() {
-                return Err(not_allowed(inputs).of(&certificate.view));
+                return Err(not_allowed(inputs).of(certificate));
             }
             if !last {
                 self.take_mappings(certificate, budget)?;
@@ -206,7 +206,7 @@ impl<'a> Processing<'a> {
         if explicit_policy > 0 || satisfied {
             return Ok(());
         }
-        Err(not_allowed(inputs).of(&leaf.view))
+        Err(not_allowed(inputs).of(leaf))
     }
 }
 

@@ -141,7 +141,7 @@ impl<'q, 'a> Search<'q, 'a> {
         if let Some(mtls) = self.mtls {
             let leaf = &self.bag.certificates[0];
             let result = mtls.check_leaf(leaf, self.terms.purpose);
-            result.map_err(|refusal| refusal.of(&leaf.view))?;
+            result.map_err(|refusal| refusal.of(leaf))?;
         }
         let path = self.find(0, Goal::Leaf)?;
         self.learn(&path);
@@ -186,7 +186,7 @@ impl<'q, 'a> Search<'q, 'a> {
             }
             if !name.is_in(leaf.known.alt_names()) {
                 let detail = Detail::Name(name.to_string());
-                return Err(Refusal::new(Rule::NameMismatch, detail).of(&leaf.view));
+                return Err(Refusal::new(Rule::NameMismatch, detail).of(leaf));
             }
         }
         Ok(())
@@ -195,7 +195,7 @@ impl<'q, 'a> Search<'q, 'a> {
     /// Finds a path from the certificate `target` to an anchor.
     pub(crate) fn find(&mut self, target: usize, goal: Goal) -> Result<Path, Refusal> {
         let certificate = &self.bag.certificates[target];
-        self.check_target(certificate, goal).map_err(|refusal| refusal.of(&certificate.view))?;
+        self.check_target(certificate, goal).map_err(|refusal| refusal.of(certificate))?;
         if goal == Goal::Leaf {
             self.check_leaf_rules()?;
             return self.search_from(target, goal);
@@ -246,7 +246,7 @@ impl<'q, 'a> Search<'q, 'a> {
             self.check_target(issuer, goal)?;
             checks::issuer(issuer, self.intermediates_below(chain))
         };
-        check().map_err(|refusal| refusal.of(&issuer.view))?;
+        check().map_err(|refusal| refusal.of(issuer))?;
         if signature::inherits_parameters(&issuer.view.spki) {
             // Its parameters come from above: verified when the path is complete.
             return Ok(());
@@ -271,13 +271,14 @@ impl<'q, 'a> Search<'q, 'a> {
         key: &SpkiRef<'a>,
         inherited: Option<&SpkiRef<'a>>,
     ) -> Result<(), Refusal> {
-        let view = &self.bag.certificates[child].view;
+        let certificate = &self.bag.certificates[child];
+        let view = &certificate.view;
         let known = self.signatures.iter().find(|(c, k, _)| *c == child && *k == key.der);
         if let Some((_, _, valid)) = known {
             return if *valid {
                 Ok(())
             } else {
-                Err(Refusal::from(Rule::SignatureInvalid).of(view))
+                Err(Refusal::from(Rule::SignatureInvalid).of(certificate))
             };
         }
         if child == 0 && self.known_leaf_key == Some(key.der) {
@@ -295,7 +296,7 @@ impl<'q, 'a> Search<'q, 'a> {
             signature::verify(algorithm, key, view.tbs, view.signature, dsa, inherited)
         });
         self.signatures.push((child, key.der, result.is_ok()));
-        result.map_err(|refusal| refusal.of(view))
+        result.map_err(|refusal| refusal.of(certificate))
     }
 
     /// DSA is verified for path validation alone: no peer of mTLS has it (its signatures use SHA-1), so
@@ -339,7 +340,7 @@ impl<'q, 'a> Search<'q, 'a> {
         chain: Vec<usize>,
     ) -> Result<(), Refusal> {
         let length = nodes[at].length + 1;
-        let top = &self.bag.certificates[nodes[at].certificate].view;
+        let top = &self.bag.certificates[nodes[at].certificate];
         if length > MAX_INTERMEDIATES + 1 {
             let detail = Detail::Count { found: length - 1, limit: MAX_INTERMEDIATES };
             let refusal = Refusal::new(Rule::DepthExceeded, detail).of(top);
@@ -448,15 +449,15 @@ impl<'q, 'a> Search<'q, 'a> {
     fn best_refusal(&self, target: usize) -> Refusal {
         // Of equals the first is the shortest path, and `max_by_key` takes the last.
         let best = self.attempts.iter().rev().max_by_key(|attempt| attempt.tells());
-        let view = &self.bag.certificates[target].view;
-        best.map_or_else(|| Refusal::from(Rule::NoIssuer).of(view), |best| best.refusal.clone())
+        let target = &self.bag.certificates[target];
+        best.map_or_else(|| Refusal::from(Rule::NoIssuer).of(target), |best| best.refusal.clone())
     }
 
     /// Everything that can be judged of a whole path only.
     fn complete(&mut self, path: &Path, goal: Goal) -> Result<(), Refusal> {
         let bag = self.bag;
         let anchor = &bag.anchors[path.anchor];
-        self.check_anchor(path).map_err(|refusal| refusal.of(&anchor.certificate.view))?;
+        self.check_anchor(path).map_err(|refusal| refusal.of(&anchor.certificate))?;
         if let Some(top) = path.certificates.last() {
             self.check_signature(*top, &anchor.spki, None)?;
         }
@@ -481,13 +482,13 @@ impl<'q, 'a> Search<'q, 'a> {
         for index in &path.certificates {
             let certificate = &self.bag.certificates[*index];
             if checks::has_weak_signature(certificate) {
-                return Err(Refusal::from(Rule::MtlsWeakSignature).of(&certificate.view));
+                return Err(Refusal::from(Rule::MtlsWeakSignature).of(certificate));
             }
             MtlsPolicy::check_key(&certificate.view.spki)
-                .map_err(|refusal| refusal.of(&certificate.view))?;
+                .map_err(|refusal| refusal.of(certificate))?;
         }
         let anchor = &self.bag.anchors[path.anchor];
-        MtlsPolicy::check_key(&anchor.spki).map_err(|r| r.of(&anchor.certificate.view))
+        MtlsPolicy::check_key(&anchor.spki).map_err(|r| r.of(&anchor.certificate))
     }
 
     fn check_anchor(&self, path: &Path) -> Result<(), Refusal> {
@@ -552,11 +553,11 @@ impl<'q, 'a> Search<'q, 'a> {
         if self.terms.rules.judges_anchors()
             && let Some(own) = anchor.known.name_constraints
         {
-            constraints.add(own).map_err(|refusal| refusal.of(&anchor.view))?;
+            constraints.add(own).map_err(|refusal| refusal.of(anchor))?;
         }
         for (at, index) in path.certificates.iter().enumerate().rev() {
             let certificate = &bag.certificates[*index];
-            let at_fault = |refusal: Refusal| refusal.of(&certificate.view);
+            let at_fault = |refusal: Refusal| refusal.of(certificate);
             if at == 0 || !certificate.is_self_issued() {
                 constraints.check(certificate, &mut self.budget).map_err(at_fault)?;
             }

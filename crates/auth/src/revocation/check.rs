@@ -92,18 +92,18 @@ impl<'q, 'a> Search<'q, 'a> {
             // RFC 5280 does not say how a circle is to be broken; PKITS 4.14.30 holds it valid.
             return match self.terms.rules {
                 RuleSet::Pkix => Ok(()),
-                _ => Err(unknown(Unusable::Circular).of(&certificate.view)),
+                _ => Err(unknown(Unusable::Circular).of(certificate)),
             };
         }
         if self.in_progress.len() >= MAX_NESTING {
-            return Err(unknown(Unusable::Circular).of(&certificate.view));
+            return Err(unknown(Unusable::Circular).of(certificate));
         }
         self.in_progress.push(index);
         let result = self.status_of(&Subject { certificate, path, at });
         self.in_progress.pop();
         result.map_err(|refusal| match refusal.certificate {
             Some(_) => refusal,
-            None => refusal.of(&certificate.view),
+            None => refusal.of(certificate),
         })
     }
 

@@ -1,8 +1,11 @@
 //! Bags that were made to cost time, and junk beside a good path.
 
-use crate::issue::{Holder, Spec, extension, name, sans, tlv};
+use crate::issue::{Holder, Spec, extension, name, now, role, sans, tlv};
 use crate::{Chain, code, question};
+use rustls_pki_types::CertificateDer;
+use rustmq_auth::{AuthenticationManager, Refusal, Trust};
 use rustmq_pki::oid;
+use std::sync::Arc;
 
 /// Every CA certifies every other: `count * (count - 1)` certificates, and no anchor among them.
 fn mesh(count: usize) -> (Vec<Holder>, Vec<Vec<u8>>) {
@@ -143,4 +146,44 @@ fn plain_names_of_any_length_cost_little() {
     let others: Vec<Vec<u8>> = (0..400).map(other).collect();
     let untrusted: Vec<&[u8]> = others.iter().chain([&ca_der]).map(Vec::as_slice).collect();
     assert_eq!(code(&question(&leaf, &untrusted, &[&root_der]).ask()), "valid");
+}
+
+/// A leaf with a subject of 40 kB that triples when it is shown, and 70 CAs of its issuer's name none
+/// of which signed it.
+fn flight_of_long_names() -> Vec<Vec<u8>> {
+    let issuer = Holder::new("n");
+    let leaf = Spec::leaf("a.example").with(role("client"));
+    let leaf = issuer.issue(&Holder::new(&"\u{1}".repeat(40_000)), &leaf);
+    std::iter::once(leaf).chain((0..70).map(|_| Holder::new("n").self_signed())).collect()
+}
+
+#[test]
+fn a_certificate_is_put_in_words_once_however_many_paths_fail() {
+    let flight = flight_of_long_names();
+    let untrusted: Vec<&[u8]> = flight[1..].iter().map(Vec::as_slice).collect();
+    let root = Holder::new("Root").self_signed();
+    let anchors = [root.as_slice()];
+    let answer = question(&flight[0], &untrusted, &anchors).ask();
+    let tried = &answer.explanation.tried;
+    assert_eq!((code(&answer), tried.len()), ("signature_invalid", 64));
+    let label = answer.result.as_ref().unwrap_err().certificate.as_ref().unwrap();
+    for path in tried {
+        let at_fault = path.refusal.certificate.as_ref().unwrap();
+        assert!(Arc::ptr_eq(at_fault, label) && Arc::ptr_eq(&path.certificates[0], label));
+    }
+}
+
+#[test]
+fn a_refusal_that_is_remembered_has_little_text() {
+    let flight: Vec<CertificateDer<'_>> =
+        flight_of_long_names().into_iter().map(CertificateDer::from).collect();
+    let trust = Trust { anchors: vec![Holder::new("Root").self_signed()], ..Trust::default() };
+    let manager = AuthenticationManager::new(&trust, now()).unwrap();
+    let refusals = [(); 2].map(|()| manager.authenticate(&flight, now()).unwrap_err());
+    let words = |refusal: &Refusal| refusal.certificate.clone().unwrap();
+    let [first, again] = refusals.each_ref().map(words);
+    assert!(Arc::ptr_eq(&first, &again), "the second is the one that was remembered");
+    assert!(first.subject.starts_with("CN=\\01\\01") && first.subject.ends_with(" [cut]"));
+    let text = [&first.subject, &first.issuer, &first.serial].map(String::len);
+    assert!(text.iter().sum::<usize>() < 1_100 && refusals[0].to_string().len() < 100, "{text:?}");
 }
