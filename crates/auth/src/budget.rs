@@ -38,7 +38,8 @@ impl Budget {
     /// A step without a new signature is a microsecond. 7 CAs that all certify each other (42
     /// certificates) make 13,692 partial paths; no honest hierarchy comes near 5,000.
     pub(crate) const STEPS: u32 = 5_000;
-    /// A comparison is some 20 ns. 250,000 are 500 names against 500 constraints.
+    /// A comparison of short names is some 20 ns. 250,000 are 500 names against 500 constraints. What is
+    /// long counts for several: each attribute that is walked, and text by its length.
     pub(crate) const NAMES: u32 = 250_000;
     /// The largest published hierarchies map some dozens of policies.
     pub(crate) const POLICIES: u32 = 4_096;

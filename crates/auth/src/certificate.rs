@@ -6,8 +6,9 @@ use std::sync::Arc;
 use rustmq_pki::read::SpkiRef;
 use rustmq_pki::read::{CertificateRef, KnownExtensions, MAX_CERTIFICATE_SIZE, NameRef, ReadError};
 
+use crate::budget::Budget;
 use crate::error::{Detail, Label, Refusal, Rule};
-use crate::path::names::same_name;
+use crate::path::names::{same_name, same_name_within};
 
 /// A certificate with its extensions read.
 #[derive(Clone, Debug)]
@@ -43,6 +44,17 @@ impl<'a> Certificate<'a> {
     /// Whether subject and issuer are the same name (RFC 5280 3.2: self-issued).
     pub(crate) fn is_self_issued(&self) -> bool {
         *self.self_issued.get_or_init(|| same_name(&self.view.subject, &self.view.issuer))
+    }
+
+    /// The same, where it has not been found out yet at the cost of a budget.
+    pub(crate) fn is_self_issued_within(&self, budget: &mut Budget) -> Result<bool, Refusal> {
+        match self.self_issued.get() {
+            Some(known) => Ok(*known),
+            None => {
+                let same = same_name_within(&self.view.subject, &self.view.issuer, budget)?;
+                Ok(*self.self_issued.get_or_init(|| same))
+            }
+        }
     }
 }
 

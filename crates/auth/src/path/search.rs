@@ -12,7 +12,7 @@ use rustmq_pki::read::{NameRef, ReadError, SpkiRef};
 use rustmq_pki::time::UnixTime;
 
 use super::constraints::Constraints;
-use super::names::{same_name, weight};
+use super::names::same_name_within;
 use super::rules::{Place, RuleSet, findings};
 use super::{MAX_INTERMEDIATES, ReferenceName, Terms, VerifiedPath, checks, policy};
 use crate::budget::{Budget, Work};
@@ -242,9 +242,10 @@ impl<'q, 'a> Search<'q, 'a> {
     fn check_link(&mut self, chain: &[usize], goal: Goal) -> Result<(), Refusal> {
         let [.., below, top] = chain else { return Ok(()) };
         let issuer = &self.bag.certificates[*top];
+        let intermediates = self.intermediates_below(chain)?;
         let check = || {
             self.check_target(issuer, goal)?;
-            checks::issuer(issuer, self.intermediates_below(chain))
+            checks::issuer(issuer, intermediates)
         };
         check().map_err(|refusal| refusal.of(issuer))?;
         if signature::inherits_parameters(&issuer.view.spki) {
@@ -255,13 +256,18 @@ impl<'q, 'a> Search<'q, 'a> {
     }
 
     /// How many certificates between the leaf and the top of `chain` count for a path length.
-    fn intermediates_below(&self, chain: &[usize]) -> usize {
+    fn intermediates_below(&mut self, chain: &[usize]) -> Result<usize, Refusal> {
         let inner = chain.get(1..chain.len().saturating_sub(1)).unwrap_or(&[]);
         self.count_not_self_issued(inner)
     }
 
-    fn count_not_self_issued(&self, chain: &[usize]) -> usize {
-        chain.iter().filter(|index| !self.bag.certificates[**index].is_self_issued()).count()
+    fn count_not_self_issued(&mut self, chain: &[usize]) -> Result<usize, Refusal> {
+        let mut count = 0;
+        for index in chain {
+            let certificate = &self.bag.certificates[*index];
+            count += usize::from(!certificate.is_self_issued_within(&mut self.budget)?);
+        }
+        Ok(count)
     }
 
     /// Verifies the signature of a certificate by a key, once.
@@ -313,7 +319,6 @@ impl<'q, 'a> Search<'q, 'a> {
         let Some(top) = chain.last() else { return Ok(None) };
         let bag = self.bag;
         let issuer = &bag.certificates[*top].view.issuer;
-        self.budget.spend(Work::Names, bag.anchors.len())?;
         for (index, anchor) in bag.anchors.iter().enumerate() {
             let wanted = match goal {
                 Goal::Leaf => true,
@@ -385,13 +390,8 @@ impl<'q, 'a> Search<'q, 'a> {
         Ok(false)
     }
 
-    /// Whether two names are the same; names that differ in their bytes cost by their length.
     fn same(&mut self, a: &NameRef<'_>, b: &NameRef<'_>) -> Result<bool, Refusal> {
-        if a.der == b.der {
-            return Ok(true);
-        }
-        self.budget.spend(Work::Names, weight(a) + weight(b))?;
-        Ok(same_name(a, b))
+        same_name_within(a, b, &mut self.budget)
     }
 
     /// The certificates with the name of a certificate's issuer: those with the right key identifier
@@ -403,7 +403,6 @@ impl<'q, 'a> Search<'q, 'a> {
         let bag = self.bag;
         let certificate = &bag.certificates[child];
         let wanted = certificate.known.authority_key_id.and_then(|aki| aki.value.key_id);
-        self.budget.spend(Work::Names, bag.certificates.len())?;
         let mut found: Vec<(u8, usize)> = Vec::new();
         for (index, candidate) in bag.certificates.iter().enumerate() {
             if self.same(&candidate.view.subject, &certificate.view.issuer)? {
@@ -491,7 +490,7 @@ impl<'q, 'a> Search<'q, 'a> {
         MtlsPolicy::check_key(&anchor.spki).map_err(|r| r.of(&anchor.certificate))
     }
 
-    fn check_anchor(&self, path: &Path) -> Result<(), Refusal> {
+    fn check_anchor(&mut self, path: &Path) -> Result<(), Refusal> {
         let anchor = &self.bag.anchors[path.anchor];
         let unreadable = self.bag.unreadable_anchors.iter().find(|(i, _)| *i == path.anchor);
         if !self.terms.rules.judges_anchors() {
@@ -501,7 +500,7 @@ impl<'q, 'a> Search<'q, 'a> {
         if let Some((_, error)) = unreadable {
             return Err(Refusal::new(Rule::Malformed, Detail::Read(error.clone())));
         }
-        let below = self.count_not_self_issued(&path.certificates[1..]);
+        let below = self.count_not_self_issued(&path.certificates[1..])?;
         checks::anchor(anchor, below, self.terms)
     }
 
@@ -535,8 +534,8 @@ impl<'q, 'a> Search<'q, 'a> {
             .find(|spki| !signature::inherits_parameters(spki))
     }
 
-    fn check_depth(&self, path: &Path, terms: &Terms) -> Result<(), Refusal> {
-        let found = self.count_not_self_issued(&path.certificates[1..]);
+    fn check_depth(&mut self, path: &Path, terms: &Terms) -> Result<(), Refusal> {
+        let found = self.count_not_self_issued(&path.certificates[1..])?;
         match terms.max_depth {
             Some(limit) if found > limit => {
                 Err(Refusal::new(Rule::DepthExceeded, Detail::Count { found, limit }))
@@ -553,7 +552,7 @@ impl<'q, 'a> Search<'q, 'a> {
         if self.terms.rules.judges_anchors()
             && let Some(own) = anchor.known.name_constraints
         {
-            constraints.add(own).map_err(|refusal| refusal.of(anchor))?;
+            constraints.add(own, &mut self.budget).map_err(|r| r.of(anchor))?;
         }
         for (at, index) in path.certificates.iter().enumerate().rev() {
             let certificate = &bag.certificates[*index];
@@ -562,7 +561,7 @@ impl<'q, 'a> Search<'q, 'a> {
                 constraints.check(certificate, &mut self.budget).map_err(at_fault)?;
             }
             if let Some(own) = certificate.known.name_constraints.filter(|_| at > 0) {
-                constraints.add(own).map_err(at_fault)?;
+                constraints.add(own, &mut self.budget).map_err(at_fault)?;
             }
         }
         Ok(())

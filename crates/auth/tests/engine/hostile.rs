@@ -1,6 +1,6 @@
 //! Bags that were made to cost time, and junk beside a good path.
 
-use crate::issue::{Holder, Spec, extension, name, now, role, sans, tlv};
+use crate::issue::{Holder, Spec, extension, name, now, oid as oid_der, role, sans, seq, tlv};
 use crate::{Chain, code, question};
 use rustls_pki_types::CertificateDer;
 use rustmq_auth::{AuthenticationManager, Refusal, Trust};
@@ -186,4 +186,87 @@ fn a_refusal_that_is_remembered_has_little_text() {
     assert!(first.subject.starts_with("CN=\\01\\01") && first.subject.ends_with(" [cut]"));
     let text = [&first.subject, &first.issuer, &first.serial].map(String::len);
     assert!(text.iter().sum::<usize>() < 1_100 && refusals[0].to_string().len() < 100, "{text:?}");
+}
+
+/// A name of many attributes, the last of which is `last`.
+fn attributes(count: usize, last: &str) -> Vec<u8> {
+    let attribute =
+        |value: &str| tlv(0x31, &seq(&[&oid_der(oid::COMMON_NAME), &tlv(0x0c, value.as_bytes())]));
+    let first = attribute("a").repeat(count - 1);
+    seq(&[&first, &attribute(last)])
+}
+
+/// The answer for a leaf with this subjectAltName below a CA that excludes these subtrees, and what
+/// comparing names took.
+fn under_constraints(excluded: &[Vec<u8>], names: &[Vec<u8>]) -> (&'static str, u32) {
+    let subtrees: Vec<u8> = excluded.iter().flat_map(|base| tlv(0x30, base)).collect();
+    let constraints = tlv(0x30, &tlv(0xa1, &subtrees));
+    let (root, ca) = (Holder::new("Root"), Holder::new("CA"));
+    let limited = Spec::ca().with(extension(oid::NAME_CONSTRAINTS, true, &constraints));
+    let mut spec = Spec::leaf("a.example");
+    spec.extensions[0] = sans(&[&names.concat()]);
+    let (root_der, ca_der) = (root.self_signed(), root.issue(&ca, &limited));
+    let leaf = ca.issue(&Holder::new("peer"), &spec);
+    let (untrusted, anchors) = ([ca_der.as_slice()], [root_der.as_slice()]);
+    let answer = question(&leaf, &untrusted, &anchors).ask();
+    (code(&answer), answer.explanation.work[2])
+}
+
+#[test]
+fn each_attribute_that_is_walked_counts() {
+    let name = [tlv(0xa4, &attributes(200, "z"))];
+    let same_start = |count| vec![tlv(0xa4, &attributes(100, "b")); count];
+    let (verdict, names) = under_constraints(&same_start(100), &name);
+    assert_eq!(verdict, "valid");
+    assert!(names >= 100 * 100, "{names}");
+    let names = vec![name[0].clone(); 10];
+    assert_eq!(under_constraints(&same_start(300), &names).0, "budget_exceeded");
+}
+
+#[test]
+fn an_attribute_that_is_not_walked_does_not_count() {
+    let name = [tlv(0xa4, &attributes(5_000, "z"))];
+    let other_start = vec![tlv(0xa4, &attributes(1, "b")); 1_000];
+    let (verdict, names) = under_constraints(&other_start, &name);
+    assert_eq!(verdict, "valid");
+    assert!(names < 30_000, "{names}");
+}
+
+#[test]
+fn a_certificate_of_a_thousand_names_is_good_below_fifty_constraints() {
+    let dns = |number: usize| tlv(0x82, format!("host-{number}.department.example").as_bytes());
+    let excluded: Vec<_> =
+        (0..50).map(|n| tlv(0x82, format!("excluded-{n}.example.com").as_bytes())).collect();
+    let names: Vec<_> = (0..1_000).map(dns).collect();
+    assert_eq!(under_constraints(&excluded, &names).0, "valid");
+}
+
+#[test]
+fn a_good_ca_is_found_among_five_hundred_of_its_name() {
+    let chain = Chain::new();
+    let mut bag: Vec<_> = (0..499).map(|_| Holder::new("Intermediate").self_signed()).collect();
+    bag.push(chain.intermediate_der.clone());
+    let untrusted: Vec<&[u8]> = bag.iter().map(Vec::as_slice).collect();
+    let anchors = [chain.root_der.as_slice()];
+    let answer = question(&chain.leaf_der, &untrusted, &anchors).ask();
+    assert_eq!(code(&answer), "valid");
+}
+
+#[test]
+fn finding_out_whether_a_long_name_is_its_own_issuer_counts() {
+    let root = Holder::new("Root");
+    let names = |length: usize| {
+        let [lower, upper] =
+            ["lower", "upper"].map(|l| Holder::new(&("\u{e4}".repeat(length) + l)));
+        let [low, up] = [upper.issue(&lower, &Spec::ca()), root.issue(&upper, &Spec::ca())];
+        let leaf = lower.issue(&Holder::new("peer"), &Spec::leaf("a.example"));
+        let root = root.self_signed();
+        let (untrusted, anchors) = ([low.as_slice(), up.as_slice()], [root.as_slice()]);
+        let answer = question(&leaf, &untrusted, &anchors).ask();
+        assert_eq!(code(&answer), "valid");
+        answer.explanation.work[2]
+    };
+    // For each letter looking for issuers counts 32, and what is to be found out of both CAs 12.
+    let (short, long) = (names(10), names(1_000));
+    assert!(long - short >= 44 * 990, "{short} {long}");
 }
