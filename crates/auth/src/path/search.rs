@@ -62,6 +62,10 @@ impl Attempt {
 /// The most failed attempts that are remembered for the explanation.
 const MAX_ATTEMPTS: usize = 64;
 
+/// How many octets of a certificate are looked through in the time of a step: its lists of purposes
+/// and policies, and all of it by the rule sets beyond `pkix`.
+const OF_ONE_STEP: usize = 2_048;
+
 /// What the path is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Goal {
@@ -211,7 +215,8 @@ impl<'q, 'a> Search<'q, 'a> {
         let mut nodes = vec![Node { certificate: target, below: None, length: 1 }];
         let mut queue = VecDeque::from([0]);
         while let Some(at) = queue.pop_front() {
-            self.budget.spend(Work::Steps, 1)?;
+            let certificate = &self.bag.certificates[nodes[at].certificate];
+            self.budget.spend(Work::Steps, 1 + certificate.view.der.len() / OF_ONE_STEP)?;
             let below = chain(&nodes, at);
             if let Err(refusal) = self.check_link(&below, goal) {
                 self.refuse(below, None, refusal)?;
@@ -568,7 +573,12 @@ impl<'q, 'a> Search<'q, 'a> {
     }
 
     /// The rules for single certificates, of the certificates of this path only.
-    fn check_rules(&self, path: &Path) -> Result<(), Refusal> {
+    fn check_rules(&mut self, path: &Path) -> Result<(), Refusal> {
+        if self.terms.rules != RuleSet::Pkix {
+            let certificates = path.certificates.iter().map(|index| &self.bag.certificates[*index]);
+            let octets: usize = certificates.map(|certificate| certificate.view.der.len()).sum();
+            self.budget.spend(Work::Steps, octets / OF_ONE_STEP)?;
+        }
         let found = self.findings_under(path, self.terms.rules);
         found.into_iter().next().map_or(Ok(()), Err)
     }

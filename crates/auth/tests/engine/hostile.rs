@@ -1,6 +1,8 @@
 //! Bags that were made to cost time, and junk beside a good path.
 
-use crate::issue::{Holder, Spec, extension, name, now, oid as oid_der, role, sans, seq, tlv};
+use crate::issue::{
+    Holder, Spec, extension, name, now, oid as oid_der, purposes, role, sans, seq, tlv,
+};
 use crate::{Chain, code, question};
 use rustls_pki_types::CertificateDer;
 use rustmq_auth::{AuthenticationManager, Refusal, Trust};
@@ -9,11 +11,15 @@ use std::sync::Arc;
 
 /// Every CA certifies every other: `count * (count - 1)` certificates, and no anchor among them.
 fn mesh(count: usize) -> (Vec<Holder>, Vec<Vec<u8>>) {
+    mesh_of(count, Spec::ca)
+}
+
+fn mesh_of(count: usize, spec: impl Fn() -> Spec) -> (Vec<Holder>, Vec<Vec<u8>>) {
     let holders: Vec<_> = (0..count).map(|number| Holder::new(&format!("CA {number}"))).collect();
     let mut certificates = Vec::new();
     for issuer in &holders {
         for subject in holders.iter().filter(|subject| subject.name != issuer.name) {
-            certificates.push(issuer.issue(subject, &Spec::ca()));
+            certificates.push(issuer.issue(subject, &spec()));
         }
     }
     (holders, certificates)
@@ -269,4 +275,52 @@ fn finding_out_whether_a_long_name_is_its_own_issuer_counts() {
     // For each letter looking for issuers counts 32, and what is to be found out of both CAs 12.
     let (short, long) = (names(10), names(1_000));
     assert!(long - short >= 44 * 990, "{short} {long}");
+}
+
+#[test]
+fn large_certificates_are_visited_less_often() {
+    let failed = |purposes_of_a_ca: usize| {
+        let list = vec![oid::CLIENT_AUTH; purposes_of_a_ca];
+        let (holders, certificates) = mesh_of(8, || Spec::ca().with(purposes(&list)));
+        let leaf = holders[0].issue(&Holder::new("peer"), &Spec::leaf("a.example"));
+        let root = Holder::new("Root").self_signed();
+        let untrusted: Vec<&[u8]> = certificates.iter().map(Vec::as_slice).collect();
+        let anchors = [root.as_slice()];
+        let answer = question(&leaf, &untrusted, &anchors).ask();
+        assert_eq!(code(&answer), "budget_exceeded");
+        answer.explanation.tried.len() + answer.explanation.untold
+    };
+    assert!(failed(1_000) * 4 < failed(1));
+}
+
+/// A CA with a policy that is mapped to each of many others, and a leaf with the first of them.
+fn under_mappings(count: u16) -> (&'static str, u32) {
+    let policy = |number: u16| {
+        let [high, low] = ((number + 128) << 1).to_be_bytes();
+        [0x2a, 3, 0x80 | high, low >> 1]
+    };
+    let stated = |policies: &[[u8; 4]]| {
+        let list: Vec<u8> = policies.iter().flat_map(|p| seq(&[&oid_der(p)])).collect();
+        extension(oid::CERTIFICATE_POLICIES, false, &tlv(0x30, &list))
+    };
+    let mapping = |number| seq(&[&oid_der(&policy(number)), &oid_der(&policy(number + 1))]);
+    let mappings: Vec<u8> = (1..=count).flat_map(mapping).collect();
+    let mappings = extension(oid::POLICY_MAPPINGS, true, &tlv(0x30, &mappings));
+    let (root, ca) = (Holder::new("Root"), Holder::new("CA"));
+    let ca_der = root.issue(&ca, &Spec::ca().with(stated(&[policy(1)])).with(mappings));
+    let leaf = Spec::leaf("a.example").with(stated(&[policy(2)]));
+    let (leaf, root) = (ca.issue(&Holder::new("peer"), &leaf), root.self_signed());
+    let (untrusted, anchors) = ([ca_der.as_slice()], [root.as_slice()]);
+    let mut question = question(&leaf, &untrusted, &anchors);
+    question.terms.policy.require_explicit = true;
+    let answer = question.ask();
+    (code(&answer), answer.explanation.work[3])
+}
+
+#[test]
+fn mappings_count_by_the_length_of_their_list() {
+    assert_eq!(under_mappings(100).0, "valid");
+    let (verdict, nodes) = under_mappings(3_000);
+    assert_eq!(verdict, "budget_exceeded");
+    assert!(nodes < 300, "{nodes} of the list were looked for");
 }
