@@ -291,7 +291,7 @@ impl AuthenticationManager {
     ) -> Result<Arc<AuthContext>, Refusal> {
         self.prove(snapshot, chain, peer, now, |proof, leaf| {
             let policy = snapshot.policy();
-            let at_fault = |refusal: Refusal| refusal.of(&leaf.view);
+            let at_fault = |refusal: Refusal| refusal.of(leaf);
             let principal = policy.principal.principal_of(leaf);
             let principal = principal.map_err(|error| at_fault(Refusal::from(error)))?;
             let role = policy.mtls.role_of(leaf).map_err(at_fault)?;

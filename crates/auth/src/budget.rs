@@ -12,7 +12,7 @@ pub enum Work {
     /// Looking at a certificate as the next one of a partial path.
     #[error("{} partial paths", Budget::STEPS)]
     Steps,
-    /// Comparing two names, or a name and a constraint.
+    /// Comparing two names, or a name and a constraint; and looking for a policy in a list.
     #[error("{} comparisons of names", Budget::NAMES)]
     Names,
     /// Making a node of the policy graph.
@@ -35,10 +35,12 @@ impl Budget {
     /// A TLS peer can send 64 KiB of certificates, some 200 of 300 octets: each may cost a
     /// verification, and so may a second level of them. 512 P-256 verifications are 19 ms.
     pub(crate) const SIGNATURES: u32 = 512;
-    /// A step without a new signature is a microsecond. 7 CAs that all certify each other (42
+    /// A step without a new signature is a microsecond or two; one to a certificate of several 2 KiB counts
+    /// for as many. 7 CAs that all certify each other (42
     /// certificates) make 13,692 partial paths; no honest hierarchy comes near 5,000.
     pub(crate) const STEPS: u32 = 5_000;
-    /// A comparison is some 20 ns. 250,000 are 500 names against 500 constraints.
+    /// A comparison of short names is some 20 ns. 250,000 are 500 names against 500 constraints. What is
+    /// long counts for several: each attribute that is walked, and text by its length.
     pub(crate) const NAMES: u32 = 250_000;
     /// The largest published hierarchies map some dozens of policies.
     pub(crate) const POLICIES: u32 = 4_096;

@@ -159,7 +159,8 @@ impl std::fmt::Debug for Verdicts {
 /// costs a hash, short enough that a mended cause is seen soon.
 const REFUSAL_SECONDS: i64 = 5;
 
-/// The most refusals that are remembered.
+/// The most refusals that are remembered. Each has four texts of 1 KiB at most, so that what strangers
+/// can have remembered of them is 17 MiB.
 const REFUSALS_MOST: usize = 4_096;
 
 struct Refused {

@@ -1,9 +1,12 @@
 //! Why a peer is refused: the rule, the certificate that breaks it, and what would satisfy it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use rustmq_pki::read::{CertificateRef, ReadError};
 use rustmq_pki::time::UnixTime;
+
+use crate::certificate::Certificate;
 
 macro_rules! rules {
     ($($name:ident $code:literal $rfc:literal $says:literal $mend:literal;)*) => {
@@ -178,6 +181,17 @@ pub enum Detail {
     Source(crate::revocation::Unusable),
 }
 
+impl Detail {
+    /// With text that is bounded, wherever it came from.
+    fn bounded(self) -> Self {
+        match self {
+            Self::Oid(text) if text.len() > LONGEST_TEXT => Self::Oid(clipped(text)),
+            Self::Name(text) if text.len() > LONGEST_TEXT => Self::Name(clipped(text)),
+            other => other,
+        }
+    }
+}
+
 impl fmt::Display for Detail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -195,7 +209,47 @@ impl fmt::Display for Detail {
     }
 }
 
-/// A certificate in words: what an operator needs to find it.
+/// The most octets of a text that comes out of a certificate, before the mark that it was cut. A name
+/// of an organisation in all its parts has some 200; and thousands of refusals are remembered.
+const LONGEST_TEXT: usize = 1_024;
+
+/// What stands at the end of a text that was cut.
+const CUT: &str = " [cut]";
+
+/// A value as text of at most [`LONGEST_TEXT`] octets and the mark. What comes after them is not even
+/// formatted: whoever sends a certificate of a megabyte must not decide how much is written of it.
+pub(crate) fn clipped(value: impl fmt::Display) -> String {
+    use fmt::Write;
+    let mut text = Clipped::default();
+    // The only error is that the rest was cut off.
+    let _ = write!(text, "{value}");
+    text.text
+}
+
+#[derive(Default)]
+struct Clipped {
+    text: String,
+    cut: bool,
+}
+
+impl fmt::Write for Clipped {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        let room = LONGEST_TEXT - self.text.len().min(LONGEST_TEXT);
+        if part.len() <= room && !self.cut {
+            self.text.push_str(part);
+            return Ok(());
+        }
+        if !self.cut {
+            self.cut = true;
+            self.text.push_str(&part[..part.floor_char_boundary(room)]);
+            self.text.push_str(CUT);
+        }
+        Err(fmt::Error)
+    }
+}
+
+/// A certificate in words: what an operator needs to find it. A text of more than 1,024 octets is
+/// cut there, and ends in ` [cut]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
     /// The subject, as RFC 4514.
@@ -209,21 +263,24 @@ pub struct Label {
 impl Label {
     pub(crate) fn of(certificate: &CertificateRef<'_>) -> Self {
         Self {
-            subject: certificate.subject.to_string(),
-            issuer: certificate.issuer.to_string(),
-            serial: hex(certificate.serial.magnitude()),
+            subject: clipped(certificate.subject),
+            issuer: clipped(certificate.issuer),
+            serial: clipped(Hex(certificate.serial.magnitude())),
         }
     }
 }
 
 /// Lower-case hexadecimal without separators.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    use fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Hex(bytes).to_string()
+}
+
+struct Hex<'b>(&'b [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 /// A refusal: which rule is broken, by which certificate, and the values at fault.
@@ -234,16 +291,22 @@ pub struct Refusal {
     /// The values at fault.
     pub detail: Detail,
     /// The certificate; `None` where the question itself is at fault.
-    pub certificate: Option<Box<Label>>,
+    pub certificate: Option<Arc<Label>>,
 }
 
 impl Refusal {
-    pub(crate) const fn new(rule: Rule, detail: Detail) -> Self {
-        Self { rule, detail, certificate: None }
+    pub(crate) fn new(rule: Rule, detail: Detail) -> Self {
+        Self { rule, detail: detail.bounded(), certificate: None }
     }
 
-    pub(crate) fn of(mut self, certificate: &CertificateRef<'_>) -> Self {
-        self.certificate = Some(Box::new(Label::of(certificate)));
+    /// The refusal of this certificate. A search refuses one certificate again and again: they share
+    /// its label.
+    pub(crate) fn of(self, certificate: &Certificate<'_>) -> Self {
+        self.labelled(Arc::clone(certificate.label()))
+    }
+
+    pub(crate) fn labelled(mut self, label: Arc<Label>) -> Self {
+        self.certificate = Some(label);
         self
     }
 }
@@ -270,6 +333,26 @@ impl std::error::Error for Refusal {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_whole_up_to_its_limit_and_cut_between_characters_beyond() {
+        let whole = "a".repeat(LONGEST_TEXT);
+        assert_eq!(clipped(&whole), whole);
+        assert_eq!(clipped(format!("{whole}b")), format!("{whole}{CUT}"));
+        let odd = format!("a{}", "\u{e4}".repeat(LONGEST_TEXT));
+        let cut = clipped(&odd);
+        assert_eq!(cut.strip_suffix(CUT).map(str::len), Some(LONGEST_TEXT - 1));
+        assert!(odd.starts_with(cut.trim_end_matches(CUT)));
+    }
+
+    #[test]
+    fn what_goes_with_a_refusal_is_bounded_too() {
+        let long = "x".repeat(1 << 20);
+        for detail in [Detail::Name(long.clone()), Detail::Oid(long)] {
+            let shown = Refusal::new(Rule::NameExcluded, detail).to_string();
+            assert!(shown.len() < LONGEST_TEXT + 100, "{}", shown.len());
+        }
+    }
 
     #[test]
     fn codes_are_stable_names_and_each_occurs_once() {

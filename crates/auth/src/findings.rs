@@ -33,6 +33,6 @@ impl MtlsPolicy {
         let leaf = Certificate::read(der)?;
         self.check_leaf(&leaf, purpose)
             .and_then(|()| Self::check_key(&leaf.view.spki))
-            .map_err(|refusal| refusal.of(&leaf.view))
+            .map_err(|refusal| refusal.of(&leaf))
     }
 }

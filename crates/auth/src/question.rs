@@ -1,5 +1,7 @@
 //! A question and its answer: everything that the decision depends on goes in, nothing else does.
 
+use std::sync::Arc;
+
 use rustmq_pki::read::ReadError;
 use rustmq_pki::time::UnixTime;
 
@@ -96,7 +98,8 @@ impl<'q> Question<'q> {
             Ok(path) if !known.hasty => self.warnings(&search, path),
             _ => Vec::new(),
         };
-        let explanation = Explanation::of(&search, skipped);
+        let tried = if known.hasty { &[][..] } else { &search.attempts };
+        let explanation = Explanation::of(&search, tried, skipped);
         let leaf = bag.certificates.swap_remove(0);
         (Answer { result, warnings, explanation }, Some(leaf))
     }
@@ -149,7 +152,7 @@ pub(crate) struct Known<'k> {
     pub(crate) facts: Option<&'k Facts>,
     /// The SubjectPublicKeyInfo under which the leaf's signature was verified.
     pub(crate) leaf_key: Option<&'k [u8]>,
-    /// Whether nobody will read warnings: a handshake shows them to no one.
+    /// Whether nobody will read warnings and the paths that failed: a handshake shows them to no one.
     pub(crate) hasty: bool,
 }
 
@@ -219,7 +222,7 @@ pub struct Skipped {
 #[derive(Clone, Debug)]
 pub struct TriedPath {
     /// The certificates, the leaf first; the anchor last, if one was reached.
-    pub certificates: Vec<Label>,
+    pub certificates: Vec<Arc<Label>>,
     /// Whether an anchor was reached.
     pub reached_anchor: bool,
     /// Why it failed.
@@ -241,8 +244,8 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    fn of(search: &Search<'_, '_>, skipped: Vec<Skipped>) -> Self {
-        let tried = search.attempts.iter().map(|attempt| tried_path(search.bag, attempt)).collect();
+    fn of(search: &Search<'_, '_>, tried: &[Attempt], skipped: Vec<Skipped>) -> Self {
+        let tried = tried.iter().map(|attempt| tried_path(search.bag, attempt)).collect();
         Self { tried, untold: search.untold, skipped, work: search.budget.spent() }
     }
 }
@@ -251,7 +254,7 @@ fn tried_path(bag: &Bag<'_>, attempt: &Attempt) -> TriedPath {
     let certificates = attempt.certificates.iter().map(|index| &bag.certificates[*index]);
     let anchor = attempt.anchor.map(|index| &bag.anchors[index].certificate);
     TriedPath {
-        certificates: certificates.chain(anchor).map(|c| Label::of(&c.view)).collect(),
+        certificates: certificates.chain(anchor).map(|c| Arc::clone(c.label())).collect(),
         reached_anchor: attempt.anchor.is_some(),
         refusal: attempt.refusal.clone(),
     }

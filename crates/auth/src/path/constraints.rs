@@ -1,31 +1,51 @@
 //! Name constraints (RFC 5280 4.2.1.10, 6.1.3 (b) and (c), 6.1.4 (g)).
 
+use std::mem::discriminant;
+
+use rustmq_pki::der::List;
 use rustmq_pki::oid;
 use rustmq_pki::read::{GeneralName, GeneralSubtree, Known, NameConstraints, NameRef};
 
 use super::names::{
     DnsSyntax, is_dns_name, is_dns_pattern, is_uri, split_mailbox, split_wildcard, uri_host,
-    weight, within_directory,
+    within_directory,
 };
 use crate::budget::{Budget, Work};
 use crate::certificate::Certificate;
-use crate::error::{Detail, Refusal, Rule};
+use crate::error::{Detail, Refusal, Rule, clipped};
 
 /// The constraints of the CAs above a certificate. To lie within the permitted subtrees of each of
 /// them is to lie within their intersection.
 #[derive(Default)]
 pub(crate) struct Constraints<'a> {
-    in_force: Vec<Known<NameConstraints<'a>>>,
+    in_force: Vec<InForce<'a>>,
+}
+
+/// The constraints of one CA, read once for all names that they are compared with.
+struct InForce<'a> {
+    critical: bool,
+    permitted: Vec<GeneralName<'a>>,
+    excluded: Vec<GeneralName<'a>>,
 }
 
 impl<'a> Constraints<'a> {
     /// Adds the constraints of a CA to those in force below it.
-    pub(crate) fn add(&mut self, constraints: Known<NameConstraints<'a>>) -> Result<(), Refusal> {
-        let lists = [constraints.value.permitted, constraints.value.excluded];
-        for subtree in lists.into_iter().flatten().flatten() {
-            check_subtree(&subtree)?;
-        }
-        self.in_force.push(constraints);
+    pub(crate) fn add(
+        &mut self,
+        constraints: Known<NameConstraints<'a>>,
+        budget: &mut Budget,
+    ) -> Result<(), Refusal> {
+        let NameConstraints { permitted, excluded, .. } = constraints.value;
+        let mut read = |subtrees: Option<List<'a, GeneralSubtree<'a>>>| {
+            let read_one = |subtree: GeneralSubtree<'a>| {
+                budget.spend(Work::Names, reading(&subtree.base))?;
+                check_subtree(&subtree)?;
+                Ok(subtree.base)
+            };
+            subtrees.into_iter().flatten().map(read_one).collect::<Result<Vec<_>, Refusal>>()
+        };
+        let (permitted, excluded) = (read(permitted)?, read(excluded)?);
+        self.in_force.push(InForce { critical: constraints.critical, permitted, excluded });
         Ok(())
     }
 
@@ -60,21 +80,20 @@ impl<'a> Constraints<'a> {
     }
 
     fn check_name(&self, name: &GeneralName<'_>, budget: &mut Budget) -> Result<(), Refusal> {
+        budget.spend(Work::Names, reading(name))?;
+        let presented = Presented::of(name);
         for constraints in &self.in_force {
-            let refuse = |rule| Refusal::new(rule, Detail::Name(name.to_string()));
-            let excluded = constraints.value.excluded.into_iter().flatten();
-            for subtree in excluded {
-                budget.spend(Work::Names, cost(name, &subtree.base))?;
-                match compare(name, &subtree.base, Side::Excluded) {
+            let refuse = |rule| Refusal::new(rule, Detail::Name(clipped(name)));
+            for base in &constraints.excluded {
+                match compare(&presented, base, Side::Excluded, budget)? {
                     Verdict::Within => return Err(refuse(Rule::NameExcluded)),
                     other => other.require_known(constraints.critical, name)?,
                 }
             }
             let mut limited = false;
             let mut permitted = false;
-            for subtree in constraints.value.permitted.into_iter().flatten() {
-                budget.spend(Work::Names, cost(name, &subtree.base))?;
-                let verdict = compare(name, &subtree.base, Side::Permitted);
+            for base in &constraints.permitted {
+                let verdict = compare(&presented, base, Side::Permitted, budget)?;
                 verdict.require_known(constraints.critical, name)?;
                 limited |= matches!(verdict, Verdict::Within | Verdict::Outside);
                 permitted |= verdict == Verdict::Within;
@@ -103,7 +122,7 @@ fn check_subtree(subtree: &GeneralSubtree<'_>) -> Result<(), Refusal> {
     if well_formed && !subtree.has_distance {
         return Ok(());
     }
-    Err(Refusal::new(Rule::NameConstraintMalformed, Detail::Name(subtree.base.to_string())))
+    Err(Refusal::new(Rule::NameConstraintMalformed, Detail::Name(clipped(subtree.base))))
 }
 
 /// A host, or `.domain` for every host below it.
@@ -154,7 +173,7 @@ enum Verdict {
 
 impl Verdict {
     fn require_known(self, critical: bool, name: &GeneralName<'_>) -> Result<(), Refusal> {
-        let refuse = |rule| Err(Refusal::new(rule, Detail::Name(name.to_string())));
+        let refuse = |rule| Err(Refusal::new(rule, Detail::Name(clipped(name))));
         match self {
             Self::Malformed => refuse(Rule::NameMalformed),
             Self::Unknown if critical => refuse(Rule::NameConstraintUnsupported),
@@ -167,60 +186,122 @@ fn within(yes: bool) -> Verdict {
     if yes { Verdict::Within } else { Verdict::Outside }
 }
 
-/// What a comparison counts for.
-fn cost(name: &GeneralName<'_>, base: &GeneralName<'_>) -> usize {
-    match (name, base) {
-        (GeneralName::Directory(name), GeneralName::Directory(base)) => {
-            1 + weight(name) + weight(base)
+/// What reading a name counts for, in comparisons of short names, some 20 ns: an attribute of a
+/// directory name has 11 octets at least and takes as long, text is looked at octet by octet.
+const fn reading(name: &GeneralName<'_>) -> usize {
+    1 + match name {
+        GeneralName::Directory(name) => name.der.len() / 8,
+        GeneralName::Rfc822(text) | GeneralName::Dns(text) | GeneralName::Uri(text) => {
+            text.len() / 16
         }
-        _ => 1,
+        GeneralName::Other { kind, .. } | GeneralName::RegisteredId(kind) => {
+            kind.as_bytes().len() / 16
+        }
+        GeneralName::X400(_) | GeneralName::EdiParty(_) | GeneralName::Ip(_) => 0,
     }
 }
 
-fn compare(name: &GeneralName<'_>, base: &GeneralName<'_>, side: Side) -> Verdict {
-    match (name, base) {
-        (GeneralName::Dns(name), GeneralName::Dns(base)) => dns(name, base, side),
-        (GeneralName::Ip(address), GeneralName::Ip(range)) => ip(address, range),
-        (GeneralName::Rfc822(mailbox), GeneralName::Rfc822(base)) => mailbox_in(mailbox, base),
-        (GeneralName::Uri(uri), GeneralName::Uri(base)) => uri_in(uri, base),
-        (GeneralName::Directory(name), GeneralName::Directory(base)) => {
-            within(within_directory(name, base))
+/// A name of a certificate, taken apart once for all constraints.
+enum Presented<'n> {
+    /// Whether it begins with a wildcard, and what follows.
+    Dns(bool, &'n [u8]),
+    Ip(&'n [u8]),
+    /// Local part and host.
+    Mailbox(&'n [u8], &'n [u8]),
+    /// The host.
+    Uri(&'n [u8]),
+    Directory(NameRef<'n>),
+    /// A form that nothing is known of but its name.
+    Other(GeneralName<'n>),
+    /// Not a name of its form.
+    Malformed(GeneralName<'n>),
+}
+
+impl<'n> Presented<'n> {
+    fn of(name: &GeneralName<'n>) -> Self {
+        let well_formed = match *name {
+            GeneralName::Dns(pattern) => is_dns_pattern(pattern, DnsSyntax::Lenient).then(|| {
+                let (wildcard, rest) = split_wildcard(pattern);
+                Self::Dns(wildcard, rest)
+            }),
+            GeneralName::Ip(address) => {
+                matches!(address.len(), 4 | 16).then_some(Self::Ip(address))
+            }
+            GeneralName::Rfc822(mailbox) => {
+                split_mailbox(mailbox).map(|(local, host)| Self::Mailbox(local, host))
+            }
+            // A URI without a host name cannot be judged, nor can what is no URI: other readers may see
+            // another host in it. Both are refused where URIs are constrained.
+            GeneralName::Uri(uri) => uri_host(uri)
+                .filter(|host| is_uri(uri) && is_dns_name(host, DnsSyntax::Lenient))
+                .map(Self::Uri),
+            GeneralName::Directory(name) => Some(Self::Directory(name)),
+            other => Some(Self::Other(other)),
+        };
+        well_formed.unwrap_or(Self::Malformed(*name))
+    }
+}
+
+fn compare(
+    name: &Presented<'_>,
+    base: &GeneralName<'_>,
+    side: Side,
+    budget: &mut Budget,
+) -> Result<Verdict, Refusal> {
+    budget.spend(Work::Names, comparing(base))?;
+    Ok(match (name, base) {
+        (Presented::Dns(wildcard, rest), GeneralName::Dns(base)) => {
+            within(dns_in(*wildcard, rest, base, side))
+        }
+        (Presented::Ip(address), GeneralName::Ip(range)) => within(ip_in(address, range)),
+        (Presented::Mailbox(local, host), GeneralName::Rfc822(base)) => {
+            within(mailbox_in(local, host, base))
+        }
+        (Presented::Uri(host), GeneralName::Uri(base)) => within(host_in(host, base)),
+        (Presented::Directory(name), GeneralName::Directory(base)) => {
+            within(within_directory(name, base, budget)?)
+        }
+        (Presented::Malformed(name), base) if discriminant(name) == discriminant(base) => {
+            Verdict::Malformed
         }
         // RFC 9598 6: a constraint on mailboxes holds for internationalised ones too.
-        (GeneralName::Other { kind, .. }, GeneralName::Rfc822(_))
+        (Presented::Other(GeneralName::Other { kind, .. }), GeneralName::Rfc822(_))
             if *kind == oid::SMTP_UTF8_MAILBOX =>
         {
             Verdict::Unknown
         }
-        (GeneralName::Other { kind, .. }, GeneralName::Other { kind: base, .. })
-            if kind == base =>
-        {
+        (
+            Presented::Other(GeneralName::Other { kind, .. }),
+            GeneralName::Other { kind: base, .. },
+        ) if kind != base => Verdict::OtherForm,
+        (Presented::Other(name), base) if discriminant(name) == discriminant(base) => {
             Verdict::Unknown
         }
-        (GeneralName::X400(_), GeneralName::X400(_))
-        | (GeneralName::EdiParty(_), GeneralName::EdiParty(_))
-        | (GeneralName::RegisteredId(_), GeneralName::RegisteredId(_)) => Verdict::Unknown,
         _ => Verdict::OtherForm,
+    })
+}
+
+/// What a comparison with a base counts for beside a walk over directory names: a mailbox is taken
+/// apart again, of other text the end is compared.
+const fn comparing(base: &GeneralName<'_>) -> usize {
+    1 + match base {
+        GeneralName::Rfc822(mailbox) => mailbox.len() / 32,
+        GeneralName::Dns(text) | GeneralName::Uri(text) => text.len() / 64,
+        _ => 0,
     }
 }
 
 /// Zero or more labels may be added on the left of the base; with a leading dot, one or more.
-fn dns(name: &[u8], base: &[u8], side: Side) -> Verdict {
-    if !is_dns_pattern(name, DnsSyntax::Lenient) {
-        return Verdict::Malformed;
-    }
-    let (wildcard, rest) = split_wildcard(name);
-    let inside = if wildcard {
+fn dns_in(wildcard: bool, rest: &[u8], base: &[u8], side: Side) -> bool {
+    if wildcard {
         // `*.rest` stands for names one label below `rest`.
-        in_domain(rest, base.strip_prefix(b".").unwrap_or(base))
-            || (side == Side::Excluded && overlaps(rest, base))
-    } else {
-        match base.strip_prefix(b".") {
-            Some(domain) => in_domain(rest, domain) && rest.len() > domain.len(),
-            None => in_domain(rest, base),
-        }
-    };
-    within(inside)
+        return in_domain(rest, base.strip_prefix(b".").unwrap_or(base))
+            || (side == Side::Excluded && overlaps(rest, base));
+    }
+    match base.strip_prefix(b".") {
+        Some(domain) => in_domain(rest, domain) && rest.len() > domain.len(),
+        None => in_domain(rest, base),
+    }
 }
 
 /// Whether some name that `*.rest` stands for is the base: the base without its first label is
@@ -239,34 +320,19 @@ fn in_domain(name: &[u8], domain: &[u8]) -> bool {
     name[start..].eq_ignore_ascii_case(domain) && (start == 0 || name[start - 1] == b'.')
 }
 
-fn ip(address: &[u8], range: &[u8]) -> Verdict {
-    if address.len() != 4 && address.len() != 16 {
-        return Verdict::Malformed;
-    }
+fn ip_in(address: &[u8], range: &[u8]) -> bool {
     let (base, mask) = range.split_at(range.len() / 2);
     let same = |((address, base), mask): ((&u8, &u8), &u8)| address & mask == base & mask;
-    within(address.len() == base.len() && address.iter().zip(base).zip(mask).all(same))
+    address.len() == base.len() && address.iter().zip(base).zip(mask).all(same)
 }
 
 /// `host` is that host alone, `.domain` every host below it, `local@host` one mailbox.
-fn mailbox_in(mailbox: &[u8], base: &[u8]) -> Verdict {
-    let Some((local, host)) = split_mailbox(mailbox) else { return Verdict::Malformed };
+fn mailbox_in(local: &[u8], host: &[u8], base: &[u8]) -> bool {
     match split_mailbox(base) {
         Some((base_local, base_host)) => {
-            within(local == base_local && host.eq_ignore_ascii_case(base_host))
+            local == base_local && host.eq_ignore_ascii_case(base_host)
         }
-        None => within(host_in(host, base)),
-    }
-}
-
-/// A URI without a host name cannot be judged, nor can what is no URI: other readers may see another
-/// host in it. Both are refused where URIs are constrained.
-fn uri_in(uri: &[u8], base: &[u8]) -> Verdict {
-    match uri_host(uri) {
-        Some(host) if is_uri(uri) && is_dns_name(host, DnsSyntax::Lenient) => {
-            within(host_in(host, base))
-        }
-        _ => Verdict::Malformed,
+        None => host_in(host, base),
     }
 }
 
@@ -281,8 +347,23 @@ fn host_in(host: &[u8], base: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    fn verdict(name: &GeneralName<'_>, base: &GeneralName<'_>, side: Side) -> Verdict {
+        compare(&Presented::of(name), base, side, &mut Budget::full()).unwrap()
+    }
+
     fn dns_verdict(name: &str, base: &str, side: Side) -> Verdict {
-        dns(name.as_bytes(), base.as_bytes(), side)
+        let [name, base] = [name, base].map(|text| GeneralName::Dns(text.as_bytes()));
+        verdict(&name, &base, side)
+    }
+
+    fn mailbox_verdict(name: &str, base: &str, side: Side) -> Verdict {
+        let [name, base] = [name, base].map(|text| GeneralName::Rfc822(text.as_bytes()));
+        verdict(&name, &base, side)
+    }
+
+    fn uri_verdict(name: &str, base: &str) -> Verdict {
+        let [name, base] = [name, base].map(|text| GeneralName::Uri(text.as_bytes()));
+        verdict(&name, &base, Side::Permitted)
     }
 
     #[test]
@@ -311,6 +392,9 @@ mod tests {
     #[test]
     fn addresses_and_masks() {
         let range = [192, 0, 2, 0, 255, 255, 255, 0];
+        let ip = |address: &[u8], range: &[u8]| {
+            verdict(&GeneralName::Ip(address), &GeneralName::Ip(range), Side::Permitted)
+        };
         assert_eq!(ip(&[192, 0, 2, 7], &range), Verdict::Within);
         assert_eq!(ip(&[192, 0, 3, 7], &range), Verdict::Outside);
         assert_eq!(ip(&[0; 16], &range), Verdict::Outside);
@@ -323,7 +407,7 @@ mod tests {
 
     #[test]
     fn mailboxes_and_uris() {
-        let mailbox = |name: &str, base: &str| mailbox_in(name.as_bytes(), base.as_bytes());
+        let mailbox = |name, base| mailbox_verdict(name, base, Side::Permitted);
         assert_eq!(mailbox("a@example.com", "example.com"), Verdict::Within);
         assert_eq!(mailbox("a@x.example.com", "example.com"), Verdict::Outside);
         assert_eq!(mailbox("a@x.example.com", ".example.com"), Verdict::Within);
@@ -331,7 +415,7 @@ mod tests {
         assert_eq!(mailbox("a@example.com", "*@example.com"), Verdict::Outside);
         assert_eq!(mailbox("a@b@example.com", "example.com"), Verdict::Malformed);
         assert_eq!(mailbox("a@example.com", ""), Verdict::Within);
-        let uri = |name: &str, base: &str| uri_in(name.as_bytes(), base.as_bytes());
+        let uri = uri_verdict;
         assert_eq!(uri("spiffe://td.example/broker/b1", "td.example"), Verdict::Within);
         assert_eq!(uri("http://h.td.example/", ".td.example"), Verdict::Within);
         assert_eq!(uri("http://h.td.example/", "td.example"), Verdict::Outside);
@@ -341,7 +425,7 @@ mod tests {
 
     #[test]
     fn an_authority_that_readers_see_differently_is_malformed() {
-        let uri = |name: &str, base: &str| uri_in(name.as_bytes(), base.as_bytes());
+        let uri = uri_verdict;
         assert_eq!(uri("http://a:b@example.com:80/", "example.com"), Verdict::Within);
         for hostile in [
             "http://evil.com\\@example.com/",

@@ -1,6 +1,8 @@
 //! Certificate policies: the graph of RFC 9618, which replaces the tree of RFC 5280 6.1.
 
+use rustmq_pki::der::List;
 use rustmq_pki::oid::{self, Oid};
+use rustmq_pki::read::PolicyMapping;
 
 use crate::budget::{Budget, Work};
 use crate::certificate::Certificate;
@@ -37,6 +39,9 @@ struct Graph<'a> {
 
 const ANY: &[u8] = oid::ANY_POLICY;
 
+/// How many policies of a level are compared with one in the time of a comparison of names.
+const COMPARED: usize = 8;
+
 fn any_policy() -> Oid<'static> {
     Oid::from_contents(ANY).expect("the constant is an identifier")
 }
@@ -56,8 +61,10 @@ pub(crate) fn check<'a>(
 ) -> Result<(), Refusal> {
     // RFC 5280 6.1.4 (a) is asked of those that issue the next certificate, so not of the leaf.
     let issuers = path.split_last().map_or(path, |(_, issuers)| issuers);
-    if issuers.iter().any(|certificate| maps_any_policy(certificate)) {
-        return Err(Rule::AnyPolicyMapped.into());
+    for certificate in issuers {
+        if maps_any_policy(certificate, budget)? {
+            return Err(Rule::AnyPolicyMapped.into());
+        }
     }
     // Without a demand for an explicit policy no outcome of the graph refuses the path.
     let demanded = inputs.require_explicit
@@ -68,10 +75,16 @@ pub(crate) fn check<'a>(
     if demanded { Processing::new(path.len(), inputs).run(path, inputs, budget) } else { Ok(()) }
 }
 
-fn maps_any_policy(certificate: &Certificate<'_>) -> bool {
-    certificate.known.policy_mappings.is_some_and(|mappings| {
-        mappings.value.iter().any(|mapping| mapping.issuer == ANY || mapping.subject == ANY)
-    })
+fn maps_any_policy(certificate: &Certificate<'_>, budget: &mut Budget) -> Result<bool, Refusal> {
+    let Some(mappings) = certificate.known.policy_mappings else { return Ok(false) };
+    budget.spend(Work::Names, 1 + walking(&mappings.value))?;
+    Ok(mappings.value.iter().any(|mapping| mapping.issuer == ANY || mapping.subject == ANY))
+}
+
+/// What walking a list of mappings counts for in comparisons of names: an entry has 10 octets at
+/// least, and takes as long as one.
+const fn walking(mappings: &List<'_, PolicyMapping<'_>>) -> usize {
+    mappings.contents().len() / 16
 }
 
 struct Processing<'a> {
@@ -104,7 +117,7 @@ impl<'a> Processing<'a> {
             let last = index + 1 == path.len();
             self.take_policies(certificate, last, budget)?;
             if self.counters.explicit_policy == 0 && self.graph.is_none() {
-                return Err(not_allowed(inputs).of(&certificate.view));
+                return Err(not_allowed(inputs).of(certificate));
             }
             if !last {
                 self.take_mappings(certificate, budget)?;
@@ -129,6 +142,7 @@ impl<'a> Processing<'a> {
         let mut level = Level::new();
         let mut has_any = false;
         for policy in policies.value.iter().map(|information| information.policy) {
+            budget.spend(Work::Names, 1 + level.len() / COMPARED)?;
             if policy == ANY {
                 has_any = true;
             } else if !level.iter().any(|node| node.policy == policy) {
@@ -159,7 +173,10 @@ impl<'a> Processing<'a> {
             return Ok(());
         };
         let depth = graph.levels.len() - 1;
+        // The whole list is walked for each.
+        let walk = walking(&mappings.value);
         for issuer in mappings.value.iter().map(|mapping| mapping.issuer) {
+            budget.spend(Work::Names, 1 + walk + graph.levels[depth].len() / COMPARED)?;
             if self.counters.policy_mapping == 0 {
                 graph.levels[depth].retain(|node| node.policy != issuer);
                 continue;
@@ -206,7 +223,7 @@ impl<'a> Processing<'a> {
         if explicit_policy > 0 || satisfied {
             return Ok(());
         }
-        Err(not_allowed(inputs).of(&leaf.view))
+        Err(not_allowed(inputs).of(leaf))
     }
 }
 

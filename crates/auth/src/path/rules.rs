@@ -70,7 +70,7 @@ impl<'c, 'a> Findings<'c, 'a> {
     }
 
     pub(crate) fn find_in(&mut self, rule: Rule, detail: Detail) {
-        self.found.push(Refusal::new(rule, detail).of(&self.certificate.view));
+        self.found.push(Refusal::new(rule, detail).of(self.certificate));
     }
 
     pub(crate) fn is_ca(&self) -> bool {

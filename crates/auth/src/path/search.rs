@@ -12,7 +12,7 @@ use rustmq_pki::read::{NameRef, ReadError, SpkiRef};
 use rustmq_pki::time::UnixTime;
 
 use super::constraints::Constraints;
-use super::names::{same_name, weight};
+use super::names::same_name_within;
 use super::rules::{Place, RuleSet, findings};
 use super::{MAX_INTERMEDIATES, ReferenceName, Terms, VerifiedPath, checks, policy};
 use crate::budget::{Budget, Work};
@@ -61,6 +61,10 @@ impl Attempt {
 
 /// The most failed attempts that are remembered for the explanation.
 const MAX_ATTEMPTS: usize = 64;
+
+/// How many octets of a certificate are looked through in the time of a step: its lists of purposes
+/// and policies, and all of it by the rule sets beyond `pkix`.
+const OF_ONE_STEP: usize = 2_048;
 
 /// What the path is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +145,7 @@ impl<'q, 'a> Search<'q, 'a> {
         if let Some(mtls) = self.mtls {
             let leaf = &self.bag.certificates[0];
             let result = mtls.check_leaf(leaf, self.terms.purpose);
-            result.map_err(|refusal| refusal.of(&leaf.view))?;
+            result.map_err(|refusal| refusal.of(leaf))?;
         }
         let path = self.find(0, Goal::Leaf)?;
         if self.terms.rules.judges_anchors() {
@@ -190,7 +194,7 @@ impl<'q, 'a> Search<'q, 'a> {
             }
             if !name.is_in(leaf.known.alt_names()) {
                 let detail = Detail::Name(name.to_string());
-                return Err(Refusal::new(Rule::NameMismatch, detail).of(&leaf.view));
+                return Err(Refusal::new(Rule::NameMismatch, detail).of(leaf));
             }
         }
         Ok(())
@@ -199,7 +203,7 @@ impl<'q, 'a> Search<'q, 'a> {
     /// Finds a path from the certificate `target` to an anchor.
     pub(crate) fn find(&mut self, target: usize, goal: Goal) -> Result<Path, Refusal> {
         let certificate = &self.bag.certificates[target];
-        self.check_target(certificate, goal).map_err(|refusal| refusal.of(&certificate.view))?;
+        self.check_target(certificate, goal).map_err(|refusal| refusal.of(certificate))?;
         if goal == Goal::Leaf {
             self.check_leaf_rules()?;
             return self.search_from(target, goal);
@@ -215,7 +219,8 @@ impl<'q, 'a> Search<'q, 'a> {
         let mut nodes = vec![Node { certificate: target, below: None, length: 1 }];
         let mut queue = VecDeque::from([0]);
         while let Some(at) = queue.pop_front() {
-            self.budget.spend(Work::Steps, 1)?;
+            let certificate = &self.bag.certificates[nodes[at].certificate];
+            self.budget.spend(Work::Steps, 1 + certificate.view.der.len() / OF_ONE_STEP)?;
             let below = chain(&nodes, at);
             if let Err(refusal) = self.check_link(&below, goal) {
                 self.refuse(below, None, refusal)?;
@@ -246,11 +251,12 @@ impl<'q, 'a> Search<'q, 'a> {
     fn check_link(&mut self, chain: &[usize], goal: Goal) -> Result<(), Refusal> {
         let [.., below, top] = chain else { return Ok(()) };
         let issuer = &self.bag.certificates[*top];
+        let intermediates = self.intermediates_below(chain)?;
         let check = || {
             self.check_target(issuer, goal)?;
-            checks::issuer(issuer, self.intermediates_below(chain))
+            checks::issuer(issuer, intermediates)
         };
-        check().map_err(|refusal| refusal.of(&issuer.view))?;
+        check().map_err(|refusal| refusal.of(issuer))?;
         if signature::inherits_parameters(&issuer.view.spki) {
             // Its parameters come from above: verified when the path is complete.
             return Ok(());
@@ -259,13 +265,18 @@ impl<'q, 'a> Search<'q, 'a> {
     }
 
     /// How many certificates between the leaf and the top of `chain` count for a path length.
-    fn intermediates_below(&self, chain: &[usize]) -> usize {
+    fn intermediates_below(&mut self, chain: &[usize]) -> Result<usize, Refusal> {
         let inner = chain.get(1..chain.len().saturating_sub(1)).unwrap_or(&[]);
         self.count_not_self_issued(inner)
     }
 
-    fn count_not_self_issued(&self, chain: &[usize]) -> usize {
-        chain.iter().filter(|index| !self.bag.certificates[**index].is_self_issued()).count()
+    fn count_not_self_issued(&mut self, chain: &[usize]) -> Result<usize, Refusal> {
+        let mut count = 0;
+        for index in chain {
+            let certificate = &self.bag.certificates[*index];
+            count += usize::from(!certificate.is_self_issued_within(&mut self.budget)?);
+        }
+        Ok(count)
     }
 
     /// Verifies the signature of a certificate by a key, once.
@@ -275,13 +286,14 @@ impl<'q, 'a> Search<'q, 'a> {
         key: &SpkiRef<'a>,
         inherited: Option<&SpkiRef<'a>>,
     ) -> Result<(), Refusal> {
-        let view = &self.bag.certificates[child].view;
+        let certificate = &self.bag.certificates[child];
+        let view = &certificate.view;
         let known = self.signatures.iter().find(|(c, k, _)| *c == child && *k == key.der);
         if let Some((_, _, valid)) = known {
             return if *valid {
                 Ok(())
             } else {
-                Err(Refusal::from(Rule::SignatureInvalid).of(view))
+                Err(Refusal::from(Rule::SignatureInvalid).of(certificate))
             };
         }
         if child == 0 && self.known_leaf_key == Some(key.der) {
@@ -299,7 +311,7 @@ impl<'q, 'a> Search<'q, 'a> {
             signature::verify(algorithm, key, view.tbs, view.signature, dsa, inherited)
         });
         self.signatures.push((child, key.der, result.is_ok()));
-        result.map_err(|refusal| refusal.of(view))
+        result.map_err(|refusal| refusal.of(certificate))
     }
 
     /// DSA is verified for path validation alone: no peer of mTLS has it (its signatures use SHA-1), so
@@ -316,7 +328,6 @@ impl<'q, 'a> Search<'q, 'a> {
         let Some(top) = chain.last() else { return Ok(None) };
         let bag = self.bag;
         let issuer = &bag.certificates[*top].view.issuer;
-        self.budget.spend(Work::Names, bag.anchors.len())?;
         for (index, anchor) in bag.anchors.iter().enumerate() {
             let wanted = match goal {
                 Goal::Leaf => true,
@@ -343,7 +354,7 @@ impl<'q, 'a> Search<'q, 'a> {
         chain: Vec<usize>,
     ) -> Result<(), Refusal> {
         let length = nodes[at].length + 1;
-        let top = &self.bag.certificates[nodes[at].certificate].view;
+        let top = &self.bag.certificates[nodes[at].certificate];
         if length > MAX_INTERMEDIATES + 1 {
             let detail = Detail::Count { found: length - 1, limit: MAX_INTERMEDIATES };
             let refusal = Refusal::new(Rule::DepthExceeded, detail).of(top);
@@ -388,13 +399,8 @@ impl<'q, 'a> Search<'q, 'a> {
         Ok(false)
     }
 
-    /// Whether two names are the same; names that differ in their bytes cost by their length.
     fn same(&mut self, a: &NameRef<'_>, b: &NameRef<'_>) -> Result<bool, Refusal> {
-        if a.der == b.der {
-            return Ok(true);
-        }
-        self.budget.spend(Work::Names, weight(a) + weight(b))?;
-        Ok(same_name(a, b))
+        same_name_within(a, b, &mut self.budget)
     }
 
     /// The certificates with the name of a certificate's issuer: those with the right key identifier
@@ -406,7 +412,6 @@ impl<'q, 'a> Search<'q, 'a> {
         let bag = self.bag;
         let certificate = &bag.certificates[child];
         let wanted = certificate.known.authority_key_id.and_then(|aki| aki.value.key_id);
-        self.budget.spend(Work::Names, bag.certificates.len())?;
         let mut found: Vec<(u8, usize)> = Vec::new();
         for (index, candidate) in bag.certificates.iter().enumerate() {
             if self.same(&candidate.view.subject, &certificate.view.issuer)? {
@@ -452,15 +457,15 @@ impl<'q, 'a> Search<'q, 'a> {
     fn best_refusal(&self, target: usize) -> Refusal {
         // Of equals the first is the shortest path, and `max_by_key` takes the last.
         let best = self.attempts.iter().rev().max_by_key(|attempt| attempt.tells());
-        let view = &self.bag.certificates[target].view;
-        best.map_or_else(|| Refusal::from(Rule::NoIssuer).of(view), |best| best.refusal.clone())
+        let target = &self.bag.certificates[target];
+        best.map_or_else(|| Refusal::from(Rule::NoIssuer).of(target), |best| best.refusal.clone())
     }
 
     /// Everything that can be judged of a whole path only.
     fn complete(&mut self, path: &Path, goal: Goal) -> Result<(), Refusal> {
         let bag = self.bag;
         let anchor = &bag.anchors[path.anchor];
-        self.check_anchor(path).map_err(|refusal| refusal.of(&anchor.certificate.view))?;
+        self.check_anchor(path).map_err(|refusal| refusal.of(&anchor.certificate))?;
         if let Some(top) = path.certificates.last() {
             self.check_signature(*top, &anchor.spki, None)?;
         }
@@ -486,16 +491,16 @@ impl<'q, 'a> Search<'q, 'a> {
         for index in &path.certificates {
             let certificate = &self.bag.certificates[*index];
             if checks::has_weak_signature(certificate) {
-                return Err(Refusal::from(Rule::MtlsWeakSignature).of(&certificate.view));
+                return Err(Refusal::from(Rule::MtlsWeakSignature).of(certificate));
             }
             MtlsPolicy::check_key(&certificate.view.spki)
-                .map_err(|refusal| refusal.of(&certificate.view))?;
+                .map_err(|refusal| refusal.of(certificate))?;
         }
         let anchor = &self.bag.anchors[path.anchor];
-        MtlsPolicy::check_key(&anchor.spki).map_err(|r| r.of(&anchor.certificate.view))
+        MtlsPolicy::check_key(&anchor.spki).map_err(|r| r.of(&anchor.certificate))
     }
 
-    fn check_anchor(&self, path: &Path) -> Result<(), Refusal> {
+    fn check_anchor(&mut self, path: &Path) -> Result<(), Refusal> {
         let anchor = &self.bag.anchors[path.anchor];
         let unreadable = self.bag.unreadable_anchors.iter().find(|(i, _)| *i == path.anchor);
         if !self.terms.rules.judges_anchors() {
@@ -505,7 +510,7 @@ impl<'q, 'a> Search<'q, 'a> {
         if let Some((_, error)) = unreadable {
             return Err(Refusal::new(Rule::Malformed, Detail::Read(error.clone())));
         }
-        let below = self.count_not_self_issued(&path.certificates[1..]);
+        let below = self.count_not_self_issued(&path.certificates[1..])?;
         checks::anchor(anchor, below, self.terms)
     }
 
@@ -539,8 +544,8 @@ impl<'q, 'a> Search<'q, 'a> {
             .find(|spki| !signature::inherits_parameters(spki))
     }
 
-    fn check_depth(&self, path: &Path, terms: &Terms) -> Result<(), Refusal> {
-        let found = self.count_not_self_issued(&path.certificates[1..]);
+    fn check_depth(&mut self, path: &Path, terms: &Terms) -> Result<(), Refusal> {
+        let found = self.count_not_self_issued(&path.certificates[1..])?;
         match terms.max_depth {
             Some(limit) if found > limit => {
                 Err(Refusal::new(Rule::DepthExceeded, Detail::Count { found, limit }))
@@ -557,23 +562,28 @@ impl<'q, 'a> Search<'q, 'a> {
         if self.terms.rules.judges_anchors()
             && let Some(own) = anchor.known.name_constraints
         {
-            constraints.add(own).map_err(|refusal| refusal.of(&anchor.view))?;
+            constraints.add(own, &mut self.budget).map_err(|r| r.of(anchor))?;
         }
         for (at, index) in path.certificates.iter().enumerate().rev() {
             let certificate = &bag.certificates[*index];
-            let at_fault = |refusal: Refusal| refusal.of(&certificate.view);
+            let at_fault = |refusal: Refusal| refusal.of(certificate);
             if at == 0 || !certificate.is_self_issued() {
                 constraints.check(certificate, &mut self.budget).map_err(at_fault)?;
             }
             if let Some(own) = certificate.known.name_constraints.filter(|_| at > 0) {
-                constraints.add(own).map_err(at_fault)?;
+                constraints.add(own, &mut self.budget).map_err(at_fault)?;
             }
         }
         Ok(())
     }
 
     /// The rules for single certificates, of the certificates of this path only.
-    fn check_rules(&self, path: &Path) -> Result<(), Refusal> {
+    fn check_rules(&mut self, path: &Path) -> Result<(), Refusal> {
+        if self.terms.rules != RuleSet::Pkix {
+            let certificates = path.certificates.iter().map(|index| &self.bag.certificates[*index]);
+            let octets: usize = certificates.map(|certificate| certificate.view.der.len()).sum();
+            self.budget.spend(Work::Steps, octets / OF_ONE_STEP)?;
+        }
         let found = self.findings_under(path, self.terms.rules);
         found.into_iter().next().map_or(Ok(()), Err)
     }

@@ -116,18 +116,18 @@ impl<'q, 'a> Search<'q, 'a> {
             let of_itself = at == 0 && self.in_progress.last() == Some(&index);
             return match self.terms.rules {
                 RuleSet::Pkix if of_itself => Ok(()),
-                _ => Err(unknown(Unusable::Circular).of(&certificate.view)),
+                _ => Err(unknown(Unusable::Circular).of(certificate)),
             };
         }
         if self.in_progress.len() >= MAX_NESTING {
-            return Err(unknown(Unusable::Circular).of(&certificate.view));
+            return Err(unknown(Unusable::Circular).of(certificate));
         }
         self.in_progress.push(index);
         let result = self.status_of(&Subject { certificate, path, at });
         self.in_progress.pop();
         result.map_err(|refusal| match refusal.certificate {
             Some(_) => refusal,
-            None => refusal.of(&certificate.view),
+            None => refusal.of(certificate),
         })
     }
 
