@@ -7,7 +7,7 @@ use rustmq_pki::oid;
 use rustmq_pki::read::{GeneralName, GeneralSubtree, Known, NameConstraints, NameRef};
 
 use super::names::{
-    DnsSyntax, is_dns_name, is_dns_pattern, is_uri, split_mailbox, split_wildcard, uri_host,
+    DnsSyntax, Lies, is_dns_name, is_dns_pattern, is_uri, split_mailbox, split_wildcard, uri_host,
     within_directory,
 };
 use crate::budget::{Budget, Work};
@@ -259,7 +259,12 @@ fn compare(
         }
         (Presented::Uri(host), GeneralName::Uri(base)) => within(host_in(host, base)),
         (Presented::Directory(name), GeneralName::Directory(base)) => {
-            within(within_directory(name, base, budget)?)
+            match within_directory(name, base, budget)? {
+                Lies::Within => Verdict::Within,
+                // Another reader may see the excluded name in it.
+                Lies::Unclear if side == Side::Excluded => Verdict::Malformed,
+                Lies::Unclear | Lies::Outside => Verdict::Outside,
+            }
         }
         (Presented::Malformed(name), base) if discriminant(name) == discriminant(base) => {
             Verdict::Malformed
@@ -403,6 +408,35 @@ mod tests {
         assert!(!is_ip_range(&[0; 4]));
         assert!(!is_ip_range(&[0, 0, 0, 0, 255, 0, 255, 0]));
         assert!(!is_ip_range(&[0, 0, 0, 0, 254, 128, 0, 0]));
+    }
+
+    #[test]
+    fn a_value_that_is_no_text_lies_outside_of_no_excluded_subtree() {
+        use rustmq_pki::der::{constructed, tag};
+        let organization = |tag: u8, value: &[u8]| {
+            let oid = constructed(tag::OID, &[oid::ORGANIZATION]);
+            let attribute = constructed(tag::SEQUENCE, &[&oid, &constructed(tag, &[value])]);
+            constructed(tag::SEQUENCE, &[&constructed(tag::SET, &[&attribute])])
+        };
+        let base = organization(tag::UTF8_STRING, b"Acme");
+        let side_of = |tag: u8, value: &[u8], side| {
+            let name = organization(tag, value);
+            let [name, base] = [&name, &base].map(|der| NameRef::from_der(der).unwrap());
+            let [name, base] = [name, base].map(GeneralName::Directory);
+            verdict(&name, &base, side)
+        };
+        let unclear: [(u8, &[u8]); 4] = [
+            (tag::UTF8_STRING, b"Acme\xff"),
+            (tag::BMP_STRING, b"\0A\0c\0m\0e\0"),
+            (tag::OCTET_STRING, b"Acme"),
+            (0x1b, b"Acme"),
+        ];
+        for (tag, value) in unclear {
+            assert_eq!(side_of(tag, value, Side::Excluded), Verdict::Malformed, "{tag:02x}");
+            assert_eq!(side_of(tag, value, Side::Permitted), Verdict::Outside, "{tag:02x}");
+        }
+        let clear = side_of(tag::PRINTABLE_STRING, b"Other", Side::Excluded);
+        assert_eq!(clear, Verdict::Outside);
     }
 
     #[test]

@@ -25,21 +25,51 @@ pub(crate) fn same_name_within(
     same(a, b, budget)
 }
 
-/// Whether `name` lies in the subtree of `base`: its first names are those of `base`.
+/// Where a directory name lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lies {
+    Within,
+    Outside,
+    /// Nobody can say: where they differ, a value that cannot be read as text stands against one of the
+    /// same type of attribute.
+    Unclear,
+}
+
+/// Where `name` lies of the subtree of `base`, in which its first names are those of `base`.
 pub(crate) fn within_directory(
     name: &NameRef<'_>,
     base: &NameRef<'_>,
     budget: &mut Budget,
-) -> Result<bool, Refusal> {
+) -> Result<Lies, Refusal> {
+    let mut lies = Lies::Within;
     let mut rdns = name.rdns.iter();
     for base in base.rdns.iter() {
         budget.pay(1)?;
-        let Some(rdn) = rdns.next() else { return Ok(false) };
-        if !same_rdn(&rdn, &base, budget)? {
-            return Ok(false);
+        let Some(rdn) = rdns.next() else { return Ok(Lies::Outside) };
+        if same_rdn(&rdn, &base, budget)? {
+            continue;
+        }
+        if !is_unclear(&rdn, &base, budget)? {
+            return Ok(Lies::Outside);
+        }
+        lies = Lies::Unclear;
+    }
+    Ok(lies)
+}
+
+fn is_unclear(a: &Rdn<'_>, b: &Rdn<'_>, budget: &mut Budget) -> Result<bool, Refusal> {
+    for (one, other) in [(a, b), (b, a)] {
+        for attribute in one.attributes.iter() {
+            budget.pay(1 + attribute.value.len() / 32)?;
+            if attribute.text().is_none() {
+                budget.pay(other.attributes.contents().len() / 8)?;
+                if other.attributes.iter().any(|against| against.oid == attribute.oid) {
+                    return Ok(true);
+                }
+            }
         }
     }
-    Ok(true)
+    Ok(false)
 }
 
 /// What a walk over names is paid with, before it is made. One unit is some 20 ns.
@@ -358,7 +388,8 @@ mod tests {
         let same = |a: &[u8], b: &[u8]| {
             let (a, b) = (NameRef::from_der(a).unwrap(), NameRef::from_der(b).unwrap());
             let budget = &mut Budget::full();
-            assert_eq!(same_name(&a, &b), within_directory(&a, &b, budget).unwrap());
+            let lies = within_directory(&a, &b, budget).unwrap();
+            assert_eq!(same_name(&a, &b), lies == Lies::Within);
             same_name(&a, &b)
         };
         for size in [2, 16, 17, 300] {
