@@ -271,15 +271,15 @@ pub(crate) fn uri_host(uri: &[u8]) -> Option<&[u8]> {
     };
     let literal = host.starts_with(b"[");
     let port_is_number = port.iter().skip(1).all(u8::is_ascii_digit);
-    let good = is_authority_text(user, b":")
-        && (literal || is_authority_text(host, b""))
+    let good = is_uri_text(user, b":")
+        && (literal || is_uri_text(host, b""))
         && (port.is_empty() || port.starts_with(b":") && port_is_number);
     (good && !host.is_empty()).then_some(host)
 }
 
 /// Unreserved characters, sub-delimiters and percent-encoded octets (RFC 3986 3.2.1, 3.2.2), and
 /// those of `more`.
-fn is_authority_text(text: &[u8], more: &[u8]) -> bool {
+fn is_uri_text(text: &[u8], more: &[u8]) -> bool {
     let literal = |byte: &u8| {
         byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte) || more.contains(byte)
     };
@@ -293,14 +293,24 @@ fn is_authority_text(text: &[u8], more: &[u8]) -> bool {
         })
 }
 
-/// Whether `uri` is an absolute URI of visible ASCII with a scheme (RFC 5280 4.2.1.6).
+/// Whether `uri` is a URI with a scheme (RFC 3986 3, RFC 5280 4.2.1.6).
 pub(crate) fn is_uri(uri: &[u8]) -> bool {
     let Some(colon) = uri.iter().position(|byte| *byte == b':') else { return false };
-    let scheme = &uri[..colon];
+    let (scheme, rest) = (&uri[..colon], &uri[colon + 1..]);
+    let up_to = |text: &'_ [u8], ends: &[u8]| {
+        text.iter().position(|byte| ends.contains(byte)).unwrap_or(text.len())
+    };
+    let (before, fragment) = rest.split_at(up_to(rest, b"#"));
+    let (authority, path) = match before.strip_prefix(b"//") {
+        Some(authority) => authority.split_at(up_to(authority, b"/?")),
+        None => (&[][..], before),
+    };
     scheme.first().is_some_and(u8::is_ascii_alphabetic)
         && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte))
-        && uri.len() > colon + 1
-        && uri.iter().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(byte))
+        && !rest.is_empty()
+        && is_uri_text(authority, b":@[]")
+        && is_uri_text(path, b":@/?")
+        && is_uri_text(fragment.get(1..).unwrap_or(&[]), b":@/?")
 }
 
 /// A name that the caller expects the peer to have, as it was given.
@@ -471,6 +481,16 @@ mod tests {
         assert_eq!(host("urn:rustmq:role:broker"), None);
         assert_eq!(host("http:///x"), None);
         assert!(is_uri(b"urn:x") && !is_uri(b"x") && !is_uri(b"http:") && !is_uri(b"h:a b"));
+        for good in
+            ["http://h", "http://[::1]:8/", "h:/a?b/c?d#e?f", "h:%5B", "urn:a:b@c", "h://u:p@h"]
+        {
+            assert!(is_uri(good.as_bytes()), "{good}");
+        }
+        for bad in
+            ["h://h/%zz", "h://h/%5", "h://h/#a#b", "h://h/[x]", "h:a[0]", "h://h/?[", "1h:x"]
+        {
+            assert!(!is_uri(bad.as_bytes()), "{bad}");
+        }
     }
 
     #[test]
