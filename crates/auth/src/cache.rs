@@ -245,7 +245,7 @@ mod tests {
             role: Role::Client,
             serial: [1_u8][..].into(),
             path: Arc::new([]),
-            issuer_key: Arc::new([]),
+            above: Arc::default(),
             beside: None,
         })
     }

@@ -224,3 +224,20 @@ fn one_rule_yields_the_principal() {
     assert_eq!(with(PrincipalRule::SpiffeUri, false), "principal_missing");
     assert_eq!(with(PrincipalRule::DistinguishedName, true), "cn=broker-01");
 }
+
+#[test]
+fn a_session_stands_on_what_its_peer_brings() {
+    let chain = client();
+    let known =
+        Trust { intermediates: vec![chain.intermediate_der.clone()], ..trust(&chain, 1, &[]) };
+    let manager = AuthenticationManager::new(&known, now()).unwrap();
+    let open = |sent: &[CertificateDer<'_>]| {
+        let context = manager.authenticate(sent, now()).unwrap();
+        manager.register(sent, &context, now())
+    };
+    let whole = chain_of(&chain);
+    let (brings, owes) = (open(&whole), open(&whole[..1]));
+    assert_eq!(manager.refresh(&trust(&chain, 2, &[]), now()).unwrap().ended, 1);
+    assert_eq!(brings.ended(), None);
+    assert!(matches!(owes.ended(), Some(SessionEnd::Withdrawn(_))));
+}
