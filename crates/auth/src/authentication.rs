@@ -45,6 +45,8 @@ pub struct AuthContext {
     pub path: Arc<[Label]>,
     /// Those certificates themselves, shared too.
     pub(crate) above: Arc<Above>,
+    /// The last second in which every certificate of the path is valid.
+    pub(crate) path_until: UnixTime,
     /// Stands for what the verdict depends on beside the leaf: a server's name and staple.
     pub(crate) beside: Option<Box<Fingerprint>>,
 }
@@ -313,6 +315,7 @@ impl AuthenticationManager {
                 role,
                 serial: leaf.view.serial.as_bytes().into(),
                 not_after: leaf.view.validity.not_after.at,
+                path_until: proof.path().window().1,
                 path,
                 above,
                 snapshot: snapshot.number(),
@@ -361,7 +364,7 @@ impl AuthenticationManager {
         Ok(Refreshed { snapshot: number, kept, ended })
     }
 
-    /// Ends the sessions whose certificates have expired, and forgets verdicts that no longer hold.
+    /// Ends the sessions on whose path a certificate has expired, and forgets verdicts that no longer hold.
     /// Returns how many sessions were ended. To be called about once a second.
     pub fn tick(&self, now: UnixTime) -> usize {
         let number = self.number.load(Ordering::Acquire);
@@ -371,9 +374,10 @@ impl AuthenticationManager {
     }
 
     /// Registers a live connection of the peer that sent this chain and was authenticated as `context`.
-    /// The handle is told when the certificate expires, is revoked or its CA is withdrawn.
+    /// The handle is told when the certificate or one above it expires, is revoked or its CA is withdrawn.
     ///
-    /// The session rests on the path that was proven: what else the peer sent is not kept.
+    /// The session rests on the path that was proven: what else the peer sent is not kept, and where
+    /// another path would hold for longer, the peer may connect anew.
     pub fn register(
         &self,
         chain: &[CertificateDer<'_>],

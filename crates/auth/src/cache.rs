@@ -246,6 +246,7 @@ mod tests {
             serial: [1_u8][..].into(),
             path: Arc::new([]),
             above: Arc::default(),
+            path_until: UnixTime::MAX,
             beside: None,
         })
     }

@@ -18,8 +18,8 @@ use crate::error::{Refusal, Rule};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionEnd {
-    /// Its certificate expired.
-    #[error("the certificate of the session has expired")]
+    /// Its certificate, or one above it, expired.
+    #[error("the certificate of the session, or one above it, has expired")]
     Expired,
     /// Its certificate, or one above it, was revoked.
     #[error("the certificate of the session is revoked: {0}")]
@@ -134,7 +134,7 @@ impl Sessions {
 
     /// Ends what has expired.
     pub(crate) fn expire(&self, now: UnixTime) -> usize {
-        let expired = |session: &&Arc<Session>| session.context.not_after < now;
+        let expired = |session: &&Arc<Session>| session.context.path_until < now;
         let mut ended = 0;
         for shard in &self.0.shards {
             let sessions = Self::shard(shard);
@@ -260,6 +260,7 @@ mod tests {
             serial: [1_u8][..].into(),
             path: Arc::new([]),
             above: Arc::new(above),
+            path_until: UnixTime::MAX,
             beside: None,
         })
     }
