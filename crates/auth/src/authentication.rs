@@ -14,6 +14,7 @@ use crate::certificate::Certificate;
 use crate::error::{Label, Refusal, Rule, hex};
 use crate::facts::Facts;
 use crate::path::{ReferenceName, Terms, VerifiedPath};
+use crate::principal::{CasAbove, keys_above};
 use crate::question::{Known, MAX_CERTIFICATES, NotRevoked, Question};
 use crate::revocation::OcspResponse;
 use crate::serial::SerialOctets;
@@ -305,7 +306,8 @@ impl AuthenticationManager {
             let at_fault = |refusal: Refusal| refusal.of(leaf);
             let principal = policy.principal.principal_of(leaf);
             let principal = principal.map_err(|error| at_fault(Refusal::from(error)))?;
-            let role = policy.mtls.role_of(leaf).map_err(at_fault)?;
+            let cas = keys_above(proof.path());
+            let role = policy.mtls.role_of(leaf, CasAbove::Keys(&cas)).map_err(at_fault)?;
             let (path, above) = self.shared_path(proof.path());
             let context = Arc::new(AuthContext {
                 fingerprint,
