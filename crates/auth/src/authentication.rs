@@ -14,6 +14,7 @@ use crate::certificate::Certificate;
 use crate::error::{Label, Refusal, Rule, hex};
 use crate::facts::Facts;
 use crate::path::{ReferenceName, Terms, VerifiedPath};
+use crate::principal::{CasAbove, keys_above};
 use crate::question::{Known, MAX_CERTIFICATES, NotRevoked, Question};
 use crate::revocation::OcspResponse;
 use crate::serial::SerialOctets;
@@ -43,10 +44,21 @@ pub struct AuthContext {
     pub serial: SerialOctets,
     /// The certificates above the leaf, the anchor last; shared by all leaves of one CA.
     pub path: Arc<[Label]>,
-    /// The SubjectPublicKeyInfo of the issuing CA, shared too.
-    pub(crate) issuer_key: Arc<[u8]>,
+    /// Those certificates themselves, shared too.
+    pub(crate) above: Arc<Above>,
+    /// The last second in which every certificate of the path is valid.
+    pub(crate) path_until: UnixTime,
     /// Stands for what the verdict depends on beside the leaf: a server's name and staple.
     pub(crate) beside: Option<Box<Fingerprint>>,
+}
+
+/// What lies above the leaves of one CA.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Above {
+    /// The certificates between leaf and anchor, DER, the issuer's first.
+    pub(crate) certificates: Box<[Box<[u8]>]>,
+    /// The SubjectPublicKeyInfo of the issuing CA.
+    pub(crate) issuer_key: Box<[u8]>,
 }
 
 impl AuthContext {
@@ -86,13 +98,13 @@ pub struct AuthenticationManager {
     refreshing: Mutex<()>,
 }
 
-/// The labels of the certificates above a leaf, and the key of the lowest.
-type SharedPath = (Arc<[Label]>, Arc<[u8]>);
+/// The labels of the certificates above a leaf, and those without the anchor themselves.
+type SharedPath = (Arc<[Label]>, Arc<Above>);
 
-/// A path above a leaf: its certificates, by which it is found again, and what is shared of it.
+/// A path above a leaf: what is shared of it, and the anchor, by which it is found again too.
 #[derive(Debug)]
 struct KnownPath {
-    certificates: Vec<Box<[u8]>>,
+    anchor: Box<[u8]>,
     shared: SharedPath,
 }
 
@@ -294,8 +306,9 @@ impl AuthenticationManager {
             let at_fault = |refusal: Refusal| refusal.of(leaf);
             let principal = policy.principal.principal_of(leaf);
             let principal = principal.map_err(|error| at_fault(Refusal::from(error)))?;
-            let role = policy.mtls.role_of(leaf).map_err(at_fault)?;
-            let (path, issuer_key) = self.shared_path(proof.path());
+            let cas = keys_above(proof.path());
+            let role = policy.mtls.role_of(leaf, CasAbove::Keys(&cas)).map_err(at_fault)?;
+            let (path, above) = self.shared_path(proof.path());
             let context = Arc::new(AuthContext {
                 fingerprint,
                 beside: beside.copied().map(Box::new),
@@ -304,8 +317,9 @@ impl AuthenticationManager {
                 role,
                 serial: leaf.view.serial.as_bytes().into(),
                 not_after: leaf.view.validity.not_after.at,
+                path_until: proof.path().window().1,
                 path,
-                issuer_key,
+                above,
                 snapshot: snapshot.number(),
             });
             self.verdicts.insert(&context, now);
@@ -313,12 +327,13 @@ impl AuthenticationManager {
         })
     }
 
-    /// The labels of the path above the leaf and the issuer's key, the same allocations for the same
+    /// The labels of the path above the leaf and its certificates, the same allocations for the same
     /// CA.
     fn shared_path(&self, path: &VerifiedPath<'_>) -> SharedPath {
-        let above = || path.certificates().iter().skip(1).chain([path.anchor()]);
+        let above = || path.certificates().iter().skip(1);
         let same = |held: &&KnownPath| {
-            held.certificates.iter().map(AsRef::as_ref).eq(above().map(|view| view.der))
+            let certificates = held.shared.1.certificates.iter().map(AsRef::as_ref);
+            *held.anchor == *path.anchor().der && certificates.eq(above().map(|view| view.der))
         };
         let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(held) = paths.iter().find(same) {
@@ -327,11 +342,13 @@ impl AuthenticationManager {
         if paths.len() >= MOST_PATHS {
             paths.clear();
         }
-        let labels: Vec<Label> = above().map(Label::of).collect();
-        let key = path.certificates().get(1).unwrap_or(path.anchor()).spki.der;
-        let shared: SharedPath = (labels.into(), key.into());
-        let certificates = above().map(|view| view.der.into()).collect();
-        paths.push(KnownPath { certificates, shared: shared.clone() });
+        let labels: Vec<Label> = above().chain([path.anchor()]).map(Label::of).collect();
+        let above = Above {
+            certificates: above().map(|view| view.der.into()).collect(),
+            issuer_key: path.certificates().get(1).unwrap_or(path.anchor()).spki.der.into(),
+        };
+        let shared: SharedPath = (labels.into(), Arc::new(above));
+        paths.push(KnownPath { anchor: path.anchor().der.into(), shared: shared.clone() });
         shared
     }
 
@@ -349,7 +366,7 @@ impl AuthenticationManager {
         Ok(Refreshed { snapshot: number, kept, ended })
     }
 
-    /// Ends the sessions whose certificates have expired, and forgets verdicts that no longer hold.
+    /// Ends the sessions on whose path a certificate has expired, and forgets verdicts that no longer hold.
     /// Returns how many sessions were ended. To be called about once a second.
     pub fn tick(&self, now: UnixTime) -> usize {
         let number = self.number.load(Ordering::Acquire);
@@ -358,15 +375,20 @@ impl AuthenticationManager {
         self.sessions.expire(now)
     }
 
-    /// Registers a live connection that rests on this chain, which was authenticated as `context`.
-    /// The handle is told when the certificate expires, is revoked or its CA is withdrawn.
+    /// Registers a live connection of the peer that sent this chain and was authenticated as `context`.
+    /// The handle is told when the certificate or one above it expires, is revoked or its CA is withdrawn.
+    ///
+    /// The session rests on the path that was proven: what else the peer sent is not kept, and where
+    /// another path would hold for longer, the peer may connect anew.
     pub fn register(
         &self,
         chain: &[CertificateDer<'_>],
         context: &Arc<AuthContext>,
         now: UnixTime,
     ) -> SessionHandle {
-        let handle = self.sessions.register(chain, context);
+        let snapshot = self.snapshot.load();
+        let known = |der: &[u8]| snapshot.intermediates().any(|known| known == der);
+        let handle = self.sessions.register(chain, context, known);
         // A refresh between the authentication and this line did not see the session; one after it does.
         if self.snapshot.load().number() != context.snapshot {
             self.recheck_session(&handle, now);

@@ -245,7 +245,8 @@ mod tests {
             role: Role::Client,
             serial: [1_u8][..].into(),
             path: Arc::new([]),
-            issuer_key: Arc::new([]),
+            above: Arc::default(),
+            path_until: UnixTime::MAX,
             beside: None,
         })
     }

@@ -7,7 +7,7 @@ use rustmq_pki::role::Role;
 use crate::certificate::Certificate;
 use crate::error::{Detail, Refusal, Rule};
 use crate::path::Purpose;
-use crate::principal::RolePolicy;
+use crate::principal::{CasAbove, RolePolicy};
 
 /// The mTLS decision is a rule set and this policy, kept apart so that an enterprise's older root
 /// still works while its peers must be modern: the extended key usage is present and right, the key
@@ -28,7 +28,7 @@ impl Default for MtlsPolicy {
 }
 
 impl MtlsPolicy {
-    /// What can be said of the leaf alone.
+    /// What can be said of the leaf alone: its role too, where that does not depend on its path.
     pub(crate) fn check_leaf(
         &self,
         leaf: &Certificate<'_>,
@@ -50,11 +50,16 @@ impl MtlsPolicy {
         if !leaf.known.key_usage.is_none_or(signs) {
             return Err(Rule::MtlsKeyUsage.into());
         }
-        self.check_role(leaf)
+        if self.roles.asks_for_path() { Ok(()) } else { self.check_role(leaf, CasAbove::Unknown) }
     }
 
-    fn check_role(&self, leaf: &Certificate<'_>) -> Result<(), Refusal> {
-        let role = self.role_of(leaf)?;
+    /// Whether the role that a leaf has below these CAs is one that may pass.
+    pub(crate) fn check_role(
+        &self,
+        leaf: &Certificate<'_>,
+        above: CasAbove<'_>,
+    ) -> Result<(), Refusal> {
+        let role = self.role_of(leaf, above)?;
         if self.allowed_roles.contains(&role) {
             return Ok(());
         }
@@ -62,8 +67,12 @@ impl MtlsPolicy {
     }
 
     /// The role of a leaf; one without a role is refused.
-    pub(crate) fn role_of(&self, leaf: &Certificate<'_>) -> Result<Role, Refusal> {
-        let assigned = self.roles.role_of(&leaf.view, &leaf.known)?;
+    pub(crate) fn role_of(
+        &self,
+        leaf: &Certificate<'_>,
+        above: CasAbove<'_>,
+    ) -> Result<Role, Refusal> {
+        let assigned = self.roles.role_of(&leaf.view, &leaf.known, above)?;
         Ok(assigned.ok_or(Rule::MtlsRoleMissing)?.role)
     }
 

@@ -24,7 +24,8 @@ pub(crate) mod testing;
 mod text;
 
 pub use error::{MappingError, PrincipalError, RoleError};
-pub use role::{AssignedRole, Condition, ExtensionTrust, RolePolicy, RoleRule, RoleSource};
+pub use role::{AssignedRole, CaKey, Condition, ExtensionTrust, RolePolicy, RoleRule, RoleSource};
+pub(crate) use role::{CasAbove, keys_above};
 
 use std::fmt;
 use std::str::FromStr;

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use rustls_pki_types::CertificateDer;
 use rustmq_pki::time::UnixTime;
 
-use crate::authentication::AuthContext;
+use crate::authentication::{Above, AuthContext};
 use crate::cache::Fingerprint;
 use crate::error::{Refusal, Rule};
 
@@ -18,8 +18,8 @@ use crate::error::{Refusal, Rule};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionEnd {
-    /// Its certificate expired.
-    #[error("the certificate of the session has expired")]
+    /// Its certificate, or one above it, expired.
+    #[error("the certificate of the session, or one above it, has expired")]
     Expired,
     /// Its certificate, or one above it, was revoked.
     #[error("the certificate of the session is revoked: {0}")]
@@ -38,10 +38,12 @@ struct State {
 /// One live connection.
 #[derive(Debug)]
 struct Session {
-    /// The chain that it sent, the leaf first; the part above the leaf is shared by its CA's peers.
     leaf: Box<[u8]>,
-    above: Arc<[Box<[u8]>]>,
+    /// Whose path the session rests on.
     context: Arc<AuthContext>,
+    /// Which certificates of that path the peer brings along, by their place: the others it owes to a
+    /// snapshot, and stands without them when the next one lacks them.
+    brought: u64,
     state: Mutex<State>,
 }
 
@@ -50,6 +52,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Session {
+    /// Whether the certificate of the path at this place above the leaf comes with the peer. A path has
+    /// 32 of them at most.
+    const fn brings(&self, place: usize) -> bool {
+        self.brought & 1 << (place % 64) != 0
+    }
+
     fn end(&self, end: SessionEnd) -> bool {
         let mut state = lock(&self.state);
         if state.end.is_some() {
@@ -68,17 +76,12 @@ impl Session {
 /// How many maps the sessions are spread over, so that registering one seldom waits for another.
 const SHARDS: usize = 64;
 
-/// The certificates above a leaf, as long as a session holds them.
-type SharedAbove = Weak<[Box<[u8]>]>;
-
 type Shard = Mutex<HashMap<u64, Arc<Session>>>;
 
 #[derive(Debug)]
 struct Registry {
     shards: Box<[Shard]>,
     next: AtomicU64,
-    /// The upper parts of chains, shared.
-    above: Mutex<Vec<SharedAbove>>,
 }
 
 /// All live connections.
@@ -88,7 +91,7 @@ pub(crate) struct Sessions(Arc<Registry>);
 impl Default for Sessions {
     fn default() -> Self {
         let shards = (0..SHARDS).map(|_| Shard::default()).collect();
-        Self(Arc::new(Registry { shards, next: AtomicU64::new(0), above: Mutex::default() }))
+        Self(Arc::new(Registry { shards, next: AtomicU64::new(0) }))
     }
 }
 
@@ -96,36 +99,26 @@ impl Registry {
     fn shard(&self, id: u64) -> &Shard {
         &self.shards[usize::try_from(id % SHARDS as u64).unwrap_or(0)]
     }
-
-    /// The same allocation for the same certificates above a leaf.
-    fn share(&self, chain: &[CertificateDer<'_>]) -> Arc<[Box<[u8]>]> {
-        let same = |held: &Arc<[Box<[u8]>]>| {
-            held.len() == chain.len() && held.iter().zip(chain).all(|(a, b)| **a == **b)
-        };
-        let mut above = lock(&self.above);
-        if let Some(held) = above.iter().filter_map(Weak::upgrade).find(same) {
-            return held;
-        }
-        above.retain(|held| held.strong_count() > 0);
-        let shared: Arc<[Box<[u8]>]> = chain.iter().map(|der| Box::from(der.as_ref())).collect();
-        above.push(Arc::downgrade(&shared));
-        shared
-    }
 }
 
 impl Sessions {
+    /// `known` says which certificates the snapshot has.
     pub(crate) fn register(
         &self,
         chain: &[CertificateDer<'_>],
         context: &Arc<AuthContext>,
+        known: impl Fn(&[u8]) -> bool,
     ) -> SessionHandle {
-        let (leaf, above) = match chain.split_first() {
-            Some((leaf, above)) => (leaf.as_ref().into(), self.0.share(above)),
-            None => (Box::default(), Arc::from([])),
-        };
+        let leaf = chain.first().map_or(Box::default(), |leaf| leaf.as_ref().into());
+        // A verdict may rest on what another connection of the same peer sent.
+        let brings = |der: &[u8]| chain.iter().skip(1).any(|sent| **sent == *der) || !known(der);
+        let places = context.above.certificates.iter().enumerate();
+        let brought = places
+            .filter(|(_, der)| brings(der))
+            .fold(0, |brought, (place, _)| brought | 1 << (place % 64));
         let id = self.0.next.fetch_add(1, Ordering::Relaxed);
         let context = Arc::clone(context);
-        let session = Arc::new(Session { leaf, above, context, state: Mutex::default() });
+        let session = Arc::new(Session { leaf, context, brought, state: Mutex::default() });
         lock(self.0.shard(id)).insert(id, Arc::clone(&session));
         SessionHandle { id, session, registry: Arc::clone(&self.0) }
     }
@@ -141,7 +134,7 @@ impl Sessions {
 
     /// Ends what has expired.
     pub(crate) fn expire(&self, now: UnixTime) -> usize {
-        let expired = |session: &&Arc<Session>| session.context.not_after < now;
+        let expired = |session: &&Arc<Session>| session.context.path_until < now;
         let mut ended = 0;
         for shard in &self.0.shards {
             let sessions = Self::shard(shard);
@@ -161,12 +154,13 @@ impl Sessions {
         let all: Vec<_> = self.0.shards.iter().flat_map(Self::shard).collect();
         let (first, later): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|session| listed(&session.context.serial));
-        // Sessions of one certificate and chain share the answer.
-        let mut answers: HashMap<(Fingerprint, *const Box<[u8]>), Option<SessionEnd>> =
+        // Sessions of one certificate and path share the answer.
+        let mut answers: HashMap<(Fingerprint, *const Above, u64), Option<SessionEnd>> =
             HashMap::new();
         let mut ended = 0;
         for session in first.iter().chain(&later) {
-            let key = (session.context.fingerprint, session.above.as_ptr());
+            let above = Arc::as_ptr(&session.context.above);
+            let key = (session.context.fingerprint, above, session.brought);
             let answer = answers.entry(key).or_insert_with(|| Self::judge(session, recheck));
             if let Some(end) = answer {
                 ended += usize::from(session.end(end.clone()));
@@ -180,13 +174,12 @@ impl Sessions {
         session: &Session,
         recheck: &mut impl FnMut(&[CertificateDer<'_>], &[u8]) -> Result<(), Refusal>,
     ) -> Option<SessionEnd> {
-        let leaf = [&session.leaf];
-        let chain: Vec<CertificateDer<'_>> = leaf
-            .into_iter()
-            .chain(session.above.iter())
-            .map(|der| CertificateDer::from(&**der))
-            .collect();
-        let refusal = recheck(&chain, &session.context.issuer_key).err()?;
+        let above = &session.context.above;
+        let brought = above.certificates.iter().enumerate();
+        let brought = brought.filter(|(place, _)| session.brings(*place)).map(|(_, der)| der);
+        let chain: Vec<CertificateDer<'_>> =
+            [&session.leaf].into_iter().chain(brought).map(|der| (&**der).into()).collect();
+        let refusal = recheck(&chain, &above.issuer_key).err()?;
         match refusal.rule {
             // A list that is missing for a while ends no session: it is refused at the next handshake.
             Rule::RevocationUnknown | Rule::BudgetExceeded => None,
@@ -247,5 +240,53 @@ impl Future for SessionHandle {
 impl Drop for SessionHandle {
     fn drop(&mut self) {
         lock(self.registry.shard(self.id)).remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A peer below one intermediate.
+    fn context() -> Arc<AuthContext> {
+        let above = Above { certificates: Box::new([b"CA"[..].into()]), ..Above::default() };
+        Arc::new(AuthContext {
+            fingerprint: [7; 32],
+            window: (UnixTime::MIN, UnixTime::MAX),
+            snapshot: 1,
+            not_after: UnixTime::MAX,
+            principal: "app".into(),
+            role: rustmq_pki::role::Role::Client,
+            serial: [1_u8][..].into(),
+            path: Arc::new([]),
+            above: Arc::new(above),
+            path_until: UnixTime::MAX,
+            beside: None,
+        })
+    }
+
+    /// The chain that is asked about for a session whose peer sent this one.
+    fn kept(sent: &[&'static [u8]], known: &[&[u8]]) -> Vec<Vec<u8>> {
+        let chain: Vec<_> = sent.iter().map(|der| CertificateDer::from(*der)).collect();
+        let sessions = Sessions::default();
+        let handle = sessions.register(&chain, &context(), |der| known.contains(&der));
+        let mut kept = Vec::new();
+        handle.recheck(&mut |chain, _| {
+            kept = chain.iter().map(|der| der.to_vec()).collect();
+            Ok(())
+        });
+        kept
+    }
+
+    #[test]
+    fn a_session_keeps_the_path_and_nothing_else_of_what_was_sent() {
+        assert_eq!(kept(&[b"leaf", b"junk", b"CA", b"more"], &[]), [&b"leaf"[..], b"CA"]);
+        assert_eq!(kept(&[b"leaf", b"junk"], &[]), [&b"leaf"[..], b"CA"], "proven before");
+    }
+
+    #[test]
+    fn what_the_snapshot_gave_is_asked_of_the_next_one() {
+        assert_eq!(kept(&[b"leaf"], &[b"CA"]), [&b"leaf"[..]]);
+        assert_eq!(kept(&[b"leaf", b"CA"], &[b"CA"]), [&b"leaf"[..], b"CA"]);
     }
 }

@@ -6,7 +6,7 @@ use rustmq_pki::time::UnixTime;
 use crate::certificate::Certificate;
 use crate::mtls::MtlsPolicy;
 use crate::path::{PolicyInputs, Purpose, RuleSet};
-use crate::principal::{PrincipalMapping, PrincipalRule};
+use crate::principal::{CaKey, ExtensionTrust, PrincipalMapping, PrincipalRule};
 use crate::revocation::{Crl, CrlError, StatusPolicy, number_order};
 use crate::signature::Dsa;
 
@@ -50,14 +50,31 @@ impl Default for AuthPolicy {
 /// What trust is made of: certificates and lists as DER, and the policy.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    /// The roots. An intermediate is no anchor: it would outlive its own revocation.
+    /// The roots of one's own authorities: what certificates below them say of their role is believed.
+    /// An intermediate is no anchor: it would outlive its own revocation.
     pub anchors: Vec<Vec<u8>>,
+    /// The roots of other authorities, of the enterprise perhaps. Their certificates have a role only by
+    /// a rule of the policy, whatever they say of themselves.
+    pub other_anchors: Vec<Vec<u8>>,
     /// Intermediates that peers need not send.
     pub intermediates: Vec<Vec<u8>>,
     /// Revocation lists.
     pub crls: Vec<Vec<u8>>,
     /// The rules.
     pub policy: AuthPolicy,
+}
+
+impl Trust {
+    /// The rules, in which "every issuer" is every one below one's own anchors.
+    fn effective_policy(&self) -> AuthPolicy {
+        let mut policy = self.policy.clone();
+        let believed = &mut policy.mtls.roles.extension;
+        if !self.other_anchors.is_empty() && *believed == ExtensionTrust::EveryIssuer {
+            let keys = self.anchors.iter().filter_map(|der| CaKey::of_certificate(der).ok());
+            *believed = ExtensionTrust::Below(keys.collect());
+        }
+        policy
+    }
 }
 
 /// Trust that cannot be used; nothing was changed.
@@ -70,7 +87,7 @@ pub enum TrustError {
     /// An anchor or intermediate cannot be read.
     #[error("certificate {index} of the {list} cannot be read: {source}")]
     Malformed {
-        /// `anchors` or `intermediates`.
+        /// `anchors`, `other anchors` or `intermediates`.
         list: &'static str,
         /// Where in the list.
         index: usize,
@@ -80,7 +97,7 @@ pub enum TrustError {
     /// An anchor is not self-issued, or an anchor or intermediate is no CA.
     #[error("certificate {index} of the {list}, {subject}, is not {wanted}")]
     Kind {
-        /// `anchors` or `intermediates`.
+        /// `anchors`, `other anchors` or `intermediates`.
         list: &'static str,
         /// Where in the list.
         index: usize,
@@ -162,21 +179,29 @@ impl Snapshot {
         earlier: Option<&Self>,
         now: UnixTime,
     ) -> Result<(Self, Vec<KeptCrl>), TrustError> {
-        if trust.anchors.is_empty() {
+        if trust.anchors.is_empty() && trust.other_anchors.is_empty() {
             return Err(TrustError::NoAnchor);
         }
         for (index, der) in trust.anchors.iter().enumerate() {
             check_ca("anchors", index, der)?;
+        }
+        for (index, der) in trust.other_anchors.iter().enumerate() {
+            check_ca("other anchors", index, der)?;
         }
         for (index, der) in trust.intermediates.iter().enumerate() {
             check_ca("intermediates", index, der)?;
         }
         let mut snapshot = Self {
             number,
-            anchors: trust.anchors.iter().map(|der| der.as_slice().into()).collect(),
+            anchors: trust
+                .anchors
+                .iter()
+                .chain(&trust.other_anchors)
+                .map(|der| der.as_slice().into())
+                .collect(),
             intermediates: trust.intermediates.iter().map(|der| der.as_slice().into()).collect(),
             crls: Vec::new(),
-            policy: trust.policy.clone(),
+            policy: trust.effective_policy(),
         };
         let mut crls = Vec::new();
         for (index, der) in trust.crls.iter().enumerate() {
@@ -332,7 +357,7 @@ fn check_ca(list: &'static str, index: usize, der: &[u8]) -> Result<(), TrustErr
     let is_root = certificate.is_self_issued();
     let old = certificate.view.extensions.is_empty() && is_root;
     let wanted = match list {
-        "anchors" if !is_root => Some("a self-issued root"),
+        "anchors" | "other anchors" if !is_root => Some("a self-issued root"),
         _ if !certificate.known.is_ca() && !old => Some("a CA"),
         _ => None,
     };

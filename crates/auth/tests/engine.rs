@@ -22,6 +22,8 @@ mod network;
 mod precedence;
 #[path = "engine/revocation.rs"]
 mod revocation;
+#[path = "engine/roles.rs"]
+mod roles;
 
 use issue::{Holder, Spec, now};
 use rustmq_auth::{Answer, Question, Terms};

@@ -7,8 +7,8 @@ use rustmq_pki::oid;
 use rustmq_pki::read::{GeneralName, GeneralSubtree, Known, NameConstraints, NameRef};
 
 use super::names::{
-    DnsSyntax, Lies, is_dns_name, is_dns_pattern, is_uri, split_mailbox, split_wildcard, uri_host,
-    within_directory,
+    DnsSyntax, Lies, is_dns_name, is_dns_pattern, is_uri, split_mailbox, split_wildcard, unquoted,
+    uri_host, within_directory,
 };
 use crate::budget::{Budget, Work};
 use crate::certificate::Certificate;
@@ -255,7 +255,7 @@ fn compare(
         }
         (Presented::Ip(address), GeneralName::Ip(range)) => within(ip_in(address, range)),
         (Presented::Mailbox(local, host), GeneralName::Rfc822(base)) => {
-            within(mailbox_in(local, host, base))
+            within(mailbox_in(local, host, base, side))
         }
         (Presented::Uri(host), GeneralName::Uri(base)) => within(host_in(host, base)),
         (Presented::Directory(name), GeneralName::Directory(base)) => {
@@ -331,14 +331,16 @@ fn ip_in(address: &[u8], range: &[u8]) -> bool {
     address.len() == base.len() && address.iter().zip(base).zip(mask).all(same)
 }
 
-/// `host` is that host alone, `.domain` every host below it, `local@host` one mailbox.
-fn mailbox_in(local: &[u8], host: &[u8], base: &[u8]) -> bool {
-    match split_mailbox(base) {
-        Some((base_local, base_host)) => {
-            local == base_local && host.eq_ignore_ascii_case(base_host)
-        }
-        None => host_in(host, base),
-    }
+/// `host` is that host alone, `.domain` every host below it, `local@host` one mailbox. It is excluded
+/// however its local part is quoted, and permitted as it is written only: who reads the parts
+/// literally must not find another mailbox in it.
+fn mailbox_in(local: &[u8], host: &[u8], base: &[u8], side: Side) -> bool {
+    let Some((base_local, base_host)) = split_mailbox(base) else { return host_in(host, base) };
+    let same = match side {
+        Side::Permitted => local == base_local,
+        Side::Excluded => unquoted(local).eq(unquoted(base_local)),
+    };
+    same && host.eq_ignore_ascii_case(base_host)
 }
 
 fn host_in(host: &[u8], base: &[u8]) -> bool {
@@ -455,6 +457,23 @@ mod tests {
         assert_eq!(uri("http://h.td.example/", "td.example"), Verdict::Outside);
         assert_eq!(uri("urn:rustmq:x", "td.example"), Verdict::Malformed);
         assert_eq!(uri("http://192.0.2.1/", ".td.example"), Verdict::Malformed);
+    }
+
+    #[test]
+    fn a_mailbox_is_excluded_in_every_spelling_and_permitted_in_its_own() {
+        let spellings = ["u@bad.com", "\"u\"@bad.com", "\"\\u\"@BAD.com"];
+        for (at, name) in spellings.into_iter().enumerate() {
+            for (base_at, base) in spellings.into_iter().enumerate() {
+                assert_eq!(mailbox_verdict(name, base, Side::Excluded), Verdict::Within, "{name}");
+                let expected = if at == base_at { Verdict::Within } else { Verdict::Outside };
+                assert_eq!(mailbox_verdict(name, base, Side::Permitted), expected, "{name} {base}");
+            }
+        }
+        let excluded = |name, base| mailbox_verdict(name, base, Side::Excluded);
+        for other in ["\"u \"@bad.com", "\"U\"@bad.com", "uu@bad.com", "\"u\"@good.com"] {
+            assert_eq!(excluded(other, "u@bad.com"), Verdict::Outside, "{other}");
+        }
+        assert_eq!(excluded("\"a b\"@bad.com", "\"a\\ b\"@bad.com"), Verdict::Within);
     }
 
     #[test]

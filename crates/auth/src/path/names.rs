@@ -243,6 +243,18 @@ pub(crate) fn split_mailbox(mailbox: &[u8]) -> Option<(&[u8], &[u8])> {
     (valid && is_dns_name(host, DnsSyntax::Lenient)).then_some((local, host))
 }
 
+/// The characters that a local part stands for: those of a quoted string without the quotes and the
+/// backslashes of quoted pairs (RFC 5321 4.1.2).
+pub(crate) fn unquoted(local: &[u8]) -> impl Iterator<Item = u8> {
+    let inner = local.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    let mut octets = inner.unwrap_or(local).iter().copied();
+    let quoted = inner.is_some();
+    std::iter::from_fn(move || match octets.next() {
+        Some(b'\\') if quoted => octets.next(),
+        octet => octet,
+    })
+}
+
 /// Local parts are compared as they are, hosts case aside (RFC 5280 7.5).
 pub(crate) fn mailbox_matches(presented: &[u8], asked: &[u8]) -> bool {
     match (split_mailbox(presented), split_mailbox(asked)) {

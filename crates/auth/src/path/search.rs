@@ -20,6 +20,7 @@ use crate::certificate::{Anchor, Certificate};
 use crate::error::{Detail, Refusal, Rule};
 use crate::facts::Facts;
 use crate::mtls::MtlsPolicy;
+use crate::principal::CasAbove;
 use crate::revocation::Revocation;
 use crate::signature::{self, Dsa};
 
@@ -481,6 +482,7 @@ impl<'q, 'a> Search<'q, 'a> {
         self.check_rules(path)?;
         if self.mtls.is_some() && goal == Goal::Leaf {
             self.check_strength(path)?;
+            self.check_role(path)?;
         }
         self.check_revocation(path)
     }
@@ -498,6 +500,15 @@ impl<'q, 'a> Search<'q, 'a> {
         }
         let anchor = &self.bag.anchors[path.anchor];
         MtlsPolicy::check_key(&anchor.spki).map_err(|r| r.of(&anchor.certificate))
+    }
+
+    /// Below other CAs the leaf may have another role, or none.
+    fn check_role(&self, path: &Path) -> Result<(), Refusal> {
+        let Some(mtls) = self.mtls.filter(|mtls| mtls.roles.asks_for_path()) else { return Ok(()) };
+        let leaf = &self.bag.certificates[path.certificates[0]];
+        let keys: Vec<_> =
+            (1..=path.certificates.len()).map(|at| self.key_at(path, at).der).collect();
+        mtls.check_role(leaf, CasAbove::Keys(&keys)).map_err(|refusal| refusal.of(leaf))
     }
 
     fn check_anchor(&mut self, path: &Path) -> Result<(), Refusal> {

@@ -1,10 +1,15 @@
 //! The role of a peer: from our extension, or from a rule for the certificates of other CAs.
 
+use std::fmt;
+
+use aws_lc_rs::digest;
 use rustmq_pki::oid;
-use rustmq_pki::read::{CertificateRef, GeneralName, KnownExtensions};
+use rustmq_pki::read::{CertificateRef, GeneralName, KnownExtensions, ReadError};
 use rustmq_pki::role::Role;
 
 use super::{MappingError, RoleError};
+use crate::error::hex;
+use crate::path::VerifiedPath;
 use crate::path::names::{DnsSyntax, dns_matches, is_dns_pattern, is_uri, split_mailbox};
 use crate::question::NotRevoked;
 
@@ -27,15 +32,72 @@ pub struct AssignedRole {
     pub source: RoleSource,
 }
 
+/// A CA by its key: the SHA-256 of its SubjectPublicKeyInfo. A CA may give another any name, its own
+/// and that of a CA elsewhere; nobody gets the key of another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CaKey([u8; 32]);
+
+impl CaKey {
+    /// The key in the certificate of the CA, DER.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are no certificate.
+    pub fn of_certificate(der: &[u8]) -> Result<Self, ReadError> {
+        Ok(Self::of_spki(CertificateRef::read(der)?.spki.der))
+    }
+
+    /// The key whose SubjectPublicKeyInfo has this SHA-256.
+    pub const fn from_sha256(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
+    pub(crate) fn of_spki(spki: &[u8]) -> Self {
+        let mut key = [0; 32];
+        key.copy_from_slice(digest::digest(&digest::SHA256, spki).as_ref());
+        Self(key)
+    }
+}
+
+/// Lower-case hexadecimal.
+impl fmt::Display for CaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl fmt::Debug for CaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CaKey({self})")
+    }
+}
+
 /// Whose certificates may name their own role.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ExtensionTrust {
-    /// Those of every CA that a path leads to.
+    /// Those of every CA that a path leads to. In a [`Trust`](crate::Trust) with anchors of other
+    /// authorities beside one's own: those below one's own.
     #[default]
     EveryIssuer,
-    /// Those whose issuer has one of these names, as RFC 4514 text. The extension of others is as if
-    /// it were absent.
-    Issuers(Vec<String>),
+    /// Those on whose path a CA, the anchor or one below it, has one of these keys. The extension of
+    /// others is as if it were absent.
+    Below(Vec<CaKey>),
+}
+
+/// The CAs above a leaf, as far as its path is known.
+#[derive(Clone, Copy)]
+pub(crate) enum CasAbove<'p> {
+    /// The SubjectPublicKeyInfo of each.
+    Keys(&'p [&'p [u8]]),
+    /// Nobody has verified a path, and no CA is taken for its issuer.
+    Unknown,
+}
+
+impl CasAbove<'_> {
+    fn include(self, wanted: &[CaKey]) -> bool {
+        let Self::Keys(keys) = self else { return false };
+        keys.iter().any(|spki| wanted.contains(&CaKey::of_spki(spki)))
+    }
 }
 
 /// What a role rule asks of a certificate. Text is compared as it is, case included, but for DNS
@@ -45,7 +107,6 @@ pub struct Condition(Test);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Test {
-    Issuer(String),
     Subject(String),
     Unit(String),
     Dns(String),
@@ -54,11 +115,6 @@ enum Test {
 }
 
 impl Condition {
-    /// The issuer's name is this one, as RFC 4514 text.
-    pub fn issuer(name: impl Into<String>) -> Self {
-        Self(Test::Issuer(name.into()))
-    }
-
     /// The subject is this one, as RFC 4514 text.
     pub fn subject(name: impl Into<String>) -> Self {
         Self(Test::Subject(name.into()))
@@ -101,7 +157,6 @@ impl Condition {
             known.alt_names().iter().any(|name| test(&name))
         };
         match &self.0 {
-            Test::Issuer(name) => certificate.issuer.to_string() == *name,
             Test::Subject(name) => certificate.subject.to_string() == *name,
             Test::Unit(unit) => certificate
                 .subject
@@ -146,20 +201,22 @@ fn uri_in(pattern: &[u8], uri: &[u8]) -> bool {
     uri.strip_prefix(pattern).is_some_and(|rest| rest.split(|byte| *byte == b'/').all(segment))
 }
 
-/// A role for the certificates that fulfil every condition.
+/// A role for the certificates below one CA that fulfil every condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoleRule {
     role: Role,
+    below: CaKey,
     conditions: Vec<Condition>,
 }
 
 impl RoleRule {
-    /// A rule that gives `role` where this condition holds.
-    pub fn new(role: Role, condition: Condition) -> Self {
-        Self { role, conditions: vec![condition] }
+    /// A rule that gives `role` to the certificates on whose path a CA, the anchor or one below it, has
+    /// this key. Every rule names a CA: another that is trusted too could certify any other name.
+    pub const fn new(role: Role, below: CaKey) -> Self {
+        Self { role, below, conditions: Vec::new() }
     }
 
-    /// Asks for another condition as well.
+    /// Asks for a condition as well.
     #[must_use]
     pub fn and(mut self, condition: Condition) -> Self {
         self.conditions.push(condition);
@@ -177,19 +234,30 @@ pub struct RolePolicy {
 }
 
 impl RolePolicy {
-    /// The role of a certificate: by its extension where there is one, else by the first rule that
-    /// holds, else none.
+    /// Whether the role of a certificate depends on the CAs above it.
+    pub(crate) fn asks_for_path(&self) -> bool {
+        self.extension != ExtensionTrust::EveryIssuer || !self.rules.is_empty()
+    }
+
+    /// The role of a certificate: by its extension where there is one that is believed, else by the
+    /// first rule that holds, else none.
     pub(crate) fn role_of(
         &self,
         certificate: &CertificateRef<'_>,
         known: &KnownExtensions<'_>,
+        above: CasAbove<'_>,
     ) -> Result<Option<AssignedRole>, RoleError> {
-        if self.believes_extension_of(certificate)
-            && let Some(role) = extension_role(known)?
-        {
+        let believed = match &self.extension {
+            ExtensionTrust::EveryIssuer => true,
+            ExtensionTrust::Below(keys) => above.include(keys),
+        };
+        if believed && let Some(role) = extension_role(known)? {
             return Ok(Some(AssignedRole { role, source: RoleSource::Extension }));
         }
-        let holds = |rule: &RoleRule| rule.conditions.iter().all(|c| c.holds(certificate, known));
+        let holds = |rule: &RoleRule| {
+            above.include(&[rule.below])
+                && rule.conditions.iter().all(|c| c.holds(certificate, known))
+        };
         let first = self.rules.iter().position(holds);
         Ok(first.map(|at| AssignedRole { role: self.rules[at].role, source: RoleSource::Rule(at) }))
     }
@@ -200,23 +268,25 @@ impl RolePolicy {
     ///
     /// The extension names no role of ours, several, or another than the SPIFFE id.
     pub fn role(&self, peer: &NotRevoked<'_>) -> Result<Option<AssignedRole>, RoleError> {
-        self.explain(peer.path().leaf())
+        let leaf = peer.path().leaf();
+        let keys = keys_above(peer.path());
+        self.role_of(leaf, &leaf.extensions.known()?, CasAbove::Keys(&keys))
     }
 
-    /// The role of a certificate that nobody has verified, for showing to people.
+    /// The role of a certificate that nobody has verified, for showing to people: as if it came from no
+    /// CA in particular, so that only [`ExtensionTrust::EveryIssuer`] gives one.
     pub fn explain(
         &self,
         certificate: &CertificateRef<'_>,
     ) -> Result<Option<AssignedRole>, RoleError> {
-        self.role_of(certificate, &certificate.extensions.known()?)
+        self.role_of(certificate, &certificate.extensions.known()?, CasAbove::Unknown)
     }
+}
 
-    fn believes_extension_of(&self, certificate: &CertificateRef<'_>) -> bool {
-        match &self.extension {
-            ExtensionTrust::EveryIssuer => true,
-            ExtensionTrust::Issuers(names) => names.contains(&certificate.issuer.to_string()),
-        }
-    }
+/// The keys of the CAs of a path, the issuer's first.
+pub(crate) fn keys_above<'p>(path: &'p VerifiedPath<'_>) -> Vec<&'p [u8]> {
+    let above = path.certificates().iter().skip(1).chain([path.anchor()]);
+    above.map(|certificate| certificate.spki.der).collect()
 }
 
 /// The role that the extension names; it must be one of ours, only one, and the one of a SPIFFE id

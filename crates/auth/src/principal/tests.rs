@@ -208,19 +208,28 @@ fn the_role_agrees_with_the_spiffe_path() {
 
 #[test]
 fn rules_give_roles_to_certificates_of_other_authorities() {
+    let (ours, another) = (CaKey::of_spki(b"our key"), CaKey::of_spki(b"another key"));
+    let rule = |role, condition| RoleRule::new(role, another).and(condition);
     let policy = RolePolicy {
-        extension: ExtensionTrust::Issuers(vec!["CN=Our CA".to_owned()]),
+        extension: ExtensionTrust::Below(vec![ours]),
         rules: vec![
-            RoleRule::new(Role::Broker, Condition::issuer("CN=Another CA"))
-                .and(Condition::organizational_unit("brokers")),
-            RoleRule::new(Role::Controller, Condition::san_dns("*.ctl.example").unwrap()),
-            RoleRule::new(Role::Client, Condition::san_email("@example.com").unwrap()),
-            RoleRule::new(Role::Admin, Condition::san_uri("spiffe://x.example/ops/").unwrap()),
-            RoleRule::new(Role::Admin, Condition::subject("CN=root,OU=ops")),
+            rule(Role::Broker, Condition::organizational_unit("brokers")),
+            rule(Role::Controller, Condition::san_dns("*.ctl.example").unwrap()),
+            rule(Role::Client, Condition::san_email("@example.com").unwrap()),
+            rule(Role::Admin, Condition::san_uri("spiffe://x.example/ops/").unwrap()),
+            rule(Role::Admin, Condition::subject("CN=root,OU=ops")),
         ],
     };
+    let below = |draft: &Draft, keys: &[&[u8]]| {
+        let der = draft.build();
+        let leaf = CertificateRef::read(&der).unwrap();
+        policy.role_of(&leaf, &leaf.extensions.known().unwrap(), CasAbove::Keys(keys)).unwrap()
+    };
     let by_rule = |draft: Draft| {
-        role_of(&draft, &policy).unwrap().map(|assigned| match assigned.source {
+        let unlike: [&[&[u8]]; 2] = [&[b"third key"], &[]];
+        assert!(unlike.iter().all(|keys| below(&draft, keys).is_none()), "only below that CA");
+        assert_eq!(role_of(&draft, &policy), Ok(None), "nor below nobody knows whom");
+        below(&draft, &[b"sub-CA", b"another key"]).map(|assigned| match assigned.source {
             RoleSource::Rule(at) => (assigned.role, at),
             RoleSource::Extension => panic!("the extension of another CA is not believed"),
         })
@@ -236,6 +245,8 @@ fn rules_give_roles_to_certificates_of_other_authorities() {
     assert_eq!(by_rule(Draft::default().uri("spiffe://x.example/ops/../a")), None);
     assert_eq!(by_rule(Draft::default().uri("spiffe://x.example/ops")), None);
     assert_eq!(by_rule(Draft::default().ou("ops").cn("root")), Some((Role::Admin, 4)));
+    let own = below(&Draft::default().role("broker"), &[b"sub-CA", b"our key"]).unwrap();
+    assert_eq!((own.role, own.source), (Role::Broker, RoleSource::Extension));
 }
 
 #[test]

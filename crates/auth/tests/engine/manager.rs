@@ -244,3 +244,47 @@ fn one_rule_yields_the_principal() {
     assert_eq!(with(PrincipalRule::SpiffeUri, false), "principal_missing");
     assert_eq!(with(PrincipalRule::DistinguishedName, true), "cn=broker-01");
 }
+
+#[test]
+fn a_session_stands_on_what_its_peer_brings() {
+    let chain = client();
+    let known =
+        Trust { intermediates: vec![chain.intermediate_der.clone()], ..trust(&chain, 1, &[]) };
+    let manager = AuthenticationManager::new(&known, now()).unwrap();
+    let open = |sent: &[CertificateDer<'_>]| {
+        let context = manager.authenticate(sent, now()).unwrap();
+        manager.register(sent, &context, now())
+    };
+    let whole = chain_of(&chain);
+    let (brings, owes) = (open(&whole), open(&whole[..1]));
+    assert_eq!(manager.refresh(&trust(&chain, 2, &[]), now()).unwrap().ended, 1);
+    assert_eq!(brings.ended(), None);
+    assert!(matches!(owes.ended(), Some(SessionEnd::Withdrawn(_))));
+}
+
+#[test]
+fn a_session_ends_with_the_first_certificate_of_its_path() {
+    let mut chain = client();
+    let spec = Spec::ca().serial(&[0x21]).valid(days(-100), days(1));
+    chain.intermediate_der = chain.root.issue(&chain.intermediate, &spec);
+    let manager = AuthenticationManager::new(&trust(&chain, 1, &[]), now()).unwrap();
+    let der = chain_of(&chain);
+    let context = manager.authenticate(&der, now()).unwrap();
+    let handle = manager.register(&der, &context, now());
+    assert_eq!((manager.tick(days(1)), code(&manager, &chain, days(1))), (0, "ok"));
+    let after = days(1).plus_seconds(1);
+    assert_eq!((manager.tick(after), code(&manager, &chain, after)), (1, "expired"));
+    assert_eq!(handle.ended(), Some(SessionEnd::Expired));
+}
+
+/// That there is news of a peer's revocation is for a refresh to see to: no session ends for want of it.
+#[test]
+fn a_session_outlives_the_lists_that_it_was_proven_with() {
+    let chain = client();
+    let manager = AuthenticationManager::new(&trust(&chain, 1, &[]), now()).unwrap();
+    let der = chain_of(&chain);
+    let context = manager.authenticate(&der, now()).unwrap();
+    let handle = manager.register(&der, &context, now());
+    assert_eq!((manager.tick(days(3)), code(&manager, &chain, days(3))), (0, "revocation_unknown"));
+    assert_eq!(handle.ended(), None);
+}
