@@ -308,6 +308,12 @@ pub trait Signer: Send + Sync {
     /// Signs `message` (hashed here as the algorithm wants it), and returns the octets of the
     /// certificate's signatureValue.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
+
+    /// [`Self::sign`] for a message whose SHA-256 is known: a signer that hashes with it, and takes the
+    /// digest alone, need not read the message again. `digest` is that of `message`.
+    fn sign_hashed(&self, message: &[u8], _digest: &Fingerprint) -> Result<Vec<u8>, SignError> {
+        self.sign(message)
+    }
 }
 
 #[cfg(test)]
