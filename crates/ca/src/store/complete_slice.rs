@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use rustmq_pki::certificate::Certificate;
-use rustmq_pki::key::Fingerprint;
 use rustmq_pki::time::{DAY, UnixTime};
 
 use super::audit::{self, Entry, Outcome};
@@ -24,8 +23,6 @@ use crate::{Actor, Error};
 #[derive(Debug)]
 pub(crate) struct SignedRow {
     pub(crate) certificate: Certificate,
-    /// SHA-256 of its DER.
-    pub(crate) fingerprint: Fingerprint,
     pub(crate) key_hash: [u8; 32],
     pub(crate) role: CertificateRole,
     pub(crate) principal: String,
@@ -42,7 +39,7 @@ impl SignedRow {
             role: role_code(self.role),
             principal: &self.principal,
             key_hash: self.key_hash,
-            digest: *self.fingerprint.as_bytes(),
+            digest: *self.certificate.fingerprint().as_bytes(),
         }
     }
 }
