@@ -149,7 +149,7 @@ fn random_octets<const LENGTH: usize>() -> Result<[u8; LENGTH], SerialError> {
 
 impl fmt::Display for SerialNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_bytes().iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+        crate::hex::write(f, self.as_bytes())
     }
 }
 

@@ -214,7 +214,7 @@ fn prepare(holder: &Path, prefix: &str, place: Place) -> io::Result<(PathBuf, Fi
     let mut octets = [0; 8];
     let random = aws_lc_rs::rand::fill(&mut octets);
     random.map_err(|_| io::Error::other("the system's random source gave no bytes"))?;
-    let id: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+    let id = rustmq_pki::hex::encode(&octets);
     let path = holder.join(format!("{prefix}{id}"));
     DirBuilder::new().mode(0o700).create(&path)?;
     let locked = File::open(&path)?;

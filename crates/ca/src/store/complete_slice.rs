@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use rustmq_pki::certificate::Certificate;
+use rustmq_pki::hex;
 use rustmq_pki::time::{DAY, UnixTime};
 
 use super::audit::{self, Entry, Outcome};
@@ -125,7 +126,7 @@ fn complete(
         ca: Some(step.ca_id.clone()),
         serial: None,
         principal: None,
-        detail: format!("{} certificates, sha256 {}", rows.len(), audit::hex(&digest)),
+        detail: format!("{} certificates, sha256 {}", rows.len(), hex::encode(&digest)),
     };
     audit::append_slice(connection, &entry, step.slice)?;
     let crl_due = crls::is_half_over(connection, step.authority, step.now)?;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
+use rustmq_pki::hex;
 use rustmq_pki::issuer::ToBeSigned;
 use rustmq_pki::serial::SerialPrefix;
 use rustmq_pki::time::UnixTime;
@@ -290,7 +291,7 @@ fn announce(
         ca: Some(ca_id.to_owned()),
         serial: None,
         principal: None,
-        detail: format!("{} certificates, tbs sha256 {}", rows.len(), audit::hex(&digest)),
+        detail: format!("{} certificates, tbs sha256 {}", rows.len(), hex::encode(&digest)),
     };
     audit::append_slice(connection, &entry, slice)
 }
