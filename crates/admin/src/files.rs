@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with};
+use rustix::process::Pid;
 
 pub(crate) mod folder;
 pub(crate) mod key_file;
@@ -195,14 +196,24 @@ fn is_unfinished(found: &str, names: &[&str]) -> bool {
     names.iter().any(ours)
 }
 
-/// The name beside which `found` was being written by a process that has ended, if it is a name that
+/// Whether `found` is a name that [`create_beside`] gives beside `name`, whichever process has it.
+pub(crate) fn is_beside(found: &str, name: &str) -> bool {
+    beside(found).is_some_and(|(of, _)| of == name)
+}
+
+/// The name beside which `found` is written and the process that does, if it is a name that
 /// [`create_beside`] gives.
-fn unfinished(found: &str) -> Option<&str> {
+fn beside(found: &str) -> Option<(&str, Pid)> {
     let middle = found.strip_prefix('.')?.strip_suffix(".new")?;
     let (name, number) = middle.rsplit_once('.')?;
     let (process, attempt) = number.split_once('-')?;
     attempt.parse::<u32>().ok()?;
-    let process = rustix::process::Pid::from_raw(process.parse().ok()?)?;
+    Some((name, Pid::from_raw(process.parse().ok()?)?))
+}
+
+/// The name beside which `found` was being written by a process that has ended.
+fn unfinished(found: &str) -> Option<&str> {
+    let (name, process) = beside(found)?;
     let is_gone = rustix::process::test_kill_process(process) == Err(rustix::io::Errno::SRCH);
     is_gone.then_some(name)
 }

@@ -22,7 +22,7 @@ use rustmq_pki::time::UnixTime;
 use crate::Error;
 use crate::authority::Authority;
 use crate::authority::batch::Job;
-use crate::info::CertificateStatus;
+use crate::info::{CertificateRole, CertificateStatus};
 use crate::outcome::CrlPublication;
 use crate::request::{Execution, ListFilter, RenewalKey};
 
@@ -116,6 +116,10 @@ pub struct BatchIssued {
     pub row: u64,
     /// The number in its id: 17 for `cert-17`. Those of a slice follow each other.
     pub number: i64,
+    /// Whom it names.
+    pub principal: String,
+    /// What it is for.
+    pub role: CertificateRole,
     /// The certificate. Its chain is the batch's.
     pub certificate: Certificate,
     /// Whether it was issued by an earlier request for the same slice.
@@ -188,6 +192,12 @@ impl Batch {
     /// principal is judged by [`Self::check_keys`], and again when the slice is issued.
     pub fn check(&self, row: &BatchRow) -> Result<CheckedRow, Error> {
         self.job.check(row)
+    }
+
+    /// [`Self::check`] for a row whose key is made when it is issued, so that the store has nothing to
+    /// say of it: its notes alone. The row has a key of the same type.
+    pub fn judge(&self, row: BatchRow) -> Result<Vec<Note>, Error> {
+        self.job.judge(row)
     }
 
     /// Whether the CA may issue, and what the store has against the keys of these rows: each row that

@@ -20,8 +20,8 @@ pub(crate) struct Passed {
 /// Permit -> Admitted -> Linted.
 pub(crate) fn pass(permit: Permit, profile: &Profile, terms: Terms<'_>) -> Result<Passed, Error> {
     let (request, actor) = permit.redeem();
-    let admitted = profile.admit(request, terms)?;
-    let notes = admitted.notes().to_vec();
+    let mut admitted = profile.admit(request, terms)?;
+    let notes = admitted.take_notes();
     let linted = admitted.lint()?;
     Ok(Passed { linted, notes, actor, at: terms.now })
 }

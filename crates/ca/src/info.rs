@@ -3,6 +3,7 @@
 use std::fmt;
 
 use rustmq_pki::crl::RevocationReason;
+use rustmq_pki::role::Role;
 use rustmq_pki::time::UnixTime;
 use serde::{Serialize, Serializer};
 
@@ -55,6 +56,18 @@ impl CertificateRole {
             Self::Client => "client",
             Self::Admin => "admin",
             Self::OcspSigner => "ocsp-signer",
+        }
+    }
+
+    /// The role that an end entity's certificate states; none of a CA and of a signer of OCSP
+    /// responses.
+    pub const fn of_end_entity(self) -> Option<Role> {
+        match self {
+            Self::Broker => Some(Role::Broker),
+            Self::Controller => Some(Role::Controller),
+            Self::Client => Some(Role::Client),
+            Self::Admin => Some(Role::Admin),
+            Self::RootCa | Self::IntermediateCa | Self::OcspSigner => None,
         }
     }
 }

@@ -60,11 +60,10 @@ pub(crate) async fn sign_slice(
 ) -> Result<SignedSlice, Error> {
     let (rows, ticket) = reserved.redeem();
     let key = key.clone();
-    let rows = in_parallel(rows, move |row| {
+    let rows = in_parallel(rows, move |_, row| {
         let certificate = key.sign(row.to_be_signed)?;
         Ok(SignedRow {
-            fingerprint: certificate.fingerprint(),
-            certificate,
+            certificate: hashed(certificate),
             key_hash: row.key_hash,
             role: row.role,
             principal: row.principal,
@@ -75,6 +74,12 @@ pub(crate) async fn sign_slice(
     })
     .await?;
     Ok(SignedSlice { rows, ticket })
+}
+
+/// A certificate that knows its fingerprint, so that the one thread that writes need not make it.
+fn hashed(certificate: Certificate) -> Certificate {
+    certificate.fingerprint();
+    certificate
 }
 
 /// Signs a CRL whose number is durable.

@@ -144,7 +144,7 @@ impl Archive {
             return Ok(());
         }
         self.append_written(path, size, &contents)?;
-        let sha256 = digest.finish().as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
+        let sha256 = rustmq_pki::hex::encode(digest.finish().as_ref());
         self.files.push(ManifestFile { path: path.to_owned(), size, sha256 });
         Ok(())
     }

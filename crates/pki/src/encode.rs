@@ -58,9 +58,15 @@ impl Encoder {
         {
             self.bytes[start - 1] = short;
         } else {
-            let mut header = Vec::with_capacity(5);
-            push_length(&mut header, length);
-            self.bytes.splice(start - 1..start, header);
+            // The length goes behind the content first, and then past it to its place.
+            let end = self.bytes.len();
+            push_length(&mut self.bytes, length);
+            let mut header = [0; 1 + size_of::<usize>()];
+            let header = &mut header[..self.bytes.len() - end];
+            header.copy_from_slice(&self.bytes[end..]);
+            self.bytes.copy_within(start..end, start - 1 + header.len());
+            self.bytes[start - 1..start - 1 + header.len()].copy_from_slice(header);
+            self.bytes.truncate(end - 1 + header.len());
         }
         self
     }

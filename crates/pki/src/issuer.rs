@@ -184,6 +184,8 @@ fn check_links(certificate: &Certificate, above: &[Certificate]) -> Result<(), I
 /// cloned, so that one set of prepared bytes is signed once.
 pub struct ToBeSigned {
     bytes: Vec<u8>,
+    /// SHA-256 of the bytes: a record commits to it, and most keys sign it.
+    digest: Fingerprint,
     serial: SerialNumber,
     not_before: UnixTime,
     not_after: UnixTime,
@@ -192,8 +194,10 @@ pub struct ToBeSigned {
 
 impl ToBeSigned {
     pub(crate) fn new(fields: Fields, serial: SerialNumber) -> Self {
+        let bytes = fields.to_be_signed(&serial);
         Self {
-            bytes: fields.to_be_signed(&serial),
+            digest: Fingerprint::of(&bytes),
+            bytes,
             serial,
             not_before: fields.not_before,
             not_after: fields.not_after,
@@ -208,7 +212,7 @@ impl ToBeSigned {
 
     /// SHA-256 of the bytes.
     pub fn digest(&self) -> Fingerprint {
-        Fingerprint::of(&self.bytes)
+        self.digest
     }
 
     /// The serial number in it.
@@ -280,7 +284,7 @@ impl Issuer {
         crl.check()?;
         let fields = &self.ca.fields;
         let tbs = crl.to_be_signed(fields.key_type, &fields.name, &fields.key_id);
-        let der = seal(&tbs, &*self.signer)?;
+        let der = assemble(&tbs, &self.signer.sign(&tbs)?, &*self.signer);
         Ok(CertificateRevocationList::assembled(der, crl))
     }
 }
@@ -300,18 +304,17 @@ pub fn sign_root(certificate: ToBeSigned, signer: &dyn Signer) -> Result<Certifi
 }
 
 fn seal_certificate(tbs: ToBeSigned, signer: &dyn Signer) -> Result<Certificate, IssueError> {
-    let ToBeSigned { bytes, serial, not_before, not_after, .. } = tbs;
-    let der = seal(&bytes, signer)?;
+    let ToBeSigned { bytes, digest, serial, not_before, not_after, .. } = tbs;
+    let der = assemble(&bytes, &signer.sign_hashed(&bytes, &digest)?, signer);
     Ok(Certificate::assembled(der, serial, (not_before, not_after)))
 }
 
 /// `SEQUENCE { tbs, signatureAlgorithm, signatureValue }`.
-fn seal(tbs: &[u8], signer: &dyn Signer) -> Result<Vec<u8>, SignError> {
-    let signature = signer.sign(tbs)?;
+fn assemble(tbs: &[u8], signature: &[u8], signer: &dyn Signer) -> Vec<u8> {
     let mut encoder = Encoder::with_capacity(tbs.len() + signature.len() + 40);
     encoder.nested(tag::SEQUENCE, |signed| {
         signed.raw(tbs).raw(signer.public_key().key_type().signature_algorithm());
-        signed.nested_bit_string(|bits| _ = bits.raw(&signature));
+        signed.nested_bit_string(|bits| _ = bits.raw(signature));
     });
-    Ok(encoder.into_bytes())
+    encoder.into_bytes()
 }

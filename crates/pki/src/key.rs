@@ -9,6 +9,8 @@ use std::str::FromStr;
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
+use crate::hex;
+
 /// A key algorithm with its size. Hash and signature algorithm follow from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum KeyType {
@@ -191,7 +193,7 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+        hex::write(f, &self.0)
     }
 }
 
@@ -308,6 +310,12 @@ pub trait Signer: Send + Sync {
     /// Signs `message` (hashed here as the algorithm wants it), and returns the octets of the
     /// certificate's signatureValue.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
+
+    /// [`Self::sign`] for a message whose SHA-256 is known: a signer that hashes with it, and takes the
+    /// digest alone, need not read the message again. `digest` is that of `message`.
+    fn sign_hashed(&self, message: &[u8], _digest: &Fingerprint) -> Result<Vec<u8>, SignError> {
+        self.sign(message)
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod crl;
 pub mod der;
 pub mod encode;
 mod fields;
+pub mod hex;
 pub mod issuer;
 pub mod key;
 pub mod lint;

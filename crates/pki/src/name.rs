@@ -60,6 +60,13 @@ impl Principal {
 
     /// Checks and takes `text`.
     pub fn parse(text: &str) -> Result<Self, PrincipalError> {
+        match is_plain(text) {
+            true => Ok(Self(text.to_owned())),
+            false => Self::parse_any(text),
+        }
+    }
+
+    fn parse_any(text: &str) -> Result<Self, PrincipalError> {
         let characters = text.chars().count();
         if characters > Self::MAX_CHARACTERS {
             return Err(PrincipalError::TooLong(characters));
@@ -124,6 +131,16 @@ impl Principal {
     }
 }
 
+/// Whether a text has only letters, digits and signs that no rule speaks of, so that one look at each
+/// is enough: most names of a fleet are such.
+fn is_plain(text: &str) -> bool {
+    let plain = |octet: &u8| octet.is_ascii_graphic() && !matches!(octet, b'/' | b'\\');
+    let octets = text.as_bytes();
+    octets.len() <= Principal::MAX_CHARACTERS
+        && !matches!(octets, [] | [b'.' | b'-', ..])
+        && octets.iter().all(plain)
+}
+
 /// Format characters, line and paragraph separators, and tags.
 const fn is_invisible(c: char) -> bool {
     matches!(
@@ -182,6 +199,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn plain_names_break_no_rule(text in "[ -~]{0,66}|[a-z.-]{1,70}") {
+            if is_plain(&text) {
+                prop_assert_eq!(Principal::parse_any(&text), Ok(Principal(text)));
+            }
+        }
+
         #[test]
         fn folder_names_are_plain_and_distinct(a in "\\PC{1,20}", b in "\\PC{1,20}") {
             if let (Ok(a), Ok(b)) = (Principal::parse(&a), Principal::parse(&b)) {

@@ -143,6 +143,11 @@ impl Admitted {
         &self.notes
     }
 
+    /// The notes, for a caller who is about to lint the rest.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+
     /// Checks the rules of RFC 5280 over the final fields.
     pub fn lint(self) -> Result<Linted, LintError> {
         Linted::check(self)

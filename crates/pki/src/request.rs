@@ -221,7 +221,11 @@ impl CertificateRequest {
     /// Adds subject alternative names.
     #[must_use]
     pub fn with_sans(mut self, sans: impl IntoIterator<Item = SubjectAltName>) -> Self {
-        self.sans.extend(sans);
+        match self.sans.is_empty() {
+            // A list that comes as such stays it.
+            true => self.sans = sans.into_iter().collect(),
+            false => self.sans.extend(sans),
+        }
         self
     }
 

@@ -57,6 +57,16 @@ impl SerialNumber {
         Self::from_bytes(&octets)
     }
 
+    /// As many numbers as [`Self::generate_in`] makes one of, in ascending order: an index of serial
+    /// numbers takes them side by side. Of 65,536, one that lies between two known ones is still one
+    /// of some 2^112.
+    pub fn generate_many_in(prefix: SerialPrefix, count: usize) -> Result<Vec<Self>, SerialError> {
+        let mut numbers: Vec<Self> =
+            (0..count).map(|_| Self::generate_in(prefix)).collect::<Result<_, _>>()?;
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
     /// The prefix of a number of 20 octets; none of a shorter one.
     pub fn prefix(&self) -> Option<SerialPrefix> {
         let (octets, rest) = self.as_bytes().split_first_chunk()?;
@@ -139,7 +149,7 @@ fn random_octets<const LENGTH: usize>() -> Result<[u8; LENGTH], SerialError> {
 
 impl fmt::Display for SerialNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_bytes().iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+        crate::hex::write(f, self.as_bytes())
     }
 }
 
@@ -198,6 +208,16 @@ mod tests {
         let ends: HashSet<_> = serials.iter().map(|s| s.as_bytes()[4]).collect();
         assert!(ends.len() > 200, "the octet behind the prefix takes every value");
         assert_eq!(SerialNumber::generate().unwrap().prefix(), None);
+    }
+
+    #[test]
+    fn numbers_that_are_made_together_ascend() {
+        let prefix = SerialPrefix::generate().unwrap();
+        let numbers = SerialNumber::generate_many_in(prefix, 1000).unwrap();
+        assert_eq!(numbers.len(), 1000);
+        assert!(numbers.is_sorted_by(|one, next| one.as_bytes() < next.as_bytes()));
+        assert!(numbers.iter().all(|number| number.prefix() == Some(prefix)));
+        assert!(SerialNumber::generate_many_in(prefix, 0).unwrap().is_empty());
     }
 
     #[test]

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
-use rustmq_ca::batch::{Batch, BatchRow, CheckedRow, RowKey};
+use rustmq_ca::batch::{Batch, BatchRow, CheckedRow};
 use rustmq_pki::role::Role;
 use tokio::runtime::Handle;
 
 use super::csr;
-use super::issuer::{self, Defaults};
+use super::issuer::{self, Defaults, Passed};
 use super::key_types::{KeyTypes, Samples};
 use super::keys::on_all_cores;
 use super::row::{Column, KeySource, Place, Row};
@@ -137,27 +137,29 @@ impl Checker {
         errors: &mut RowErrors,
         notes: &mut RowNotes,
     ) -> Result<(), CheckError> {
-        let verdicts = on_all_cores(&chunk, |parsed| match parsed {
-            Parsed::Row { place, request, .. } => {
-                issuer::check(&self.batch, *place, request).map(Some)
-            }
-            Parsed::Wrong(_) | Parsed::Issued => Ok(None),
+        let verdicts = on_all_cores(chunk, |parsed| -> Result<Verdict, rustmq_ca::Error> {
+            Ok(match parsed {
+                Parsed::Row { place, request, before } => {
+                    Verdict::Row(place, before, issuer::check(&self.batch, place, request)?)
+                }
+                Parsed::Wrong(wrong) => Verdict::Wrong(wrong),
+                Parsed::Issued => Verdict::Issued,
+            })
         });
         let mut requests = Vec::new();
-        for (parsed, verdict) in chunk.into_iter().zip(verdicts) {
-            match (parsed, verdict?) {
-                (Parsed::Wrong(wrong), _) => errors.extend(wrong),
-                (_, Some(Err(error))) => errors.extend([error]),
-                (Parsed::Row { place, before: Some(Before::PassedOver), .. }, _) => {
+        for verdict in verdicts {
+            match verdict? {
+                Verdict::Wrong(wrong) => errors.extend(wrong),
+                Verdict::Row(_, _, Err(error)) => errors.extend([error]),
+                Verdict::Row(place, Some(Before::PassedOver), Ok(_)) => {
                     errors.extend([place.error(Column::Row, WAS_WRONG)]);
                 }
-                (Parsed::Row { place, request, .. }, Some(Ok(checked))) => {
+                Verdict::Row(place, _, Ok(Passed::Noted(noted))) => notes.add(place.row, &noted),
+                Verdict::Row(place, _, Ok(Passed::Checked(checked))) => {
                     notes.add(place.row, checked.notes());
-                    if matches!(request.subject, RowKey::Csr(_)) {
-                        requests.push((place, checked));
-                    }
+                    requests.push((place, checked));
                 }
-                (Parsed::Row { .. } | Parsed::Issued, None) | (Parsed::Issued, _) => {}
+                Verdict::Issued => {}
             }
         }
         let places: HashMap<u64, Place> =
@@ -192,6 +194,13 @@ enum Parsed {
     },
     Wrong(Vec<RowError>),
     /// By an earlier run: it is not judged by the rules of today.
+    Issued,
+}
+
+/// A row of a chunk that was judged.
+enum Verdict {
+    Row(Place, Option<Before>, Result<Passed, RowError>),
+    Wrong(Vec<RowError>),
     Issued,
 }
 
@@ -241,14 +250,35 @@ impl IssuedRows {
 struct Seen {
     unique: Unique,
     state: RandomState,
-    rows: HashMap<u64, u64>,
+    rows: ByHash<u64>,
     /// Keys of requests: the row, and the hash of whom it names.
-    keys: HashMap<u64, (u64, u64)>,
+    keys: ByHash<(u64, u64)>,
+}
+
+/// Found by hashes that are keyed already, and not hashed again.
+type ByHash<T> = HashMap<u64, T, BuildHasherDefault<Hashed>>;
+
+/// The hasher of what is a hash.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, octets: &[u8]) {
+        octets.iter().for_each(|octet| self.0 = self.0.rotate_left(8) ^ u64::from(*octet));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
 }
 
 impl Seen {
     fn new(unique: Unique) -> Self {
-        Self { unique, state: RandomState::new(), rows: HashMap::new(), keys: HashMap::new() }
+        Self { unique, state: RandomState::new(), rows: ByHash::default(), keys: ByHash::default() }
     }
 
     /// What is wrong with a row beside those before it.

@@ -106,11 +106,11 @@ impl<R: BufRead> Records<R> {
             // It can be consumed once nothing points into it.
             let mut taken = 0;
             let mut ended = false;
-            for octet in buffer {
-                taken += 1;
-                ended = self.record.step(*octet)?;
-                if ended {
-                    break;
+            while !ended && taken < buffer.len() {
+                taken += self.record.take_run(&buffer[taken..]);
+                if let Some(octet) = buffer.get(taken) {
+                    ended = self.record.step(*octet)?;
+                    taken += 1;
                 }
             }
             self.reader.consume(taken);
@@ -179,6 +179,27 @@ impl Parser {
             self.octets.clear();
         }
         self.take(octet).map(|()| false)
+    }
+
+    /// Takes the octets that come next and neither end a cell nor count lines, all at once; says how
+    /// many there were.
+    fn take_run(&mut self, octets: &[u8]) -> usize {
+        // One that makes the record too long is for `step` to judge.
+        let room = usize::try_from(MAX_ROW - self.length.min(MAX_ROW)).unwrap_or(usize::MAX);
+        let octets = &octets[..octets.len().min(room)];
+        let stops = |octet: &u8| match self.place {
+            Place::Start | Place::Plain => matches!(octet, b',' | b'"' | b'\n' | b'\r'),
+            Place::Quoted => matches!(octet, b'"' | b'\n'),
+            Place::Mark | Place::Closed | Place::Wrong => true,
+        };
+        let run = octets.iter().position(stops).unwrap_or(octets.len());
+        let run = if self.is_after_return { &[] } else { &octets[..run] };
+        if self.place == Place::Start && !run.iter().all(|octet| matches!(octet, b' ' | b'\t')) {
+            self.place = Place::Plain;
+        }
+        self.octets.extend_from_slice(run);
+        self.length += run.len() as u64;
+        run.len()
     }
 
     fn take(&mut self, octet: u8) -> io::Result<()> {
@@ -253,7 +274,11 @@ mod tests {
 
     /// What is read, with a buffer so small that everything falls on its edge.
     fn read(text: &str) -> Result<Vec<(u64, Cells)>, u64> {
-        let mut records = Records::new(BufReader::with_capacity(3, text.as_bytes()));
+        read_by(3, text)
+    }
+
+    fn read_by(octets: usize, text: &str) -> Result<Vec<(u64, Cells)>, u64> {
+        let mut records = Records::new(BufReader::with_capacity(octets, text.as_bytes()));
         let mut read = Vec::new();
         loop {
             let cells = match records.next().map_err(|error| OpenQuote::of(&error).unwrap())? {
@@ -335,6 +360,13 @@ mod tests {
             let text = rows.iter().map(line).collect::<Vec<_>>().join("\r\n");
             let read: Vec<_> = read(&text).unwrap().into_iter().map(|(_, row)| row).collect();
             prop_assert_eq!(read, rows.into_iter().map(Ok).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn octets_say_the_same_one_by_one_and_in_runs(text in "[ab \t,,\"\"\r\n\n;]{0,40}") {
+            let one_by_one = read_by(1, &text);
+            prop_assert_eq!(read_by(5, &text), one_by_one.clone());
+            prop_assert_eq!(read_by(4096, &text), one_by_one);
         }
     }
 }

@@ -97,8 +97,7 @@ impl Folders {
         keys: &SliceKeys,
     ) -> Result<Delivered, CliError> {
         let places: Vec<_> = slice.iter().enumerate().collect();
-        let written =
-            on_all_cores(&places, |(nth, certified)| self.write(certified, keys.get(*nth)));
+        let written = on_all_cores(places, |(nth, certified)| self.write(certified, keys.get(nth)));
         let written = written.into_iter().collect::<Result<Vec<_>, _>>()?;
         let sync = || syncfs(File::open(&self.dir)?).map_err(io::Error::from);
         sync().map_err(FileError::write(&self.dir))?;

@@ -6,7 +6,7 @@ use rustmq_pki::certificate::Certificate;
 use rustmq_pki::der::{List, Reader, tag};
 use rustmq_pki::key::PublicKey;
 use rustmq_pki::oid;
-use rustmq_pki::profile::{Refusal, Validity};
+use rustmq_pki::profile::{Note, Refusal, Validity};
 use rustmq_pki::read::{GeneralName, role_names};
 use rustmq_pki::role::Role;
 
@@ -42,16 +42,29 @@ pub(crate) fn request(row: Row, key: Option<PublicKey>, defaults: Defaults) -> O
     })
 }
 
+/// What there is to say of a row that passed the authority's rules.
+pub(crate) enum Passed {
+    /// Its notes; its key is made later.
+    Noted(Vec<Note>),
+    /// The same, and what the store is asked about the key that it brought.
+    Checked(CheckedRow),
+}
+
 /// A row that passed the authority's rules or what is wrong with it, or why none can be judged.
 pub(crate) fn check(
     batch: &Batch,
     place: Place,
-    row: &BatchRow,
-) -> Result<Result<CheckedRow, RowError>, Error> {
-    match batch.check(row) {
-        Ok(checked) => Ok(Ok(checked)),
+    row: BatchRow,
+) -> Result<Result<Passed, RowError>, Error> {
+    let key_column = key_column(&row.subject);
+    let passed = match &row.subject {
+        RowKey::Csr(_) => batch.check(&row).map(Passed::Checked),
+        RowKey::PublicKey(_) | RowKey::Renews { .. } => batch.judge(row).map(Passed::Noted),
+    };
+    match passed {
+        Ok(passed) => Ok(Ok(passed)),
         Err(error) if is_about_the_row(&error) => {
-            let column = column(&error, &row.subject);
+            let column = column(&error, key_column);
             let message = match help(&error) {
                 Some(help) => format!("{error}; {help}"),
                 None => error.to_string(),
@@ -72,14 +85,18 @@ pub(crate) fn is_about_the_row(error: &Error) -> bool {
     }
 }
 
-fn column(error: &Error, subject: &RowKey) -> Column {
-    let of_key = match subject {
+/// The column that a row's key comes from.
+fn key_column(subject: &RowKey) -> Column {
+    match subject {
         RowKey::Csr(_) => Column::Csr,
         RowKey::Renews { .. } => Column::Certificate,
         RowKey::PublicKey(_) => Column::Row,
-    };
+    }
+}
+
+fn column(error: &Error, of_key: Column) -> Column {
     match error {
-        _ if matches!(subject, RowKey::Renews { .. }) => Column::Certificate,
+        _ if of_key == Column::Certificate => Column::Certificate,
         Error::Gate(refusal) => match refusal {
             Refusal::Principal { .. } | Refusal::SubjectIsIssuer(_) => Column::Principal,
             Refusal::ServerWithoutName { .. }
@@ -118,15 +135,18 @@ fn help(error: &Error) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// What was issued, told by the certificate itself.
+/// What was issued; of a certificate that comes out of the store, as it tells itself.
 pub(crate) fn certified(issued: BatchIssued) -> Option<Certified> {
-    let (principal, role) = identity(&issued.certificate)?;
-    let BatchIssued { row, number, certificate, .. } = issued;
+    let BatchIssued { row, number, certificate, principal, role, replayed, .. } = issued;
+    let (principal, role) = match replayed {
+        true => identity(&certificate)?,
+        false => (principal, role.of_end_entity()?),
+    };
     Some(Certified { row, principal, role, number, certificate })
 }
 
 /// The principal and the role that a certificate of this authority names: the two values and no other,
-/// since a million certificates are read here.
+/// since a million certificates may be read here.
 fn identity(certificate: &Certificate) -> Option<(String, Role)> {
     let view = certificate.view();
     let name = view.subject.values_of(oid::COMMON_NAME).last()?.text()?.into_owned();

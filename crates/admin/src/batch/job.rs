@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustmq_ca::batch::{Batch, BatchRequest};
 use rustmq_ca::{CertificateManager, Execution};
+use rustmq_pki::hex;
 use rustmq_pki::key::Fingerprint;
 use serde_json::json;
 use tokio::task::spawn_blocking;
@@ -210,7 +211,7 @@ impl Job {
         let mut asked = left.asked.clone();
         asked.command = self.command.to_owned();
         asked.ca_id = ca_id.to_owned();
-        asked.input = hexadecimal(digest);
+        asked.input = hex::encode(&digest);
         asked.flags.clone_from(&self.flags);
         asked.rows_per_slice = self.rows_per_slice;
         if let Some(name) = &self.name {
@@ -289,7 +290,7 @@ impl Job {
     }
 
     fn asked(&self, ca: IssuingCa, checked: &Checked, left: Option<&JobFile>) -> Asked {
-        let input = hexadecimal(checked.digest);
+        let input = hex::encode(&checked.digest);
         let job = self
             .name
             .clone()
@@ -317,10 +318,6 @@ fn default_name(input: &str, ca_id: &str, output: &Output) -> String {
     let place = std::path::absolute(output.path()).unwrap_or_else(|_| output.path().to_owned());
     let text = format!("{input}\n{ca_id}\n{}", place.display());
     format!("{:.32}", Fingerprint::of(text.as_bytes()).to_string())
-}
-
-fn hexadecimal(digest: [u8; 32]) -> String {
-    Fingerprint(digest).to_string()
 }
 
 /// A job's slices as they are stored: nothing is asked of the rules, which may be others by now.

@@ -19,7 +19,7 @@ use super::error::BatchError;
 use super::keys::SliceKeys;
 use super::slices::Cut;
 use crate::error::CliError;
-use crate::files::{Existing, FileError, Mode, Staged, no_follow};
+use crate::files::{self, Existing, FileError, Mode, Staged, no_follow};
 
 /// What the first line of a job file says first.
 const FORMAT: &str = "rustmq-batch-1";
@@ -233,13 +233,11 @@ fn lock(file: &File, path: &Path) -> Result<(), CliError> {
 /// Removes states that a killed process had not given their name yet: they hold keys.
 fn remove_unfinished(path: &Path) {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let prefix = format!(".{name}.");
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let Ok(entries) = fs::read_dir(folder.unwrap_or(Path::new("."))) else { return };
     for entry in entries.flatten() {
         let file = entry.file_name();
-        let file = file.to_string_lossy();
-        if file.strip_prefix(&prefix).is_some_and(|rest| rest.ends_with(".new")) {
+        if files::is_beside(&file.to_string_lossy(), &name) {
             // One that cannot be removed is in nobody's way.
             let _left = fs::remove_file(entry.path());
         }
@@ -410,13 +408,15 @@ mod tests {
         let path = dir.path().join("fleet.job");
         drop(JobFile::create(&path, asked()).unwrap());
         fs::write(dir.path().join(".fleet.job.4711-0.new"), b"keys").unwrap();
-        fs::write(dir.path().join(".other.job.4711-0.new"), b"another's").unwrap();
+        // Files that others write, of which one is called like this job and more.
+        let others = [".fleet.job.more.4711-0.new", ".other.job.4711-0.new"];
+        for other in others {
+            fs::write(dir.path().join(other), b"another's").unwrap();
+        }
         JobFile::find(&path).unwrap().unwrap();
-        let left: Vec<_> =
-            fs::read_dir(dir.path()).unwrap().flatten().map(|e| e.file_name()).collect();
-        assert!(
-            left.len() == 2 && left.iter().any(|name| name == ".other.job.4711-0.new"),
-            "{left:?}"
-        );
+        let entries = fs::read_dir(dir.path()).unwrap().flatten();
+        let mut left: Vec<_> = entries.map(|e| e.file_name().into_string().unwrap()).collect();
+        left.sort();
+        assert_eq!(left, [others[0], others[1], "fleet.job"]);
     }
 }

@@ -1,10 +1,8 @@
 //! The types of the keys that are made.
 
-use std::collections::HashMap;
-
 use rustmq_ca::batch::Batch;
 use rustmq_pki::key::software::SoftwareKey;
-use rustmq_pki::key::{KeyType, PublicKey, Signer};
+use rustmq_pki::key::{KeyType, PublicKey};
 
 use super::issuer::is_about_the_row;
 use super::row::{KeySource, Row};
@@ -33,13 +31,13 @@ impl KeyTypes {
 #[derive(Debug)]
 pub(crate) struct Samples {
     types: KeyTypes,
-    made: HashMap<KeyType, PublicKey>,
+    made: Vec<PublicKey>,
 }
 
 impl Samples {
     /// None so far.
     pub(crate) fn new(types: KeyTypes) -> Self {
-        Self { types, made: HashMap::new() }
+        Self { types, made: Vec::new() }
     }
 
     /// The sample for a row.
@@ -49,11 +47,11 @@ impl Samples {
             Err(error) if is_about_the_row(&error) => KeyType::P256,
             found => found?,
         };
-        if let Some(sample) = self.made.get(&key_type) {
+        if let Some(sample) = self.made.iter().find(|made| made.key_type() == key_type) {
             return Ok(sample.clone());
         }
-        let sample = SoftwareKey::generate(key_type)?.public_key().clone();
-        self.made.insert(key_type, sample.clone());
+        let sample = SoftwareKey::generate(key_type)?.into_public_key();
+        self.made.push(sample.clone());
         Ok(sample)
     }
 }

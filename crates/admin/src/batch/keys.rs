@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::thread;
 
 use rustmq_pki::key::software::SoftwareKey;
-use rustmq_pki::key::{KeyError, KeyType, PublicKey, Signer};
+use rustmq_pki::key::{KeyError, KeyType, PublicKey};
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
@@ -88,10 +88,9 @@ impl SliceKeys {
 
     /// The public halves, read from the private ones.
     pub(crate) fn public_keys(&self) -> Result<PublicKeys, KeyError> {
-        let places: Vec<_> = (0..self.len()).collect();
-        let read = on_all_cores(&places, |nth| {
-            let key = self.get(*nth).map(SoftwareKey::from_pkcs8).transpose()?;
-            Ok(key.map(|key| key.public_key().clone()))
+        let read = on_all_cores((0..self.len()).collect(), |nth| {
+            let key = self.get(nth).map(SoftwareKey::from_pkcs8).transpose()?;
+            Ok(key.map(SoftwareKey::into_public_key))
         });
         read.into_iter().collect()
     }
@@ -121,25 +120,30 @@ fn generate_on_all_cores(mut key_types: Vec<KeyType>) -> Result<Vec<Pair>, KeyEr
 fn generate(key_types: &[KeyType]) -> Result<Vec<Pair>, KeyError> {
     let make = |key_type: &KeyType| {
         let key = SoftwareKey::generate(*key_type)?;
-        Ok((key.public_key().clone(), key.to_pkcs8()?))
+        let pkcs8 = key.to_pkcs8()?;
+        Ok((key.into_public_key(), pkcs8))
     };
     key_types.iter().map(make).collect()
 }
 
 /// Does `work` for each of `items`, a share on each core; the answers stand in the items' order.
-pub(crate) fn on_all_cores<T: Sync, U: Send>(items: &[T], work: impl Fn(&T) -> U + Sync) -> Vec<U> {
+pub(crate) fn on_all_cores<T: Send, U: Send>(
+    mut items: Vec<T>,
+    work: impl Fn(T) -> U + Sync,
+) -> Vec<U> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let share = items.len().div_ceil(cores).max(1);
-    let mut shares = items.chunks(share);
-    let own = shares.next().unwrap_or_default();
+    let mut shares = Vec::with_capacity(cores);
+    while items.len() > share {
+        shares.push(items.split_off(items.len() - share));
+    }
     let work = &work;
     thread::scope(|scope| {
-        let others: Vec<_> = shares
-            .map(|share| scope.spawn(move || share.iter().map(work).collect::<Vec<_>>()))
-            .collect();
-        let mut answers: Vec<U> = Vec::with_capacity(items.len());
-        answers.extend(own.iter().map(work));
-        for other in others {
+        let start =
+            |share: Vec<T>| scope.spawn(move || share.into_iter().map(work).collect::<Vec<_>>());
+        let others: Vec<_> = shares.into_iter().map(start).collect();
+        let mut answers: Vec<U> = items.into_iter().map(work).collect();
+        for other in others.into_iter().rev() {
             match other.join() {
                 Ok(share) => answers.extend(share),
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -199,7 +203,7 @@ mod tests {
     fn shares_keep_the_order_whatever_their_size() {
         for count in [0, 1, 2, 3, 7, 100] {
             let items: Vec<u32> = (0..count).collect();
-            assert_eq!(on_all_cores(&items, |n| *n), items);
+            assert_eq!(on_all_cores(items.clone(), |n| n), items);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! all lines have in common is encoded once.
 
 use rustmq_pki::certificate::Certificate;
+use rustmq_pki::hex;
 use rustmq_pki::role::Role;
 use rustmq_pki::time::UnixTime;
 
@@ -69,9 +70,9 @@ impl LineWriter {
         out.extend_from_slice(b",\"id\":\"cert-");
         push_number(out, line.number.unsigned_abs());
         out.extend_from_slice(b"\",\"serial\":\"");
-        push_hex(out, certificate.serial().as_bytes());
+        hex::push(out, certificate.serial().as_bytes());
         out.extend_from_slice(b"\",\"fingerprint\":\"");
-        push_hex(out, certificate.fingerprint().as_bytes());
+        hex::push(out, certificate.fingerprint().as_bytes());
         out.extend_from_slice(b"\",\"not_before\":\"");
         self.push_time(out, 0, certificate.not_before());
         out.extend_from_slice(b"\",\"not_after\":\"");
@@ -110,15 +111,6 @@ pub(crate) fn push_number(out: &mut Vec<u8>, mut number: u64) {
         }
     }
     out.extend_from_slice(&digits[at..]);
-}
-
-/// Octets as lower-case hexadecimal.
-pub(crate) fn push_hex(out: &mut Vec<u8>, octets: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for octet in octets {
-        out.push(DIGITS[usize::from(octet >> 4)]);
-        out.push(DIGITS[usize::from(octet & 0x0f)]);
-    }
 }
 
 /// A text as a JSON string with its quotes.

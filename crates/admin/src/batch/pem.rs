@@ -11,8 +11,13 @@ const LETTERS: usize = 64;
 /// characters that stand for one in a JSON string.
 pub(crate) fn push(out: &mut Vec<u8>, label: &str, der: &[u8], end: &[u8]) {
     push_boundary(out, b"-----BEGIN ", label, end);
-    for line in der.chunks(OCTETS) {
-        push_line(out, line);
+    let (lines, last) = der.as_chunks::<OCTETS>();
+    for line in lines {
+        out.extend_from_slice(&letters(line));
+        out.extend_from_slice(end);
+    }
+    if !last.is_empty() {
+        push_last(out, last);
         out.extend_from_slice(end);
     }
     push_boundary(out, b"-----END ", label, end);
@@ -25,34 +30,38 @@ fn push_boundary(out: &mut Vec<u8>, words: &[u8], label: &str, end: &[u8]) {
     out.extend_from_slice(end);
 }
 
-/// Base64 (RFC 4648 4) of at most 48 octets.
-fn push_line(out: &mut Vec<u8>, octets: &[u8]) {
+/// Base64 (RFC 4648 4) of less than a line, with its padding.
+fn push_last(out: &mut Vec<u8>, octets: &[u8]) {
     let mut whole = [0; OCTETS];
     whole[..octets.len()].copy_from_slice(octets);
-    let mut letters = sextets(&whole);
-    for letter in &mut letters {
-        *letter = letter_of(*letter);
-    }
     let padding = (3 - octets.len() % 3) % 3;
     let length = (octets.len() + padding) / 3 * 4;
-    out.extend_from_slice(&letters[..length - padding]);
+    out.extend_from_slice(&letters(&whole)[..length - padding]);
     out.extend_from_slice(&b"=="[..padding]);
 }
 
-fn sextets(octets: &[u8; OCTETS]) -> [u8; LETTERS] {
-    let mut sextets = [0; LETTERS];
-    for (three, four) in octets.chunks_exact(3).zip(sextets.chunks_exact_mut(4)) {
-        four[0] = three[0] >> 2;
-        four[1] = (three[0] & 0x03) << 4 | three[1] >> 4;
-        four[2] = (three[1] & 0x0f) << 2 | three[2] >> 6;
-        four[3] = three[2] & 0x3f;
+/// Base64 of a line.
+fn letters(octets: &[u8; OCTETS]) -> [u8; LETTERS] {
+    let mut letters = [0; LETTERS];
+    for (six, eight) in octets.as_chunks().0.iter().zip(letters.as_chunks_mut().0) {
+        *eight = sextets(*six);
     }
-    sextets
+    letters.map(letter_of)
+}
+
+/// Six octets as eight sextets: halves move apart until each has an octet of its own.
+fn sextets([a, b, c, d, e, f]: [u8; 6]) -> [u8; 8] {
+    let bits = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+    let bits = bits & 0x00ff_ffff | (bits & 0xffff_ff00_0000) << 8;
+    let bits = bits & 0x0000_0fff_0000_0fff | (bits & 0x00ff_f000_00ff_f000) << 4;
+    let bits = bits & 0x003f_003f_003f_003f | (bits & 0x0fc0_0fc0_0fc0_0fc0) << 2;
+    bits.to_be_bytes()
 }
 
 /// The letter of a sextet: each comparison moves on to the next of the alphabet's five ranges.
 fn letter_of(sextet: u8) -> u8 {
-    let past = |last: u8| u8::from(sextet > last);
+    // A sextet has no sign bit, and signed octets are compared in one instruction.
+    let past = |last: i8| u8::from(sextet.cast_signed() > last);
     (sextet + b'A')
         .wrapping_add(past(25) * 6)
         .wrapping_sub(past(51) * 75)

@@ -119,8 +119,11 @@ impl Slices {
 
     /// The types of the keys that are to be made.
     fn types(&self, rows: &[Row]) -> Result<Vec<KeyType>, rustmq_ca::Error> {
+        if let KeyTypes::One(key_type) = self.key_types {
+            return Ok(vec![key_type; rows.iter().filter(|row| row.key.is_made()).count()]);
+        }
         let made: Vec<&Row> = rows.iter().filter(|row| row.key.is_made()).collect();
-        let types = on_all_cores(&made, |row| self.key_types.of(&self.batch, row));
+        let types = on_all_cores(made, |row| self.key_types.of(&self.batch, row));
         types.into_iter().collect()
     }
 

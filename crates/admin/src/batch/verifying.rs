@@ -60,8 +60,8 @@ pub(super) async fn verify(
         let rows: Vec<_> = rows.map(|certified| (with_key(certified.row), certified)).collect();
         let place = dir.to_owned();
         let compare = move || {
-            on_all_cores(&rows, |(with_key, certified)| {
-                compare(&place, naming, certified, *with_key)
+            on_all_cores(rows, |(with_key, certified)| {
+                compare(&place, naming, &certified, with_key)
             })
         };
         let found = spawn_blocking(compare).await.map_err(|_| BatchError::Lost)?;

@@ -1,6 +1,7 @@
 //! Extensions in words.
 
 use rustmq_pki::der::{DerError, Element, List, Reader, tag};
+use rustmq_pki::hex;
 use rustmq_pki::oid::{self, Oid};
 use rustmq_pki::read::{
     AccessDescription, AuthorityKeyIdentifier, BasicConstraints, DirectoryAttribute,
@@ -10,7 +11,7 @@ use rustmq_pki::read::{
 };
 use serde_json::{Value, json};
 
-use super::words::{hex, name};
+use super::words::name;
 use crate::output::Tone;
 
 /// The most lines that one extension is told in; a bundle of names may have thousands.
@@ -74,7 +75,7 @@ fn one(extension: &Extension<'_>) -> ExtensionWords {
     };
     let shown = &extension.value[..extension.value.len().min(MOST_OCTETS)];
     let dots = if shown.len() < extension.value.len() { "..." } else { "" };
-    let hex = says.is_empty().then(|| format!("{}{dots}", hex(shown)));
+    let hex = says.is_empty().then(|| format!("{}{dots}", hex::encode(shown)));
     ExtensionWords {
         oid: extension.oid.to_string(),
         name: name(extension.oid),
@@ -100,7 +101,9 @@ type Words = Result<Vec<String>, DerError>;
 fn words(extension: &Extension<'_>) -> Option<Words> {
     let value = extension.value;
     Some(match extension.oid.as_bytes() {
-        oid::SUBJECT_KEY_IDENTIFIER => read(value, |r| r.octet_string()).map(|id| vec![hex(id)]),
+        oid::SUBJECT_KEY_IDENTIFIER => {
+            read(value, |r| r.octet_string()).map(|id| vec![hex::encode(id)])
+        }
         oid::AUTHORITY_KEY_IDENTIFIER => read(value, AuthorityKeyIdentifier::read).map(authority),
         oid::BASIC_CONSTRAINTS => read(value, BasicConstraints::read).map(basic),
         oid::KEY_USAGE => read(value, KeyUsage::read).map(usage),
@@ -139,7 +142,7 @@ fn rarer(extension: &Extension<'_>) -> Option<Words> {
         oid::ISSUING_DISTRIBUTION_POINT => {
             read(value, IssuingDistributionPoint::read).map(|point| scope(&point))
         }
-        oid::OCSP_NONCE => read(value, |r| r.octet_string()).map(|nonce| vec![hex(nonce)]),
+        oid::OCSP_NONCE => read(value, |r| r.octet_string()).map(|nonce| vec![hex::encode(nonce)]),
         oid::TLS_FEATURE => read(value, tls_features),
         oid::CT_POISON => read(value, |r| r.null())
             .map(|()| vec!["a precertificate: no TLS peer may accept it".to_owned()]),
@@ -166,15 +169,15 @@ fn number(value: &[u8], before: &str, after: &str) -> Words {
     let number = read(value, |r| r.integer())?;
     let number = match number.to_u64() {
         Some(small) => small.to_string(),
-        None => format!("0x{}", hex(number.as_bytes())),
+        None => format!("0x{}", hex::encode(number.as_bytes())),
     };
     Ok(vec![format!("{before} {number} {after}").trim_end().to_owned()])
 }
 
 fn authority(id: AuthorityKeyIdentifier<'_>) -> Vec<String> {
-    let mut says: Vec<String> = id.key_id.map(hex).into_iter().collect();
+    let mut says: Vec<String> = id.key_id.map(hex::encode).into_iter().collect();
     says.extend(id.cert_issuer.map(|names| format!("issuer {}", joined(names))));
-    says.extend(id.cert_serial.map(|serial| format!("serial {}", hex(serial.magnitude()))));
+    says.extend(id.cert_serial.map(|serial| format!("serial {}", hex::encode(serial.magnitude()))));
     says
 }
 
@@ -287,7 +290,8 @@ fn directory_attributes(reader: &mut Reader<'_>) -> Words {
         role_names(attributes)?.iter().map(|role| format!("role {role}")).collect();
     let others = attributes.iter().filter(|attribute| attribute.oid != oid::ROLE);
     says.extend(others.map(|attribute| {
-        let values: Vec<_> = attribute.values.iter().map(|value| hex(value.whole)).collect();
+        let values: Vec<_> =
+            attribute.values.iter().map(|value| hex::encode(value.whole)).collect();
         format!("{} {}", name(attribute.oid), values.join(" "))
     }));
     Ok(says)

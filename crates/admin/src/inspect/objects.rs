@@ -1,6 +1,7 @@
 //! Certificates and requests in words, and what our rules say of them.
 
 use rustmq_auth::{MtlsPolicy, Purpose, Refusal, RuleSet, certificate_findings};
+use rustmq_pki::hex;
 use rustmq_pki::key::{Fingerprint, PublicKey};
 use rustmq_pki::oid;
 use rustmq_pki::read::{
@@ -9,7 +10,7 @@ use rustmq_pki::read::{
 use rustmq_pki::time::UnixTime;
 use serde_json::{Value, json};
 
-use super::words::{hex, name, name_or_empty};
+use super::words::{name, name_or_empty};
 use super::{Description, Kind, Terms, extensions, keys};
 use crate::output::{Tone, time_left};
 
@@ -20,7 +21,7 @@ pub(super) fn certificate(der: &[u8], terms: Terms) -> Result<Description, ReadE
     d.put("subject", "subject", name_or_empty(&view.subject));
     d.put("issuer", "issuer", name_or_empty(&view.issuer));
     let negative = if view.serial.is_negative() { "-" } else { "" };
-    d.put("serial", "serial", format!("{negative}{}", hex(view.serial.magnitude())));
+    d.put("serial", "serial", format!("{negative}{}", hex::encode(view.serial.magnitude())));
     let version = match view.version {
         Version::V1 => 1,
         Version::V2 => 2,

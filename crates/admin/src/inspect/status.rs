@@ -1,12 +1,13 @@
 //! CRLs and OCSP responses in words.
 
+use rustmq_pki::hex;
 use rustmq_pki::read::{
     CertStatus, CrlEntry, CrlRef, OcspRef, ReadError, ResponderId, SingleResponse,
 };
 use rustmq_pki::time::UnixTime;
 use serde_json::{Value, json};
 
-use super::words::{hex, name, name_or_empty};
+use super::words::{name, name_or_empty};
 use super::{Description, Kind, Terms, extensions};
 use crate::output::{Tone, count, time_left};
 
@@ -56,7 +57,7 @@ fn more(d: &mut Description, all: u64, shown: usize) {
 }
 
 fn entry_words(entry: &CrlEntry<'_>) -> String {
-    let mut text = format!("{} at {}", hex(entry.serial.magnitude()), entry.revoked_at);
+    let mut text = format!("{} at {}", hex::encode(entry.serial.magnitude()), entry.revoked_at);
     if let Some(reason) = entry.reason {
         text.push_str(&format!(", {}", reason.name()));
     }
@@ -74,7 +75,7 @@ fn entry_json(entry: &CrlEntry<'_>) -> Value {
         .certificate_issuer
         .map(|names| names.iter().map(|name| Value::String(name.to_string())).collect::<Vec<_>>());
     json!({
-        "serial": hex(entry.serial.magnitude()),
+        "serial": hex::encode(entry.serial.magnitude()),
         "revoked_at": entry.revoked_at.to_string(),
         "reason": entry.reason.map(|reason| reason.name()),
         "invalidity_date": entry.invalidity_date.map(|date| date.to_string()),
@@ -87,7 +88,7 @@ pub(super) fn ocsp(der: &[u8], terms: Terms) -> Result<Description, ReadError> {
     let view = OcspRef::read(der)?;
     let responder = match &view.responder {
         ResponderId::Name(name) => name_or_empty(name),
-        ResponderId::KeyHash(hash) => format!("key {}", hex(hash)),
+        ResponderId::KeyHash(hash) => format!("key {}", hex::encode(hash)),
     };
     let mut d = Description::new(Kind::Ocsp, format!("OCSP response of {responder}"));
     d.put("responder", "responder", responder);
@@ -111,7 +112,7 @@ pub(super) fn ocsp(der: &[u8], terms: Terms) -> Result<Description, ReadError> {
 }
 
 fn response_words(response: &SingleResponse<'_>, now: UnixTime) -> (String, Tone) {
-    let serial = hex(response.serial.magnitude());
+    let serial = hex::encode(response.serial.magnitude());
     let (status, tone) = match response.status {
         CertStatus::Good => ("good".to_owned(), Tone::Good),
         CertStatus::Unknown => ("unknown".to_owned(), Tone::Warning),
@@ -135,10 +136,10 @@ fn response_json(response: &SingleResponse<'_>) -> Value {
         CertStatus::Revoked { at, reason } => ("revoked", Some(at.to_string()), reason),
     };
     json!({
-        "serial": hex(response.serial.magnitude()),
+        "serial": hex::encode(response.serial.magnitude()),
         "hash_algorithm": name(response.hash.oid),
-        "issuer_name_hash": hex(response.issuer_name_hash),
-        "issuer_key_hash": hex(response.issuer_key_hash),
+        "issuer_name_hash": hex::encode(response.issuer_name_hash),
+        "issuer_key_hash": hex::encode(response.issuer_key_hash),
         "status": status,
         "revoked_at": at,
         "reason": reason.map(|reason| reason.name()),

@@ -1,19 +1,8 @@
 //! Names that people know for object identifiers, keys and algorithms.
 
-use std::fmt::Write;
-
 use rustmq_pki::der::Reader;
 use rustmq_pki::oid::{self, Oid};
 use rustmq_pki::read::{AlgorithmRef, NameRef, SpkiRef};
-
-/// Lower-case hexadecimal without separators.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
 
 /// A name as RFC 4514, or that it is empty.
 pub(crate) fn name_or_empty(name: &NameRef<'_>) -> String {

@@ -11,6 +11,7 @@ use rustmq_auth::{
     Trust,
 };
 use rustmq_ca::Bundle;
+use rustmq_pki::hex;
 use rustmq_pki::key::Signer;
 use rustmq_pki::name::SubjectAltName;
 use rustmq_pki::read::CertificateRef;
@@ -20,7 +21,6 @@ use rustmq_pki::time::UnixTime;
 use super::error::NotAccepted;
 use super::plan::Entry;
 use crate::files::key_file;
-use crate::inspect::words;
 
 /// What a peer with the new root and the newest CRLs, and nothing of the old, decides by.
 pub(crate) struct Judge {
@@ -107,7 +107,7 @@ pub(super) fn serial_in(folder: &Path) -> Option<String> {
     let pem = fs::read(folder.join("tls.crt")).ok()?;
     let leaf = CertificateDer::pem_slice_iter(&pem).next()?.ok()?;
     let view = CertificateRef::read(&leaf).ok()?;
-    Some(words::hex(view.serial.magnitude()))
+    Some(hex::encode(view.serial.magnitude()))
 }
 
 /// The same where the private key that lies beside the certificate is its own.

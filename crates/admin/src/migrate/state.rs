@@ -286,10 +286,7 @@ fn remove_unfinished(path: &Path) -> Result<(), FileError> {
     let beside = path.parent().and_then(|folder| fs::read_dir(folder).ok());
     for entry in beside.into_iter().flatten().filter_map(Result::ok) {
         let found = entry.file_name();
-        let left = found.to_string_lossy();
-        let left = left.strip_prefix('.').and_then(|left| left.strip_prefix(&*name));
-        let left = left.and_then(|left| left.strip_prefix('.')?.strip_suffix(".new"));
-        if left.is_some_and(|left| left.bytes().all(|c| c.is_ascii_digit() || c == b'-')) {
+        if files::is_beside(&found.to_string_lossy(), &name) {
             remove(&entry.path())?;
         }
     }

@@ -222,13 +222,12 @@ async fn end_authority(
     };
     let mut others = cas.iter().any(is_other);
     for ca in below {
-        let filter = ListFilter {
-            ca: Some(ca.clone()),
-            status: Some(CertificateStatus::Active),
-            ..ListFilter::default()
-        };
-        let active = manager.list(filter).await?;
-        others |= active.iter().any(|info| !certificates.contains(&info.id));
+        // One that is on hold may be released.
+        for status in [CertificateStatus::Active, CertificateStatus::OnHold] {
+            let (ca, status) = (Some(ca.clone()), Some(status));
+            let usable = manager.list(ListFilter { ca, status, ..ListFilter::default() }).await?;
+            others |= usable.iter().any(|info| !certificates.contains(&info.id));
+        }
     }
     if others {
         undone.notes.push(format!("{} stay: they issued other certificates", made.join(" and ")));

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use rustmq_auth::is_weak_signature;
 use rustmq_pki::der::Reader;
+use rustmq_pki::hex;
 use rustmq_pki::oid;
 use rustmq_pki::read::Validity;
 use rustmq_pki::time::{DAY, UnixTime};
@@ -127,7 +128,7 @@ fn about(node: &Node<'_>, found: &FoundCertificate, fault: Fault) -> Finding {
     let view = &node.view;
     let subject = Subject {
         subject: words::name_or_empty(&view.subject),
-        serial: words::hex(view.serial.magnitude()),
+        serial: hex::encode(view.serial.magnitude()),
         fingerprint: rustmq_pki::key::Fingerprint::of(&found.der).to_string(),
     };
     Finding { fault, file, also_in: files, certificate: Some(subject) }

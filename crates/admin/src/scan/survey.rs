@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use rustmq_pki::hex;
 use rustmq_pki::key::{Fingerprint, KeyType, PublicKey};
 use rustmq_pki::oid;
 use rustmq_pki::time::UnixTime;
@@ -135,7 +136,7 @@ impl Surveyed {
             in_store,
             subject: words::name_or_empty(&view.subject),
             issuer: words::name_or_empty(&view.issuer),
-            serial: words::hex(view.serial.magnitude()),
+            serial: hex::encode(view.serial.magnitude()),
             fingerprint: Fingerprint::of(&found.der).to_string(),
             not_after: view.validity.not_after.at,
             common_name: names.last().and_then(|name| name.text().map(|text| text.into_owned())),

@@ -464,6 +464,18 @@ fn cas_that_issued_something_else_outlive_an_undo() {
 }
 
 #[test]
+fn cas_outlive_an_undo_for_a_certificate_that_is_on_hold() {
+    let (bench, _) = planned();
+    bench.ok(&APPLY);
+    let another = bench.broker("another");
+    bench.ok(&["certs", "revoke", text(&another["id"]), "--reason", "certificate-hold"]);
+    let undone = bench.json(&UNDO);
+    let note = text(&undone["notes"][0]);
+    assert!(note.contains("stay: they issued other certificates"), "{undone:#}");
+    assert_eq!(bench.json(&["ca", "info", "prod_ca_1"])["status"], "active");
+}
+
+#[test]
 fn what_the_gate_refuses_is_named_before_anything_is_issued() {
     let (bench, _) = planned();
     edit(&bench, "role = \"client\"", "role = \"broker\"");

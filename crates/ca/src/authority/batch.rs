@@ -31,7 +31,7 @@ pub(crate) struct Job {
     authority: Arc<Authority>,
     request: BatchRequest,
     /// Replaced where another process gave the CA a new certificate.
-    issuer: RwLock<Prepared>,
+    issuer: RwLock<Arc<Prepared>>,
     /// The profiles that rows have asked for so far, read once a job.
     shapes: RwLock<Vec<Arc<Shape>>>,
     key: tokio::sync::OnceCell<SigningKey>,
@@ -57,7 +57,7 @@ impl Job {
         let issuer = authority.prepare(&request.ca).await?;
         let job = Self {
             authority,
-            issuer: RwLock::new(issuer),
+            issuer: RwLock::new(Arc::new(issuer)),
             shapes: RwLock::default(),
             key: tokio::sync::OnceCell::new(),
             swept,
@@ -70,16 +70,16 @@ impl Job {
         Ok(job)
     }
 
-    fn issuer(&self) -> Prepared {
+    fn issuer(&self) -> Arc<Prepared> {
         self.issuer.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn chain(&self) -> Arc<[Certificate]> {
-        self.issuer().chain
+        self.issuer().chain.clone()
     }
 
     pub(crate) fn ca_id(&self) -> String {
-        self.issuer().row.id
+        self.issuer().row.id.clone()
     }
 
     pub(crate) async fn issue_slice(
@@ -95,7 +95,7 @@ impl Job {
             // The next attempt sees the CA as it is now.
             self.authority.forget_prepared();
             let issuer = self.authority.prepare(&self.ca_id()).await?;
-            *self.issuer.write().unwrap_or_else(PoisonError::into_inner) = issuer;
+            *self.issuer.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(issuer);
         }
         issued
     }
@@ -169,6 +169,8 @@ impl Job {
             .map(|(number, signed)| BatchIssued {
                 row: signed.row,
                 number,
+                principal: signed.principal,
+                role: signed.role,
                 certificate: signed.certificate,
                 replayed: false,
                 status: CertificateStatus::Active,
@@ -254,6 +256,8 @@ impl Job {
                 row,
                 number: found.number,
                 status: found.status(now),
+                principal: found.principal,
+                role: found.role,
                 certificate: found.certificate,
                 replayed: true,
             })

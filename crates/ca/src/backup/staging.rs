@@ -26,6 +26,8 @@ pub(super) struct Staging {
     place: Place,
     /// Directories above the target that were made for it, the innermost first.
     made: Vec<PathBuf>,
+    /// What was moved from inside the target to its place there: it goes with the rest.
+    moved: Vec<PathBuf>,
     placed: bool,
     _locked: File,
 }
@@ -72,7 +74,14 @@ impl Staging {
             Err(error) => return Err(io_error(&parent, error)),
         };
         let made = std::mem::take(&mut above.0);
-        Ok(Self { path, target, place, made, placed: false, _locked: locked })
+        let moved = Vec::new();
+        Ok(Self { path, target, place, made, moved, placed: false, _locked: locked })
+    }
+
+    #[cfg(test)]
+    fn inside(path: PathBuf, target: PathBuf, locked: File) -> Self {
+        let (place, made, moved) = (Place::Inside, Vec::new(), Vec::new());
+        Self { path, target, place, made, moved, placed: false, _locked: locked }
     }
 
     /// Where the data directory is prepared.
@@ -111,7 +120,7 @@ impl Staging {
         self.made.drain(..).try_for_each(|made| sync_directory(parent(&made)))
     }
 
-    fn move_up(&self, name: &str) -> Result<(), Error> {
+    fn move_up(&mut self, name: &str) -> Result<(), Error> {
         let (from, to) = (self.path.join(name), self.target.join(name));
         if !from.exists() {
             return Ok(());
@@ -120,7 +129,10 @@ impl Staging {
             sync_directory(&self.target)?;
         }
         match renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.moved.push(to);
+                Ok(())
+            }
             Err(rustix::io::Errno::EXIST) => Err(not_empty(&self.target)),
             Err(errno) => Err(io_error(&to, errno.into())),
         }
@@ -133,7 +145,8 @@ impl Drop for Staging {
             return;
         }
         // What cannot be removed now is removed by the next restore.
-        drop(remove(&self.path, &self.target, self.place));
+        drop(self.moved.iter().try_for_each(|moved| remove_any(moved)));
+        drop(fs::remove_dir_all(&self.path));
         drop(Above(std::mem::take(&mut self.made)));
     }
 }
@@ -201,7 +214,7 @@ fn prepare(holder: &Path, prefix: &str, place: Place) -> io::Result<(PathBuf, Fi
     let mut octets = [0; 8];
     let random = aws_lc_rs::rand::fill(&mut octets);
     random.map_err(|_| io::Error::other("the system's random source gave no bytes"))?;
-    let id: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+    let id = rustmq_pki::hex::encode(&octets);
     let path = holder.join(format!("{prefix}{id}"));
     DirBuilder::new().mode(0o700).create(&path)?;
     let locked = File::open(&path)?;
@@ -222,7 +235,7 @@ fn sweep(holder: &Path, prefix: &str, place: Place) -> io::Result<()> {
         let entry = entry?;
         let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix));
         if is_ours && entry.file_type()?.is_dir() && is_dead(&entry.path()) {
-            remove(&entry.path(), holder, place)?;
+            remove_left(&entry.path(), holder, place)?;
         }
     }
     Ok(())
@@ -233,18 +246,26 @@ fn is_dead(directory: &Path) -> bool {
     flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
-/// Removes a directory in the making. Where it stands in its target and the store is still in it, what
-/// was moved before the store goes with it.
-fn remove(path: &Path, target: &Path, place: Place) -> io::Result<()> {
+/// Removes what a killed process left. Where it stands in its target and the store is still in it, what
+/// was moved before the store goes with it: that is what stands in it no more.
+fn remove_left(path: &Path, target: &Path, place: Place) -> io::Result<()> {
     if place == Place::Inside && path.join(STORE).exists() && !target.join(STORE).exists() {
-        for moved in OTHERS.map(|name| target.join(name)) {
-            match moved.is_dir() {
-                true => fs::remove_dir_all(moved)?,
-                false => drop(fs::remove_file(moved)),
-            }
+        for name in OTHERS.into_iter().filter(|name| !path.join(name).exists()) {
+            remove_any(&target.join(name))?;
         }
     }
     fs::remove_dir_all(path)
+}
+
+/// Removes a directory with all that is in it, or a file; neither has to be there.
+fn remove_any(path: &Path) -> io::Result<()> {
+    match path.is_dir() {
+        true => fs::remove_dir_all(path),
+        false => {
+            drop(fs::remove_file(path));
+            Ok(())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -319,12 +340,43 @@ mod tests {
     fn inside_a_place_of_its_own_the_store_comes_last() {
         let temp = tempfile::tempdir().unwrap();
         let (path, locked) = prepare(temp.path(), INSIDE, Place::Inside).unwrap();
-        let (target, made) = (temp.path().to_owned(), Vec::new());
-        let place = Place::Inside;
-        let staging = Staging { path, target, place, made, placed: false, _locked: locked };
+        let staging = Staging::inside(path, temp.path().to_owned(), locked);
         fill(&staging);
         staging.put().unwrap();
         assert_eq!(names(temp.path()), [STORE, "profiles"]);
+    }
+
+    #[test]
+    fn what_others_put_beside_its_moves_stays() {
+        for theirs in ["profiles", "instances"] {
+            for is_put in [true, false] {
+                let temp = tempfile::tempdir().unwrap();
+                let (path, locked) = prepare(temp.path(), INSIDE, Place::Inside).unwrap();
+                let staging = Staging::inside(path, temp.path().to_owned(), locked);
+                fill(&staging);
+                fs::create_dir(staging.path().join("instances")).unwrap();
+                fs::create_dir(temp.path().join(theirs)).unwrap();
+                fs::write(temp.path().join(theirs).join("theirs"), "").unwrap();
+                match is_put {
+                    true => assert!(staging.put().is_err()),
+                    false => drop(staging),
+                }
+                assert_eq!(names(temp.path()), [theirs], "put: {is_put}");
+                assert_eq!(names(&temp.path().join(theirs)), ["theirs"]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_killed_process_had_not_moved_is_anothers() {
+        let temp = tempfile::tempdir().unwrap();
+        let dead = temp.path().join(".restore-dead");
+        fs::create_dir_all(dead.join("profiles")).unwrap();
+        fs::write(dead.join(STORE), "").unwrap();
+        fs::create_dir(temp.path().join("profiles")).unwrap();
+        fs::create_dir(temp.path().join("instances")).unwrap();
+        assert!(check_empty(temp.path()).is_err());
+        assert_eq!(names(temp.path()), ["profiles"], "what it had moved went with it");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Reservations that are given up: a certificate with the serial number may exist somewhere.
 
 use rusqlite::{Connection, params};
+use rustmq_pki::hex;
 use rustmq_pki::serial::SerialNumber;
 use rustmq_pki::time::UnixTime;
 
@@ -128,7 +129,7 @@ pub(super) fn abandon_slice(
     authorities::bump_revision(connection, authority)?;
     let committed = rows.iter().map(ReservedRow::committed);
     let digest = slice_rows::commitment(Commits::Reserved, committed);
-    let digest = audit::hex(&digest);
+    let digest = hex::encode(&digest);
     let entry = Entry {
         at: now,
         actor: actor.clone(),

@@ -7,6 +7,7 @@ mod rows;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use rustmq_pki::hex;
 use rustmq_pki::time::UnixTime;
 
 use super::fault::Fault;
@@ -215,7 +216,7 @@ fn insert(connection: &Connection, entry: &Entry, slice: Option<i64>) -> Result<
 /// How many records there are, and the hash of the newest, hexadecimal: 64 zeros before the first.
 pub(crate) fn head_of(connection: &Connection) -> Result<(u64, String), Fault> {
     let head = head(connection)?;
-    Ok((u64::try_from(head.number).unwrap_or(0), hex(&head.hash)))
+    Ok((u64::try_from(head.number).unwrap_or(0), hex::encode(&head.hash)))
 }
 
 /// The hash of the record with this number, hexadecimal.
@@ -225,7 +226,7 @@ pub(crate) fn hash_of(connection: &Connection, number: u64) -> Result<Option<Str
         .prepare_cached("SELECT hash FROM audit WHERE number = ?1")?
         .query_row([number], |row| row.get(0))
         .optional()?;
-    Ok(hash.map(|hash| hex(&hash)))
+    Ok(hash.map(|hash| hex::encode(&hash)))
 }
 
 /// Refuses to sign by a clock that was set back: it would issue into the past and take what has
@@ -255,17 +256,13 @@ fn stored_record(row: &Row<'_>) -> rusqlite::Result<StoredRecord> {
             serial: row.get(7)?,
             principal: row.get(8)?,
             detail: row.get(9)?,
-            hash: hex(&hash),
+            hash: hex::encode(&hash),
         },
         latest: row.get(2)?,
         previous: row.get(11)?,
         slice: row.get(12)?,
         hash,
     })
-}
-
-pub(super) fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// Follows the chain from the first record and names the first that does not follow.

@@ -7,6 +7,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use rustmq_pki::certificate::Certificate;
 use rustmq_pki::crl::RevocationReason;
+use rustmq_pki::hex;
 use rustmq_pki::serial::SerialNumber;
 use rustmq_pki::time::UnixTime;
 
@@ -362,7 +363,7 @@ pub(crate) fn abandoned(
     let rows = statement.query_map([serial.map(SerialNumber::as_bytes)], |row| {
         let octets: Vec<u8> = row.get(0)?;
         Ok(AbandonedSerial {
-            serial: octets.iter().map(|octet| format!("{octet:02x}")).collect(),
+            serial: hex::encode(&octets),
             ca_id: row.get(1)?,
             principal: row.get(2)?,
             role: role_at(row, 3)?,

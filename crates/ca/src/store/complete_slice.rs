@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use rustmq_pki::certificate::Certificate;
-use rustmq_pki::key::Fingerprint;
+use rustmq_pki::hex;
 use rustmq_pki::time::{DAY, UnixTime};
 
 use super::audit::{self, Entry, Outcome};
@@ -24,8 +24,6 @@ use crate::{Actor, Error};
 #[derive(Debug)]
 pub(crate) struct SignedRow {
     pub(crate) certificate: Certificate,
-    /// SHA-256 of its DER.
-    pub(crate) fingerprint: Fingerprint,
     pub(crate) key_hash: [u8; 32],
     pub(crate) role: CertificateRole,
     pub(crate) principal: String,
@@ -42,7 +40,7 @@ impl SignedRow {
             role: role_code(self.role),
             principal: &self.principal,
             key_hash: self.key_hash,
-            digest: *self.fingerprint.as_bytes(),
+            digest: *self.certificate.fingerprint().as_bytes(),
         }
     }
 }
@@ -128,7 +126,7 @@ fn complete(
         ca: Some(step.ca_id.clone()),
         serial: None,
         principal: None,
-        detail: format!("{} certificates, sha256 {}", rows.len(), audit::hex(&digest)),
+        detail: format!("{} certificates, sha256 {}", rows.len(), hex::encode(&digest)),
     };
     audit::append_slice(connection, &entry, step.slice)?;
     let crl_due = crls::is_half_over(connection, step.authority, step.now)?;

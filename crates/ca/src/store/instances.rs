@@ -34,7 +34,7 @@ impl Instance {
         sweep(&directory)?;
         let mut octets = [0; 16];
         aws_lc_rs::rand::fill(&mut octets).map_err(|_| Error::NoRandomness)?;
-        let id: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+        let id = rustmq_pki::hex::encode(&octets);
         let path = lock_file(&directory, &id);
         let locked = filesystem::lock(&path)?;
         Ok(Self { id, path, directory, _locked: locked })

@@ -209,7 +209,7 @@ impl Merging<'_> {
         };
         let hold = Some(RevocationReason::CertificateHold);
         for (serial, _) in missing().filter(|(_, known)| known.reason == hold) {
-            self.merged.released.push(serial.iter().map(|octet| format!("{octet:02x}")).collect());
+            self.merged.released.push(rustmq_pki::hex::encode(serial));
         }
         self.merged.released.sort();
         crls::adopt(self.connection, later.authority, &later.crl, later.revoked.len())?;

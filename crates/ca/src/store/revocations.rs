@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use rustmq_pki::crl::RevocationReason;
+use rustmq_pki::hex;
 use rustmq_pki::key::Fingerprint;
 use rustmq_pki::time::UnixTime;
 
@@ -100,7 +101,7 @@ pub(crate) fn revoke_many(
         key_hash: key_holders::key_hash_of(&row.certificate),
         digest: *row.certificate.fingerprint().as_bytes(),
     });
-    let digest = audit::hex(&commitment(Commits::Revoked, committed));
+    let digest = hex::encode(&commitment(Commits::Revoked, committed));
     let detail = format!("{}, {} certificates, sha256 {digest}", by.reason.name(), rows.len());
     let entry =
         Entry { serial: None, principal: None, ..entry(first, by, "certificate.revoke", &detail) };

@@ -23,10 +23,10 @@ pub(super) struct ReservedRow {
 }
 
 /// Appends a row's octets. The prefix of its serial number stands in the slice.
-pub(super) fn push(octets: &mut Vec<u8>, row: &ReservedRow) {
+pub(super) fn push(octets: &mut Vec<u8>, row: &CommittedRow<'_>) {
     octets.extend_from_slice(&row.serial.as_bytes()[SerialPrefix::OCTETS..]);
     octets.extend_from_slice(&row.not_after.seconds().to_be_bytes());
-    octets.extend_from_slice(&role_code(row.role).to_be_bytes()[7..]);
+    octets.extend_from_slice(&row.role.to_be_bytes()[7..]);
     octets.extend_from_slice(&row.key_hash);
     octets.extend_from_slice(&row.digest);
     let length = u16::try_from(row.principal.len()).unwrap_or(u16::MAX);
@@ -176,7 +176,7 @@ mod tests {
         };
         let rows = vec![row("a@b.example"), row(&"\u{10ffff}".repeat(64)), row("c")];
         let mut octets = Vec::new();
-        rows.iter().for_each(|row| push(&mut octets, row));
+        rows.iter().for_each(|row| push(&mut octets, &row.committed()));
         assert_eq!(parse(prefix.as_bytes(), &octets), Some(rows));
         assert_eq!(parse(prefix.as_bytes(), &octets[..octets.len() - 1]), None);
     }

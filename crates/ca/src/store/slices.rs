@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
+use rustmq_pki::hex;
 use rustmq_pki::issuer::ToBeSigned;
-use rustmq_pki::key::Fingerprint;
 use rustmq_pki::serial::SerialPrefix;
 use rustmq_pki::time::UnixTime;
 
@@ -18,7 +18,7 @@ use super::certificates::{self, role_code};
 use super::fault::Fault;
 use super::key_holders::{self, Claim};
 use super::reserve::{IssuerVersion, action, present_issuer};
-use super::slice_rows::{self, Commits, CommittedRow, ReservedRow};
+use super::slice_rows::{self, Commits, CommittedRow};
 use super::stored_slices::{EarlierSlice, StoredSlice, is_free, look_up, name};
 use super::{CaRow, Store, authorities, to_its_end};
 use crate::info::CertificateRole;
@@ -39,8 +39,8 @@ pub(crate) struct SliceRequest {
 #[derive(Debug)]
 pub(crate) struct SliceRow {
     pub(crate) to_be_signed: ToBeSigned,
-    /// SHA-256 of the bytes to be signed.
-    pub(crate) digest: Fingerprint,
+    /// SHA-256 of all that it asks for.
+    pub(crate) asked: [u8; 32],
     pub(crate) key_hash: [u8; 32],
     pub(crate) role: CertificateRole,
     pub(crate) principal: String,
@@ -59,7 +59,7 @@ impl SliceRow {
             role: role_code(self.role),
             principal: &self.principal,
             key_hash: self.key_hash,
-            digest: *self.digest.as_bytes(),
+            digest: *self.to_be_signed.digest().as_bytes(),
         }
     }
 }
@@ -267,17 +267,7 @@ fn insert(
     // A row takes some 120 octets.
     let mut octets = Vec::with_capacity(reservation.rows.len() * 128);
     for row in &reservation.rows {
-        slice_rows::push(
-            &mut octets,
-            &ReservedRow {
-                serial: row.to_be_signed.serial(),
-                not_after: row.to_be_signed.not_after(),
-                role: row.role,
-                key_hash: row.key_hash,
-                digest: *row.digest.as_bytes(),
-                principal: row.principal.clone(),
-            },
-        );
+        slice_rows::push(&mut octets, &row.committed());
     }
     connection
         .prepare_cached("INSERT INTO slice_rows (slice, rows) VALUES (?1, ?2)")?
@@ -301,7 +291,7 @@ fn announce(
         ca: Some(ca_id.to_owned()),
         serial: None,
         principal: None,
-        detail: format!("{} certificates, tbs sha256 {}", rows.len(), audit::hex(&digest)),
+        detail: format!("{} certificates, tbs sha256 {}", rows.len(), hex::encode(&digest)),
     };
     audit::append_slice(connection, &entry, slice)
 }

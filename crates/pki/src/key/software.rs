@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest::{Digest, SHA256};
 use aws_lc_rs::encoding::{AsBigEndian, AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -17,7 +18,7 @@ use pkcs8::pkcs5::{EncryptionScheme, pbes2};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::{KeyError, KeyType, PublicKey, SignError, Signer, spki};
+use super::{Fingerprint, KeyError, KeyType, PublicKey, SignError, Signer, spki};
 
 /// PEM label of an unencrypted PKCS#8 key.
 const PRIVATE_KEY: &str = "PRIVATE KEY";
@@ -129,6 +130,11 @@ impl SoftwareKey {
         Self { pair, public_key }
     }
 
+    /// The public half alone.
+    pub fn into_public_key(self) -> PublicKey {
+        self.public_key
+    }
+
     /// The unencrypted DER PKCS#8 form.
     pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let refused = |_| KeyError::Crypto;
@@ -224,6 +230,17 @@ impl Signer for SoftwareKey {
         &self.public_key
     }
 
+    fn sign_hashed(&self, message: &[u8], digest: &Fingerprint) -> Result<Vec<u8>, SignError> {
+        let Pair::Ecdsa(pair) = &self.pair else { return self.sign(message) };
+        if self.key_type() != KeyType::P256 {
+            return self.sign(message);
+        }
+        Digest::import_less_safe(digest.as_bytes(), &SHA256)
+            .and_then(|digest| pair.sign_digest(&digest))
+            .map(|signature| signature.as_ref().to_vec())
+            .map_err(|_| SignError::Crypto)
+    }
+
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         let refused = |_| SignError::Crypto;
         match &self.pair {
@@ -278,6 +295,19 @@ mod tests {
             let encrypted = key.to_encrypted_pkcs8(&passphrase).unwrap();
             let opened = SoftwareKey::from_encrypted_pkcs8(&encrypted, &passphrase).unwrap();
             assert_eq!(opened.public_key(), key.public_key(), "{key_type}");
+        }
+    }
+
+    #[test]
+    fn a_message_whose_digest_is_known_is_signed_as_any_other() {
+        let message = b"what is signed";
+        let digest = Fingerprint::of(message);
+        for key_type in [KeyType::P256, KeyType::P384, KeyType::Ed25519, KeyType::MlDsa44] {
+            let key = SoftwareKey::generate(key_type).unwrap();
+            let signature = key.sign_hashed(message, &digest).unwrap();
+            let algorithm = key_type.signature_algorithm();
+            assert!(key.public_key().verifies(algorithm, message, &signature), "{key_type}");
+            assert!(!key.public_key().verifies(algorithm, b"another", &signature), "{key_type}");
         }
     }
 

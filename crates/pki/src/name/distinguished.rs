@@ -179,20 +179,25 @@ impl DistinguishedName {
 
     /// The name as comparison sees it (RFC 5280 7.1): case and runs of white space do not count.
     pub(crate) fn match_key(&self) -> String {
-        self.match_chars().collect()
+        let mut key = String::new();
+        self.match_chars(&mut |c| {
+            key.push(c);
+            true
+        });
+        key
     }
 
     /// Whether comparison would take it for the name with this [`Self::match_key`].
     pub(crate) fn matches(&self, key: &str) -> bool {
-        self.match_chars().eq(key.chars())
+        let mut key = key.chars();
+        self.match_chars(&mut |c| key.next() == Some(c)) && key.next().is_none()
     }
 
-    fn match_chars(&self) -> impl Iterator<Item = char> {
-        self.attributes.iter().flat_map(|(attribute, value)| {
-            let words = value.split_whitespace().flat_map(|word| {
-                std::iter::once(' ').chain(word.chars().flat_map(char::to_lowercase))
-            });
-            attribute.short_name().chars().chain(words).chain(['\n'])
+    /// Gives each character of the name as comparison sees it to `each`, until that says to end; says
+    /// whether it never did.
+    fn match_chars(&self, each: &mut impl FnMut(char) -> bool) -> bool {
+        self.attributes.iter().all(|(attribute, value)| {
+            attribute.short_name().chars().all(&mut *each) && match_words(value, each) && each('\n')
         })
     }
 
@@ -212,6 +217,16 @@ impl DistinguishedName {
             }
         });
     }
+}
+
+/// The words of a value, a space before each.
+fn match_words(value: &str, each: &mut impl FnMut(char) -> bool) -> bool {
+    let mut is_apart = true;
+    value.chars().all(|c| {
+        let is_space = c.is_whitespace();
+        let starts = std::mem::replace(&mut is_apart, is_space) && !is_space;
+        (!starts || each(' ')) && (is_space || c.to_lowercase().all(&mut *each))
+    })
 }
 
 impl fmt::Display for DistinguishedName {

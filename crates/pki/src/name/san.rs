@@ -135,7 +135,34 @@ impl DnsName {
     }
 }
 
+/// Whether a name has nothing but labels of letters, digits and inner hyphens, starts none with `xn--`
+/// and ends in a letter, so that one look at each octet is enough: most names are such.
+fn is_plain(name: &[u8]) -> bool {
+    let (mut length, mut before) = (0, b'.');
+    for octet in name {
+        match octet {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => length += 1,
+            // Two of them in a row may be those of an A-label.
+            b'-' if before != b'.' && before != b'-' => length += 1,
+            b'.' if before != b'.' && before != b'-' => length = 0,
+            _ => return false,
+        }
+        if length > 63 {
+            return false;
+        }
+        before = *octet;
+    }
+    before.is_ascii_alphabetic()
+}
+
 fn check_labels(name: &str) -> Result<(), &'static str> {
+    if is_plain(name.as_bytes()) {
+        return Ok(());
+    }
+    check_labels_of_any(name)
+}
+
+fn check_labels_of_any(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("it is empty");
     }
@@ -249,12 +276,15 @@ impl SubjectAltName {
     /// for an e-mail address, what has `://` for a URI, and the rest for a DNS name.
     pub fn parse(text: &str) -> Result<Self, SanError> {
         if let Some((prefix, value)) = text.split_once(':') {
-            match prefix.to_ascii_lowercase().as_str() {
-                "dns" => return DnsName::parse(value).map(Self::Dns),
-                "ip" => return parse_ip(value).map(Self::Ip),
-                "email" => return EmailAddress::parse(value).map(Self::Email),
-                "uri" => return Uri::parse(value).map(Self::Uri),
-                _ => {}
+            let is = |kind: SanKind| prefix.eq_ignore_ascii_case(kind.prefix());
+            if is(SanKind::Dns) {
+                return DnsName::parse(value).map(Self::Dns);
+            } else if is(SanKind::Ip) {
+                return parse_ip(value).map(Self::Ip);
+            } else if is(SanKind::Email) {
+                return EmailAddress::parse(value).map(Self::Email);
+            } else if is(SanKind::Uri) {
+                return Uri::parse(value).map(Self::Uri);
             }
         }
         if let Ok(address) = parse_ip(text) {
@@ -314,13 +344,12 @@ fn parse_ip(text: &str) -> Result<IpAddr, SanError> {
 
 impl fmt::Display for SubjectAltName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let prefix = match self {
-            Self::Dns(_) => "DNS",
-            Self::Ip(_) => "IP",
-            Self::Email(_) => "email",
-            Self::Uri(_) => "URI",
-        };
-        write!(f, "{prefix}:{}", self.value())
+        match self {
+            Self::Dns(DnsName(text)) => write!(f, "DNS:{text}"),
+            Self::Ip(address) => write!(f, "IP:{address}"),
+            Self::Email(EmailAddress(text)) => write!(f, "email:{text}"),
+            Self::Uri(Uri(text)) => write!(f, "URI:{text}"),
+        }
     }
 }
 
@@ -403,6 +432,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn plain_names_break_no_rule(name in "[a-z0-9.x-]{0,12}|(xn--)?[a-z0-9]{60,66}") {
+            if is_plain(name.as_bytes()) {
+                prop_assert_eq!(check_labels_of_any(&name), Ok(()));
+            }
+        }
+
         #[test]
         fn what_is_shown_parses_to_itself(text in "[a-z0-9.:@*/_-]{1,30}") {
             if let Ok(san) = SubjectAltName::parse(&text) {

@@ -19,7 +19,7 @@ impl Profile {
     /// Judges a request. What is admitted holds only what this profile gives.
     pub fn admit(
         &self,
-        request: CertificateRequest,
+        mut request: CertificateRequest,
         terms: Terms<'_>,
     ) -> Result<Admitted, Refusal> {
         let mut notes: Vec<Note> =
@@ -35,7 +35,8 @@ impl Profile {
         let not_before = issuer.as_deref().map_or(not_before, |i| not_before.max(i.not_before));
         let not_after = self.admit_validity(&terms, issuer.as_deref(), &mut notes)?;
         let trust_domain = ca.and_then(|ca| ca.trust_domain());
-        let sans = self.admit_names(&request, trust_domain, &mut notes)?;
+        let sans = std::mem::take(&mut request.sans);
+        let sans = self.admit_names(request.principal(), sans, trust_domain, &mut notes)?;
         let kind = self.admit_kind(&request.subject, issuer.as_deref())?;
         let issuer =
             issuer.unwrap_or_else(|| Arc::new(own_issuer(&request, not_before, not_after)));
@@ -83,7 +84,7 @@ impl Profile {
         let mut notes = Vec::new();
         self.admit_key(request)?;
         self.admit_usage(request, &mut notes)?;
-        self.admit_names(request, None, &mut notes)?;
+        self.admit_names(request.principal(), request.sans.clone(), None, &mut notes)?;
         match self.is_ca() {
             false => Ok(()),
             true => {
@@ -236,13 +237,13 @@ impl Profile {
 
     fn admit_names(
         &self,
-        request: &CertificateRequest,
+        principal: Option<&Principal>,
+        mut sans: Vec<SubjectAltName>,
         trust_domain: Option<&TrustDomain>,
         notes: &mut Vec<Note>,
     ) -> Result<Vec<SubjectAltName>, Refusal> {
-        let Some(principal) = request.principal() else { return Ok(Vec::new()) };
+        let Some(principal) = principal else { return Ok(Vec::new()) };
         self.admit_principal(principal)?;
-        let mut sans = request.sans.clone();
         if sans.len() > MAX_SANS {
             return Err(Refusal::TooManySans(sans.len()));
         }
@@ -285,9 +286,10 @@ impl Profile {
         {
             return Err(Refusal::SpiffeIdAsked(san.clone()));
         }
-        let profile = self.name.clone();
+        let profile = || self.name.clone();
         if !self.san.contains(&san.kind()) {
-            return Err(Refusal::SanKind { profile, san: san.clone(), allowed: self.san.clone() });
+            let allowed = self.san.clone();
+            return Err(Refusal::SanKind { profile: profile(), san: san.clone(), allowed });
         }
         if let SubjectAltName::Dns(name) = san
             && name.is_wildcard()
@@ -297,7 +299,8 @@ impl Profile {
         }
         match self.san_patterns.get(&san.kind()) {
             Some(patterns) if !patterns.iter().any(|pattern| san_matches(pattern, san)) => {
-                Err(Refusal::SanPattern { profile, san: san.clone(), patterns: patterns.clone() })
+                let patterns = patterns.clone();
+                Err(Refusal::SanPattern { profile: profile(), san: san.clone(), patterns })
             }
             _ => Ok(()),
         }

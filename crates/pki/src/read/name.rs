@@ -188,7 +188,7 @@ impl fmt::Display for Attribute<'_> {
                     Some(name) => write!(f, "{name}=#")?,
                     None => write!(f, "{}=#", self.oid)?,
                 }
-                self.der.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                crate::hex::write(f, self.der)
             }
         }
     }

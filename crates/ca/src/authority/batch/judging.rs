@@ -1,11 +1,10 @@
 //! The rows of a slice before anything is signed: what each asks for, the gate and the lint.
 
-use std::fmt::Write;
+use std::io::Write;
 use std::sync::{Arc, PoisonError};
 
 use rustmq_pki::key::{Fingerprint, KeyType};
-use rustmq_pki::lint::Linted;
-use rustmq_pki::profile::{IssuedBy, Note, Profile, Terms};
+use rustmq_pki::profile::{IssuedBy, Note, Profile, Terms, Validity};
 use rustmq_pki::request::CertificateRequest;
 use rustmq_pki::role::Role;
 use rustmq_pki::serial::{SerialNumber, SerialPrefix};
@@ -15,12 +14,13 @@ use super::Job;
 use crate::authority::Prepared;
 use crate::authority::issuing::{days_of, leaf_role};
 use crate::batch::{BatchRow, CheckedRow, RowKey};
+use crate::gate::{self, Passed};
 use crate::info::CertificateRole;
 use crate::parallel::in_parallel;
 use crate::permit::Permit;
 use crate::request::RenewalKey;
 use crate::store::{SliceRow, slices};
-use crate::{Error, gate, names};
+use crate::{Error, names};
 
 /// What rows of one role and profile become.
 pub(super) struct Shape {
@@ -31,46 +31,59 @@ pub(super) struct Shape {
     role: CertificateRole,
 }
 
-/// A row that passed the gate and the lint.
-struct PassedRow {
-    linted: Linted,
-    notes: Vec<Note>,
-    shape: Arc<Shape>,
-    key_hash: [u8; 32],
-    principal: String,
-    renews: Option<i64>,
-    /// SHA-256 of all that it asks for.
-    digest: [u8; 32],
-}
-
 /// What a row asks for, ready for the gate.
 struct AskedRow {
     request: CertificateRequest,
     shape: Arc<Shape>,
+    validity: Validity,
     renews: Option<i64>,
+}
+
+impl AskedRow {
+    fn key_hash(&self) -> [u8; 32] {
+        *self.request.public_key().fingerprint().as_bytes()
+    }
+
+    fn principal(&self) -> String {
+        self.request.subject().common_name().unwrap_or_default().to_owned()
+    }
 }
 
 /// What is the same for each row of a slice.
 pub(super) struct SliceTerms {
-    pub(super) issuer: Prepared,
+    pub(super) issuer: Arc<Prepared>,
     pub(super) now: UnixTime,
 }
 
 impl Job {
     pub(crate) fn check(&self, row: &BatchRow) -> Result<CheckedRow, Error> {
-        let terms = SliceTerms { issuer: self.issuer(), now: self.authority.now() };
-        let PassedRow { notes, key_hash, principal, .. } = self.pass(row.clone(), &terms)?;
+        let terms = self.present_terms();
+        let asked = self.ask(row.clone(), &terms)?;
+        let (key_hash, principal) = (asked.key_hash(), asked.principal());
+        let Passed { notes, .. } =
+            self.pass(asked.request, &asked.shape, asked.validity, &terms)?;
         Ok(CheckedRow { row: row.row, notes, key_hash, principal })
+    }
+
+    pub(crate) fn judge(&self, row: BatchRow) -> Result<Vec<Note>, Error> {
+        let terms = self.present_terms();
+        let AskedRow { request, shape, validity, .. } = self.ask(row, &terms)?;
+        Ok(self.pass(request, &shape, validity, &terms)?.notes)
+    }
+
+    fn present_terms(&self) -> SliceTerms {
+        SliceTerms { issuer: self.issuer(), now: self.authority.now() }
     }
 
     pub(crate) async fn check_keys(
         &self,
         rows: Vec<CheckedRow>,
     ) -> Result<Vec<(u64, Error)>, Error> {
-        let (issuer, now) = (self.issuer().row, self.authority.now());
+        let (issuer, now) = (self.issuer(), self.authority.now());
         let (numbers, claims): (Vec<_>, Vec<_>) =
             rows.into_iter().map(|row| (row.row, (row.key_hash, row.principal))).unzip();
-        let read = self.authority.store.read(move |c| slices::refusals(c, &issuer, &claims, now));
+        let read =
+            self.authority.store.read(move |c| slices::refusals(c, &issuer.row, &claims, now));
         Ok(read.await?.into_iter().map(|(at, error)| (numbers[at], *error)).collect())
     }
 
@@ -110,12 +123,13 @@ impl Job {
     }
 
     /// Permit -> Admitted -> Linted.
-    fn pass(&self, row: BatchRow, terms: &SliceTerms) -> Result<PassedRow, Error> {
-        let validity = row.validity;
-        let AskedRow { request, shape, renews } = self.ask(row, terms)?;
-        let digest = digest_of(&request, &shape, days_of(validity), renews);
-        let key_hash = *request.public_key().fingerprint().as_bytes();
-        let principal = request.subject().common_name().unwrap_or_default().to_owned();
+    fn pass(
+        &self,
+        request: CertificateRequest,
+        shape: &Shape,
+        validity: Validity,
+        terms: &SliceTerms,
+    ) -> Result<Passed, Error> {
         let permit = Permit::local_operator(request, self.authority.actor.clone());
         let terms = Terms {
             issued_by: IssuedBy::Ca(&terms.issuer.ca),
@@ -123,19 +137,11 @@ impl Job {
             backdate_seconds: self.authority.backdate_seconds,
             validity,
         };
-        let passed = gate::pass(permit, &shape.profile, terms)?;
-        Ok(PassedRow {
-            linted: passed.linted,
-            notes: passed.notes,
-            shape,
-            key_hash,
-            principal,
-            renews,
-            digest,
-        })
+        gate::pass(permit, &shape.profile, terms)
     }
 
     fn ask(&self, row: BatchRow, terms: &SliceTerms) -> Result<AskedRow, Error> {
+        let validity = row.validity;
         let shape = || self.shape(row.role, row.profile.as_deref());
         let (request, shape, renews) = match row.subject {
             RowKey::PublicKey(key) => {
@@ -150,7 +156,7 @@ impl Job {
                 self.renewal(&certificate, key, (row.role, row.profile.as_deref()), terms)?
             }
         };
-        Ok(AskedRow { request: request.with_sans(row.sans), shape, renews })
+        Ok(AskedRow { request: request.with_sans(row.sans), shape, validity, renews })
     }
 
     fn renewal(
@@ -189,42 +195,48 @@ impl Job {
         prefix: SerialPrefix,
     ) -> Result<(Vec<SliceRow>, [u8; 32]), Error> {
         let job = self.clone();
-        let passed = in_parallel(rows, move |row| {
+        let serials = SerialNumber::generate_many_in(prefix, rows.len())?;
+        let rows = in_parallel(rows, move |at, row: BatchRow| {
             let number = row.row;
             let refused = |error| Error::BatchRow { row: number, error: Box::new(error) };
-            let passed = job.pass(row, &terms).map_err(refused)?;
-            let to_be_signed = passed.linted.to_be_signed(SerialNumber::generate_in(prefix)?);
-            let row = SliceRow {
-                digest: to_be_signed.digest(),
-                to_be_signed,
-                key_hash: passed.key_hash,
-                role: passed.shape.role,
-                principal: passed.principal,
-                profile: passed.shape.name.clone(),
-                renews: passed.renews,
-                row: number,
-            };
-            Ok((row, passed.digest))
+            job.lint_row(row, serials[at], &terms).map_err(refused)
         })
         .await?;
         let mut octets = b"RustMQ PKI slice request 1".to_vec();
-        let mut rows = Vec::with_capacity(passed.len());
-        for (row, digest) in passed {
-            octets.extend_from_slice(&digest);
-            rows.push(row);
-        }
+        octets.reserve(rows.len() * 32);
+        rows.iter().for_each(|row| octets.extend_from_slice(&row.asked));
         Ok((rows, *Fingerprint::of(&octets).as_bytes()))
+    }
+
+    fn lint_row(
+        &self,
+        row: BatchRow,
+        serial: SerialNumber,
+        terms: &SliceTerms,
+    ) -> Result<SliceRow, Error> {
+        let number = row.row;
+        let asked = self.ask(row, terms)?;
+        let (key_hash, principal) = (asked.key_hash(), asked.principal());
+        let digest = digest_of(&asked);
+        let AskedRow { request, shape, validity, renews } = asked;
+        let passed = self.pass(request, &shape, validity, terms)?;
+        Ok(SliceRow {
+            to_be_signed: passed.linted.to_be_signed(serial),
+            asked: digest,
+            key_hash,
+            role: shape.role,
+            principal,
+            profile: shape.name.clone(),
+            renews,
+            row: number,
+        })
     }
 }
 
 /// All that a row asks for: SHA-256 over each field behind its length.
-fn digest_of(
-    request: &CertificateRequest,
-    shape: &Shape,
-    days: i64,
-    renews: Option<i64>,
-) -> [u8; 32] {
-    let mut framed = Vec::with_capacity(384);
+fn digest_of(asked: &AskedRow) -> [u8; 32] {
+    let AskedRow { request, shape, validity, renews } = asked;
+    let mut framed = Vec::with_capacity(512);
     let mut field = |octets: &[u8]| {
         framed.extend_from_slice(&(octets.len() as u64).to_be_bytes());
         framed.extend_from_slice(octets);
@@ -233,14 +245,14 @@ fn digest_of(
     field(request.public_key().spki());
     field(shape.name.as_bytes());
     field(shape.version.as_bytes());
-    field(&days.to_be_bytes());
+    field(&days_of(*validity).to_be_bytes());
     field(&renews.unwrap_or(0).to_be_bytes());
-    let mut text = String::new();
     for san in request.sans() {
-        text.clear();
-        // Writing to a String cannot fail.
-        _ = write!(text, "{san}");
-        field(text.as_bytes());
+        let start = framed.len() + 8;
+        // Writing to a vector cannot fail.
+        _ = write!(framed, "00000000{san}");
+        let length = (framed.len() - start) as u64;
+        framed[start - 8..start].copy_from_slice(&length.to_be_bytes());
     }
     *Fingerprint::of(&framed).as_bytes()
 }

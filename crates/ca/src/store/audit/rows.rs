@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use rustmq_pki::certificate::Certificate;
+use rustmq_pki::hex;
 use rustmq_pki::key::Fingerprint;
 
-use super::hex;
 use crate::batch::MOST_SLICE_ROWS;
 use crate::info::AuditRecord;
 use crate::store::fault::Fault;
@@ -120,7 +120,7 @@ pub(super) fn agree(
         Ok(Found::Certificates(_)) | Err(Fault::Refused(_)) => return Ok(false),
         Err(fault) => return Err(fault),
     };
-    Ok(record.detail.ends_with(&hex(&digest)))
+    Ok(record.detail.ends_with(&hex::encode(&digest)))
 }
 
 /// A record of a slice as one record a row, which differ in what each says of its row.
@@ -168,5 +168,5 @@ fn detail(record: &AuditRecord, certificate: &Certificate) -> String {
 }
 
 fn announced(not_after: rustmq_pki::time::UnixTime, digest: &[u8; 32]) -> String {
-    format!("not after {not_after}, tbs sha256 {}", hex(digest))
+    format!("not after {not_after}, tbs sha256 {}", hex::encode(digest))
 }
