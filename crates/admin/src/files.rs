@@ -13,6 +13,7 @@ use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with}
 
 pub(crate) mod folder;
 pub(crate) mod key_file;
+pub(crate) mod own;
 
 /// What happens to a file that is in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,12 @@ pub(crate) enum FileError {
     #[error("{} exists and is not overwritten", path.display())]
     Exists {
         /// The place that is taken.
+        path: PathBuf,
+    },
+    /// The store's own directory.
+    #[error("{} lies within the data directory, which is the authority's alone", path.display())]
+    InDataDirectory {
+        /// The output.
         path: PathBuf,
     },
     /// The operating system refused.

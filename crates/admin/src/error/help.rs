@@ -206,6 +206,7 @@ fn of_file(error: &FileError) -> Vec<String> {
         FileError::Exists { .. } => {
             vec!["give --force to replace it, or another place".to_owned()]
         }
+        FileError::InDataDirectory { .. } => vec!["name a place outside it".to_owned()],
         FileError::Busy { .. } => {
             vec!["let it finish, or name another folder with --output-dir".to_owned()]
         }

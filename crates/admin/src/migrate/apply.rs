@@ -15,7 +15,7 @@ use super::error::MigrationError;
 use super::hierarchy;
 use super::judge::{self, Samples};
 use super::plan::{AuthorityPlan, Entry, Plan};
-use super::state::{AuthorityState, BUNDLE, EntryState, Output, Stage, State, Step};
+use super::state::{AuthorityState, BUNDLE, CERTIFICATES, EntryState, Output, Stage, State, Step};
 use crate::cmd::certs::delivery::Delivery;
 use crate::error::CliError;
 use crate::files::folder::Folder;
@@ -370,14 +370,9 @@ fn planned(entry: &Entry, digest: String) -> EntryState {
 }
 
 /// Makes the output folder, and refuses one in the old deployment, which would be scanned with it, and
-/// one in the data directory, which is the store's alone.
+/// one from which a link leads into the data directory.
 pub(crate) fn prepare(session: &Session, from: &Path, dir: &Path) -> Result<Output, CliError> {
-    let place = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
-    if let (Ok(data), Ok(new)) = (place(session.data_dir()?), place(dir))
-        && new.starts_with(&data)
-    {
-        return Err(MigrationError::OutputInData { output: dir.to_owned() }.into());
-    }
+    session.refuse_own(&dir.join(CERTIFICATES))?;
     let mut folder = Folder::new(dir, Existing::Keep);
     folder.make()?;
     let refuse = || MigrationError::OutputWithin { output: dir.to_owned() };
@@ -388,7 +383,7 @@ pub(crate) fn prepare(session: &Session, from: &Path, dir: &Path) -> Result<Outp
         return Err(refuse().into());
     }
     let output = Output::to_write(dir)?;
-    let certificates = output.path(super::state::CERTIFICATES);
+    let certificates = output.path(CERTIFICATES);
     fs::create_dir_all(&certificates).map_err(FileError::write(&certificates))?;
     Ok(output)
 }

@@ -98,12 +98,6 @@ pub(crate) enum MigrationError {
         /// The output folder.
         output: PathBuf,
     },
-    /// The store's own directory.
-    #[error("{} lies within the data directory, which is the authority's alone", output.display())]
-    OutputInData {
-        /// The output folder.
-        output: PathBuf,
-    },
     /// Another process holds the output folder.
     #[error("another rustmq-admin migrate is at work in {}", output.display())]
     Busy {
@@ -246,7 +240,6 @@ impl MigrationError {
         match self {
             Self::TwoRoles { .. } => "two_roles",
             Self::OutputWithin { .. } => "output_within_deployment",
-            Self::OutputInData { .. } => "output_within_data_directory",
             Self::Busy { .. } => "migration_busy",
             Self::NotBegun { .. } => "migration_not_begun",
             Self::State { .. } => "migration_state",
@@ -267,9 +260,7 @@ impl MigrationError {
     pub(crate) fn help(&self) -> Option<String> {
         let line = match self {
             Self::TwoRoles { .. } => "let one of the patterns match",
-            Self::OutputWithin { .. } | Self::OutputInData { .. } => {
-                "name a folder beside it with --output"
-            }
+            Self::OutputWithin { .. } => "name a folder beside it with --output",
             Self::Busy { .. } => "wait until it has ended",
             Self::NotBegun { .. } => "rustmq-admin migrate apply  begins one",
             Self::OtherAuthorityPlanned | Self::EntryChanged { .. } => {

@@ -21,6 +21,7 @@ mod deployment;
 mod formats;
 mod interruption;
 mod migrate;
+mod outputs;
 mod passphrase;
 mod refusals;
 mod scan;

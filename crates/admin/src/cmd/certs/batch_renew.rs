@@ -51,7 +51,7 @@ pub(crate) struct BatchRenew {
 impl BatchRenew {
     /// Renews them.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
-        let output = Output::new(&self.job.output)?;
+        let output = self.job.output(session)?;
         let manager = session.writer()?;
         // The list is held until the job has ended.
         let (input, _held) = match &self.filter.input {

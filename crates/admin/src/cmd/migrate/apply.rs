@@ -29,6 +29,7 @@ pub(crate) struct Apply {
 impl Apply {
     /// Applies.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
+        session.refuse_own(&self.output)?;
         let plan = Plan::read(&self.plan)?;
         let begun = Output::to_read(&self.output).state()?;
         match &begun {
