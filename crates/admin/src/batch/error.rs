@@ -71,7 +71,7 @@ pub(crate) enum BatchError {
         /// Why the rest is refused.
         error: Box<CliError>,
     },
-    /// Files of a finished batch's folders are not as it left them.
+    /// Files of a batch's folders are not as it left them.
     #[error("{} is not as its batch left it: {} missing or altered", path.display(), if *files == 1 { "1 file is".to_owned() } else { format!("{} files are", grouped(*files)) })]
     FoldersChanged {
         /// `--output`.
@@ -269,8 +269,9 @@ impl BatchError {
                 return help;
             }
             Self::FoldersChanged { .. } => {
-                "certs export writes certificates again; private keys stood there and nowhere else, \
-                 so issue anew what has lost its key, with another --output"
+                "put them back as they were, and run the same command again: certs export and ca export \
+                 write certificates again; private keys stood there and nowhere else, so issue anew \
+                 what has lost its key, with another --output and another --job"
             }
             Self::NoFile { .. } => {
                 "name a file that ends with .ndjson, or a folder that does not exist yet"

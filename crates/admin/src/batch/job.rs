@@ -23,7 +23,7 @@ use super::run::Run;
 use super::same_store::{self, IssuingCa};
 use super::summary::Summary;
 use super::taking_up::{self, TakenUp};
-use super::verifying;
+use super::verifying::{self, Expected};
 use crate::error::CliError;
 use crate::output::rate::Rate;
 use crate::output::{count, grouped};
@@ -124,7 +124,7 @@ impl Job {
         mut left: JobFile,
         ca: IssuingCa,
     ) -> Result<Summary, CliError> {
-        let taken = taking_up::deliver(&self, manager, &mut left, &ca.id).await?;
+        let taken = taking_up::deliver(&self, session, manager, &mut left, &ca.id).await?;
         if taken.delivered > 0 {
             let delivered = count(taken.delivered, "certificate");
             session.output.line(&format!("delivered {delivered} that an earlier run had issued"));
@@ -175,6 +175,25 @@ impl Job {
         left: &JobFile,
         ca_id: &str,
     ) -> Result<Summary, CliError> {
+        let (asked, brought) = self.recognise(left, ca_id)?;
+        let batch = stored(manager, left, ca_id).await?;
+        let issued = same_store::delivered(&batch, left).await?;
+        self.output.verify(left.delivered)?;
+        self.verify_folders(session, manager, (&batch, left, &brought)).await?;
+        let wrong = RowErrors::known(issued.others(asked.rows + asked.skipped));
+        Ok(Summary::finished(asked, self.output.path(), wrong))
+    }
+
+    /// What this command asks for, and the rows that brought a request.
+    ///
+    /// # Errors
+    ///
+    /// A job that was begun with something else.
+    pub(super) fn recognise(
+        &self,
+        left: &JobFile,
+        ca_id: &str,
+    ) -> Result<(Asked, RowSet), CliError> {
         let mut brought = RowSet::default();
         let digest = self.read_all(|row| {
             if !row.key.is_made() {
@@ -183,14 +202,19 @@ impl Job {
         })?;
         let asked = self.asked_again(left, ca_id, digest);
         same(left, &asked)?;
-        let batch = stored(manager, left, ca_id).await?;
-        let issued = same_store::delivered(&batch, left).await?;
-        self.output.verify(left.delivered)?;
-        if let Output::Folders(dir, naming) = &self.output {
-            verifying::verify(session, &batch, left, (dir, *naming), &brought).await?;
-        }
-        let wrong = RowErrors::known(issued.others(asked.rows + asked.skipped));
-        Ok(Summary::finished(asked, self.output.path(), wrong))
+        Ok((asked, brought))
+    }
+
+    /// Refuses folders that are not as the job left them. A file was looked at as a whole by then.
+    pub(super) async fn verify_folders(
+        &self,
+        session: &Session,
+        manager: &CertificateManager,
+        (batch, left, brought): (&Batch, &JobFile, &RowSet),
+    ) -> Result<(), CliError> {
+        let Output::Folders(dir, naming) = &self.output else { return Ok(()) };
+        let expected = Expected { left, batch, dir, naming: *naming, brought };
+        verifying::verify(session, manager, expected).await
     }
 
     /// Reads the input to its end without judging it; gives its digest.

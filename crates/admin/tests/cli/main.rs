@@ -10,6 +10,7 @@ mod batch_rows;
 mod batches;
 mod batches_elsewhere;
 mod batches_interrupted;
+mod batches_of_folders;
 mod batches_of_stored;
 mod batches_refused;
 mod batches_taken_up;
