@@ -6,7 +6,6 @@ use std::time::Duration;
 use rustmq_ca::batch::{Batch, BatchRequest};
 use rustmq_ca::{CertificateManager, Execution};
 use rustmq_pki::key::Fingerprint;
-use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use super::checking::{CheckError, Checked, Checker, IssuedRows, Unique};
@@ -17,7 +16,7 @@ use super::issuer::Defaults;
 use super::job_file::{self, Asked, JobFile};
 use super::key_types::KeyTypes;
 use super::row::Row;
-use super::row_errors::{RowErrors, RowSet, in_words};
+use super::row_errors::{RowErrors, RowSet};
 use super::rows::{Next, Rows};
 use super::run::Run;
 use super::same_store::{self, IssuingCa};
@@ -28,9 +27,6 @@ use crate::error::CliError;
 use crate::output::rate::Rate;
 use crate::output::{count, grouped};
 use crate::session::Session;
-
-/// Runs of wrong rows that are told in a line.
-const RUNS_IN_LINE: usize = 16;
 
 /// What a command asks for.
 pub(crate) struct Job {
@@ -287,14 +283,7 @@ impl Job {
     fn tell(&self, session: &Session, checked: &Checked, issued: u64) -> Result<(), CliError> {
         let Checked { rows, errors, notes, .. } = checked;
         let wrong = errors.rows().len();
-        errors.kept().iter().for_each(|e| session.output.finding(&e.to_string(), &e.to_json()));
-        if errors.further() > 0 {
-            session.output.line(&format!("and {} more", grouped(errors.further())));
-        }
-        for runs in errors.unnamed().chunks(RUNS_IN_LINE) {
-            let text = format!("rows {}", in_words(runs));
-            session.output.finding(&text, &json!({ "rows": runs }));
-        }
+        errors.tell(session.output);
         let checked = format!("checked {}, {} wrong", count(*rows, "row"), grouped(wrong));
         session.output.line(&checked);
         if *rows == 0 {
