@@ -138,6 +138,12 @@ pub(crate) enum BatchError {
         /// The job file.
         path: PathBuf,
     },
+    /// A link stands in the job file's place.
+    #[error("{} is a link, and links are not followed: the job file may have been moved", path.display())]
+    LinkedJob {
+        /// The job file.
+        path: PathBuf,
+    },
     /// The output is not as the job left it.
     #[error("{} {what}", path.display())]
     OutputChanged {
@@ -215,6 +221,7 @@ impl BatchError {
             | Self::Running { .. }
             | Self::NotPrivate { .. }
             | Self::DamagedJob { .. }
+            | Self::LinkedJob { .. }
             | Self::OutputChanged { .. }
             | Self::FoldersChanged { .. } => Exit::Output,
             Self::RestRefused { error, .. } => error.exit(),
@@ -238,7 +245,7 @@ impl BatchError {
             Self::OldJobFile { .. } => "batch_old_job_file",
             Self::Running { .. } => "batch_running",
             Self::NotPrivate { .. } => "batch_not_private",
-            Self::DamagedJob { .. } => "batch_job_file",
+            Self::DamagedJob { .. } | Self::LinkedJob { .. } => "batch_job_file",
             Self::OutputChanged { .. } | Self::FoldersChanged { .. } => "batch_output_changed",
             Self::RestRefused { error, .. } => error.code(),
             Self::InputChanged { .. } => "batch_input_changed",
@@ -303,6 +310,10 @@ impl BatchError {
                 )];
             }
             Self::DamagedJob { .. } => "name another place with --output, and another --job",
+            Self::LinkedJob { .. } => {
+                "put the job file itself back in its place, and the same command goes on: private keys \
+                 of what is under way stand there and nowhere else"
+            }
             Self::OutputChanged { .. } => {
                 "bring it and its job file back as they were, or begin anew with another --output and another --job"
             }

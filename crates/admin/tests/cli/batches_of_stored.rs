@@ -221,3 +221,15 @@ fn a_dry_run_shows_a_certificate_once_that_is_listed_twice() {
         dry["first"].as_array().unwrap().iter().map(|info| text(&info["id"])).collect();
     assert_eq!(first, ["cert-3", "cert-4"]);
 }
+
+/// A place that takes no files, although the system says that one may write there.
+#[test]
+fn a_place_that_takes_no_files_is_told_before_anything_else() {
+    let bench = fleet();
+    for more in [&["--dry-run"][..], &[]] {
+        bench.run(&renew("/proc/x.ndjson", more)).refused(6, &["/proc/x.ndjson cannot be written"]);
+        bench
+            .run(&issue("fleet.csv", "/proc/x.ndjson", &[&["--job", "other"], more].concat()))
+            .refused(6, &["/proc/x.ndjson cannot be written"]);
+    }
+}
