@@ -58,7 +58,7 @@ pub(super) fn of(error: &CliError) -> Vec<String> {
             let key = key.as_ref().map(|path| format!("its key waits in {}", path.display()));
             return std::iter::once(fetch).chain(key).collect();
         }
-        CliError::Migration(error) => return error.help().into_iter().collect(),
+        CliError::Migration(error) => return error.help(),
         CliError::Plan { .. } => "mend it, or write it anew: rustmq-admin migrate plan",
         CliError::Interrupted { .. } => {
             "run the same command again: what was recorded is found, the rest is done"

@@ -9,9 +9,10 @@ use rustmq_pki::certificate::Certificate;
 use rustmq_pki::key::PublicKey;
 use rustmq_pki::profile::Validity;
 use rustmq_pki::serial::SerialNumber;
+use serde_json::json;
 
 use super::accept::{self, Judge};
-use super::error::MigrationError;
+use super::error::{MOST_NAMED, MigrationError, Unaccepted};
 use super::hierarchy;
 use super::judge::{self, Samples};
 use super::plan::{AuthorityPlan, Entry, Plan};
@@ -285,27 +286,43 @@ impl<'a> Run<'a> {
     pub(crate) async fn verify(&mut self, manager: &CertificateManager) -> Result<(), CliError> {
         // The first certificate's bundle has the chain and the lists of every other one, too.
         let Some(judge) = self.judge(manager).await? else { return Ok(()) };
+        let mut refused = Vec::new();
         for nth in 0..self.plan.entries.len() {
             self.session.interrupt.checkpoint("some new certificates are not verified yet")?;
             let entry = &self.plan.entries[nth];
-            let judged = judge.judge(&self.output.folder(&entry.folder), entry);
-            if let Err(why) = judged {
-                self.state.entries[nth].step = Step::Issued;
-                self.state.stage = Stage::Applying;
-                self.output.save(&self.state)?;
-                return Err(MigrationError::NotAccepted {
-                    principal: entry.principal.to_string(),
-                    why,
-                    id: self.state.entries[nth].id.clone().unwrap_or_default(),
-                    folder: self.output.folder(&entry.folder),
-                }
-                .into());
+            let folder = self.output.folder(&entry.folder);
+            if let Err(why) = judge.judge(&folder, entry) {
+                let known = &mut self.state.entries[nth];
+                known.step = Step::Issued;
+                let (principal, id) =
+                    (entry.principal.to_string(), known.id.clone().unwrap_or_default());
+                refused.push(Unaccepted { principal, why, id, folder });
+                continue;
             }
             self.take_up(manager, nth).await?;
             let step = &mut self.state.entries[nth].step;
             *step = (*step).max(Step::Verified);
         }
-        self.output.save(&self.state)
+        if refused.is_empty() {
+            return self.output.save(&self.state);
+        }
+        self.state.stage = Stage::Applying;
+        self.output.save(&self.state)?;
+        Err(self.not_accepted(refused))
+    }
+
+    /// Names all of several; one stands in the error.
+    fn not_accepted(&self, refused: Vec<Unaccepted>) -> CliError {
+        if refused.len() > 1 {
+            for Unaccepted { principal, why, id, folder } in refused.iter().take(MOST_NAMED) {
+                let why = why.to_string();
+                let record = json!({
+                    "principal": principal, "id": id, "folder": folder, "message": why,
+                });
+                self.session.output.finding(&format!("{principal}: {why}"), &record);
+            }
+        }
+        MigrationError::NotAccepted { refused }.into()
     }
 
     /// Records a certificate that was put in the place of a lost or revoked one.

@@ -7,7 +7,9 @@ use serde_json::json;
 
 use super::status;
 use crate::error::CliError;
-use crate::migrate::{self, MigrationError, Moved, Output, Plan, RETIRED, Run, Stage, State};
+use crate::migrate::{
+    self, MigrationError, Moved, Output, Plan, RETIRED, Run, Stage, Standing, State,
+};
 use crate::output::Report;
 use crate::session::Session;
 
@@ -49,7 +51,7 @@ impl Apply {
                 Moved::default()
             }
         };
-        let report = status::report(&output, &run.state);
+        let report = status::report(&output, &run.state, &Standing::default());
         if !self.retire {
             let next = format!(
                 "install the folders and the trust bundle, see that peers connect, then  \
