@@ -24,6 +24,7 @@ mod fixture;
 mod folders;
 pub(crate) mod input;
 pub(crate) mod issuer;
+mod issuing_cas;
 pub(crate) mod job;
 pub(crate) mod job_file;
 mod json_rows;

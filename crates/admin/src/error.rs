@@ -300,6 +300,7 @@ fn of_passphrase(error: &PassphraseError) -> Exit {
 fn of_file(error: &FileError) -> Exit {
     match error {
         FileError::Read { .. } => Exit::NotFound,
+        FileError::InDataDirectory { .. } => Exit::Refused,
         FileError::Exists { .. } | FileError::Write { .. } | FileError::Busy { .. } => Exit::Output,
     }
 }
@@ -316,6 +317,7 @@ fn passphrase_code(error: &PassphraseError) -> &'static str {
 fn file_code(error: &FileError) -> &'static str {
     match error {
         FileError::Exists { .. } => "file_exists",
+        FileError::InDataDirectory { .. } => "output_within_data_directory",
         FileError::Busy { .. } => "folder_busy",
         FileError::Write { .. } => "file_write",
         FileError::Read { .. } => "file_read",

@@ -14,6 +14,7 @@ use rustix::process::Pid;
 
 pub(crate) mod folder;
 pub(crate) mod key_file;
+pub(crate) mod own;
 
 /// What happens to a file that is in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,12 @@ pub(crate) enum FileError {
     #[error("{} exists and is not overwritten", path.display())]
     Exists {
         /// The place that is taken.
+        path: PathBuf,
+    },
+    /// The store's own directory.
+    #[error("{} lies within the data directory, which is the authority's alone", path.display())]
+    InDataDirectory {
+        /// The output.
         path: PathBuf,
     },
     /// The operating system refused.
@@ -222,7 +229,7 @@ fn unfinished(found: &str) -> Option<&str> {
 const BACKUP: &[u8] = b"manifest.json\0";
 
 /// Removes what killed processes left unfinished beside `place`, and backups beside any other: each has
-/// another name, and what is left of one is as secret as a whole one.
+/// another name, and what is left of one is as secret as a whole one. What holds nothing goes with them.
 pub(crate) fn sweep_beside(place: &Path) {
     let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty());
     let Ok(entries) = fs::read_dir(directory.unwrap_or(Path::new("."))) else { return };
@@ -235,13 +242,18 @@ pub(crate) fn sweep_beside(place: &Path) {
             options.read(true).custom_flags(no_follow() | non_blocking()).open(entry.path());
         let Ok(file) = opened else { continue };
         // Processes of another container have other numbers, and hold what they write all the same.
-        if (is_meant || is_backup(&file))
+        if (is_meant || is_backup(&file) || is_empty(&file))
             && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
         {
             // One that cannot be removed lies under a name that nothing reads.
             let _left = fs::remove_file(entry.path());
         }
     }
+}
+
+/// One that was killed before its first write: of what kind it is does not show.
+fn is_empty(file: &File) -> bool {
+    file.metadata().is_ok_and(|found| found.is_file() && found.len() == 0)
 }
 
 fn is_backup(mut file: &File) -> bool {
@@ -322,6 +334,7 @@ mod tests {
         let backup = [BACKUP, &[0; 1000]].concat();
         put(".today.tar.999999999-0.new", b"begun");
         put(".yesterday.tar.999999999-0.new", &backup);
+        put(".killed-at-once.tar.999999999-0.new", b"");
         let held = ".held.tar.999999999-0.new";
         let alive = format!(".alive.tar.{}-0.new", std::process::id());
         let stay = [held, &alive, ".yesterday.tar", ".yesterday.tar.x-0.new", "today.tar"];

@@ -11,6 +11,7 @@ mod judge;
 mod plan;
 mod retire;
 mod roles;
+mod standing;
 mod state;
 mod undo;
 
@@ -21,5 +22,6 @@ pub(crate) use judge::check;
 pub(crate) use plan::{AuthorityPlan, NewHierarchy, Plan};
 pub(crate) use retire::Moved;
 pub(crate) use roles::RoleRules;
+pub(crate) use standing::Standing;
 pub(crate) use state::{BUNDLE, EntryState, Output, RETIRED, Stage, State};
 pub(crate) use undo::undo;

@@ -10,6 +10,7 @@ use rustmq_pki::time::UnixTime;
 use crate::cli::{Encoding, GlobalArgs};
 use crate::environment::Environment;
 use crate::error::CliError;
+use crate::files::{FileError, own};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::output::progress::Progress;
@@ -86,6 +87,11 @@ impl Session {
     /// [`CliError::NoDataDirectory`] without the flag, its variable and a home directory.
     pub(crate) fn data_dir(&self) -> Result<&Path, CliError> {
         self.data_dir.as_deref().ok_or(CliError::NoDataDirectory)
+    }
+
+    /// Refuses an output in the data directory. A run that knows of none writes where it likes.
+    pub(crate) fn refuse_own(&self, output: &Path) -> Result<(), FileError> {
+        self.data_dir.as_deref().map_or(Ok(()), |data| own::refuse(output, data))
     }
 
     /// The authority, to look at: needs no passphrase.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Access;
+use rustix::fs::{Access, Mode as Permissions, OFlags};
 use rustmq_pki::certificate::Certificate;
 use rustmq_pki::crl::CertificateRevocationList;
 use rustmq_pki::role::Role;
@@ -15,7 +15,7 @@ use super::keys::SliceKeys;
 use super::line::LineWriter;
 use super::lines_file::{self, LinesFile};
 use crate::error::CliError;
-use crate::files::FileError;
+use crate::files::{FileError, Mode, Staged};
 
 /// A certificate that is durable in the store, on its way out.
 #[derive(Debug)]
@@ -106,6 +106,7 @@ impl Output {
             false => Err(rustix::io::Errno::NOTDIR),
         });
         can_write.map_err(|error| FileError::write(self.path())(error.into()))?;
+        self.check_takes_files(parent)?;
         let taken = match self {
             Self::Lines(path) => fs::symlink_metadata(path).is_ok(),
             Self::Folders(path, _) => match fs::read_dir(path) {
@@ -117,6 +118,17 @@ impl Output {
             true => Err(BatchError::ForeignOutput { path: self.path().to_owned() }.into()),
             false => Ok(()),
         }
+    }
+
+    /// Refuses a folder that takes no files although its mode says so, as /proc does.
+    fn check_takes_files(&self, parent: &Path) -> Result<(), CliError> {
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let unnamed = rustix::fs::open(parent, flags, Permissions::RUSR | Permissions::WUSR);
+        if unnamed.is_err() {
+            // Not every file system has files without a name: one with a name is made, and goes again.
+            Staged::create(self.path(), Mode::Private)?;
+        }
+        Ok(())
     }
 
     /// Refuses an output that is not as its finished job left it.

@@ -71,7 +71,7 @@ pub(crate) enum BatchError {
         /// Why the rest is refused.
         error: Box<CliError>,
     },
-    /// Files of a finished batch's folders are not as it left them.
+    /// Files of a batch's folders are not as it left them.
     #[error("{} is not as its batch left it: {} missing or altered", path.display(), if *files == 1 { "1 file is".to_owned() } else { format!("{} files are", grouped(*files)) })]
     FoldersChanged {
         /// `--output`.
@@ -135,6 +135,12 @@ pub(crate) enum BatchError {
     /// The job file is not what was written.
     #[error("{} is no job file of this program, or is damaged", path.display())]
     DamagedJob {
+        /// The job file.
+        path: PathBuf,
+    },
+    /// A link stands in the job file's place.
+    #[error("{} is a link, and links are not followed: the job file may have been moved", path.display())]
+    LinkedJob {
         /// The job file.
         path: PathBuf,
     },
@@ -215,6 +221,7 @@ impl BatchError {
             | Self::Running { .. }
             | Self::NotPrivate { .. }
             | Self::DamagedJob { .. }
+            | Self::LinkedJob { .. }
             | Self::OutputChanged { .. }
             | Self::FoldersChanged { .. } => Exit::Output,
             Self::RestRefused { error, .. } => error.exit(),
@@ -238,7 +245,7 @@ impl BatchError {
             Self::OldJobFile { .. } => "batch_old_job_file",
             Self::Running { .. } => "batch_running",
             Self::NotPrivate { .. } => "batch_not_private",
-            Self::DamagedJob { .. } => "batch_job_file",
+            Self::DamagedJob { .. } | Self::LinkedJob { .. } => "batch_job_file",
             Self::OutputChanged { .. } | Self::FoldersChanged { .. } => "batch_output_changed",
             Self::RestRefused { error, .. } => error.code(),
             Self::InputChanged { .. } => "batch_input_changed",
@@ -269,8 +276,9 @@ impl BatchError {
                 return help;
             }
             Self::FoldersChanged { .. } => {
-                "certs export writes certificates again; private keys stood there and nowhere else, \
-                 so issue anew what has lost its key, with another --output"
+                "put them back as they were, and run the same command again: certs export and ca export \
+                 write certificates again; private keys stood there and nowhere else, so issue anew \
+                 what has lost its key, with another --output and another --job"
             }
             Self::NoFile { .. } => {
                 "name a file that ends with .ndjson, or a folder that does not exist yet"
@@ -302,6 +310,10 @@ impl BatchError {
                 )];
             }
             Self::DamagedJob { .. } => "name another place with --output, and another --job",
+            Self::LinkedJob { .. } => {
+                "put the job file itself back in its place, and the same command goes on: private keys \
+                 of what is under way stand there and nowhere else"
+            }
             Self::OutputChanged { .. } => {
                 "bring it and its job file back as they were, or begin anew with another --output and another --job"
             }

@@ -7,7 +7,6 @@ use rustmq_ca::batch::{Batch, BatchRequest};
 use rustmq_ca::{CertificateManager, Execution};
 use rustmq_pki::hex;
 use rustmq_pki::key::Fingerprint;
-use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use super::checking::{CheckError, Checked, Checker, IssuedRows, Unique};
@@ -18,20 +17,17 @@ use super::issuer::Defaults;
 use super::job_file::{self, Asked, JobFile};
 use super::key_types::KeyTypes;
 use super::row::Row;
-use super::row_errors::{RowErrors, RowSet, in_words};
+use super::row_errors::{RowErrors, RowSet};
 use super::rows::{Next, Rows};
 use super::run::Run;
 use super::same_store::{self, IssuingCa};
 use super::summary::Summary;
 use super::taking_up::{self, TakenUp};
-use super::verifying;
+use super::verifying::{self, Expected};
 use crate::error::CliError;
 use crate::output::rate::Rate;
 use crate::output::{count, grouped};
 use crate::session::Session;
-
-/// Runs of wrong rows that are told in a line.
-const RUNS_IN_LINE: usize = 16;
 
 /// What a command asks for.
 pub(crate) struct Job {
@@ -125,7 +121,7 @@ impl Job {
         mut left: JobFile,
         ca: IssuingCa,
     ) -> Result<Summary, CliError> {
-        let taken = taking_up::deliver(&self, manager, &mut left, &ca.id).await?;
+        let taken = taking_up::deliver(&self, session, manager, &mut left, &ca.id).await?;
         if taken.delivered > 0 {
             let delivered = count(taken.delivered, "certificate");
             session.output.line(&format!("delivered {delivered} that an earlier run had issued"));
@@ -176,6 +172,25 @@ impl Job {
         left: &JobFile,
         ca_id: &str,
     ) -> Result<Summary, CliError> {
+        let (asked, brought) = self.recognise(left, ca_id)?;
+        let batch = stored(manager, left, ca_id).await?;
+        let issued = same_store::delivered(&batch, left).await?;
+        self.output.verify(left.delivered)?;
+        self.verify_folders(session, manager, (&batch, left, &brought)).await?;
+        let wrong = RowErrors::known(issued.others(asked.rows + asked.skipped));
+        Ok(Summary::finished(asked, self.output.path(), wrong))
+    }
+
+    /// What this command asks for, and the rows that brought a request.
+    ///
+    /// # Errors
+    ///
+    /// A job that was begun with something else.
+    pub(super) fn recognise(
+        &self,
+        left: &JobFile,
+        ca_id: &str,
+    ) -> Result<(Asked, RowSet), CliError> {
         let mut brought = RowSet::default();
         let digest = self.read_all(|row| {
             if !row.key.is_made() {
@@ -184,14 +199,19 @@ impl Job {
         })?;
         let asked = self.asked_again(left, ca_id, digest);
         same(left, &asked)?;
-        let batch = stored(manager, left, ca_id).await?;
-        let issued = same_store::delivered(&batch, left).await?;
-        self.output.verify(left.delivered)?;
-        if let Output::Folders(dir, naming) = &self.output {
-            verifying::verify(session, &batch, left, (dir, *naming), &brought).await?;
-        }
-        let wrong = RowErrors::known(issued.others(asked.rows + asked.skipped));
-        Ok(Summary::finished(asked, self.output.path(), wrong))
+        Ok((asked, brought))
+    }
+
+    /// Refuses folders that are not as the job left them. A file was looked at as a whole by then.
+    pub(super) async fn verify_folders(
+        &self,
+        session: &Session,
+        manager: &CertificateManager,
+        (batch, left, brought): (&Batch, &JobFile, &RowSet),
+    ) -> Result<(), CliError> {
+        let Output::Folders(dir, naming) = &self.output else { return Ok(()) };
+        let expected = Expected { left, batch, dir, naming: *naming, brought };
+        verifying::verify(session, manager, expected).await
     }
 
     /// Reads the input to its end without judging it; gives its digest.
@@ -264,14 +284,7 @@ impl Job {
     fn tell(&self, session: &Session, checked: &Checked, issued: u64) -> Result<(), CliError> {
         let Checked { rows, errors, notes, .. } = checked;
         let wrong = errors.rows().len();
-        errors.kept().iter().for_each(|e| session.output.finding(&e.to_string(), &e.to_json()));
-        if errors.further() > 0 {
-            session.output.line(&format!("and {} more", grouped(errors.further())));
-        }
-        for runs in errors.unnamed().chunks(RUNS_IN_LINE) {
-            let text = format!("rows {}", in_words(runs));
-            session.output.finding(&text, &json!({ "rows": runs }));
-        }
+        errors.tell(session.output);
         let checked = format!("checked {}, {} wrong", count(*rows, "row"), grouped(wrong));
         session.output.line(&checked);
         if *rows == 0 {

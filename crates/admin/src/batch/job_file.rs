@@ -207,7 +207,7 @@ fn open_own(path: &Path) -> Result<File, CliError> {
             return Err(not_private().into());
         }
         Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
-            return Err(no_job().into());
+            return Err(BatchError::LinkedJob { path: path.to_owned() }.into());
         }
         result => result.map_err(FileError::read(path))?,
     };

@@ -5,9 +5,13 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::row::{Column, Place};
+use crate::output::{Output, grouped};
 
 /// How many errors are kept to be shown. Whoever mends a hundred sees the pattern of the rest.
 const MOST: usize = 100;
+
+/// Runs of wrong rows that are told in a line.
+const RUNS_IN_LINE: usize = 16;
 
 /// What is wrong with one column of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +75,17 @@ impl RowErrors {
     /// How many there are beyond those that were kept.
     pub(crate) fn further(&self) -> u64 {
         self.errors - self.kept.len() as u64
+    }
+
+    /// Tells all: the first in words, of the other rows the numbers.
+    pub(crate) fn tell(&self, output: Output) {
+        self.kept().iter().for_each(|error| output.finding(&error.to_string(), &error.to_json()));
+        if self.further() > 0 {
+            output.line(&format!("and {} more", grouped(self.further())));
+        }
+        for runs in self.unnamed().chunks(RUNS_IN_LINE) {
+            output.finding(&format!("rows {}", in_words(runs)), &json!({ "rows": runs }));
+        }
     }
 
     /// Rows that are known to be wrong; why was told by an earlier run.

@@ -13,7 +13,7 @@ use rustmq_pki::key::PublicKey;
 use tokio::task::spawn_blocking;
 
 use super::checking::IssuedRows;
-use super::delivery::{Common, Delivery};
+use super::delivery::{Common, Delivery, Output};
 use super::error::BatchError;
 use super::job::{self, Job};
 use super::job_file::{Delivered, JobFile};
@@ -22,6 +22,7 @@ use super::row::KeySource;
 use super::row_notes::RowNotes;
 use super::{csr, issuer, run, same_store};
 use crate::error::CliError;
+use crate::session::Session;
 
 /// What was found, and delivered.
 #[derive(Debug, Default)]
@@ -39,12 +40,18 @@ pub(super) struct TakenUp {
 /// Delivers the slices that are complete in the store, with the keys that the job file holds.
 pub(super) async fn deliver(
     job: &Job,
+    session: &Session,
     manager: &CertificateManager,
     left: &mut JobFile,
     ca_id: &str,
 ) -> Result<TakenUp, CliError> {
     let batch = job::stored(manager, left, ca_id).await?;
     let issued = same_store::delivered(&batch, left).await?;
+    if let Output::Folders(..) = job.output {
+        let (_, brought) = job.recognise(left, ca_id)?;
+        job.output.inspect(left.delivered, left.rows_under_way())?;
+        job.verify_folders(session, manager, (&batch, left, &brought)).await?;
+    }
     let mut taken = TakenUp { issued, ..TakenUp::default() };
     if job.request.execution == Execution::DryRun {
         job.output.inspect(left.delivered, left.rows_under_way())?;

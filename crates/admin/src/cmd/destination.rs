@@ -39,12 +39,20 @@ impl Destination {
         }
     }
 
-    /// Refuses early a place that is taken, and `--format` where the file itself is the output. What
-    /// killed commands left there goes.
-    pub(crate) fn check_free(&self, existing: Existing, session: &Session) -> Result<(), CliError> {
-        if self.file().is_none() && session.format_given() {
-            return Err(CliError::NoEffect { flag: "--format", command: "--output -" });
+    /// Refuses a place in the data directory, and `--format` where the file itself is the output.
+    pub(crate) fn check(&self, session: &Session) -> Result<(), CliError> {
+        match self.file() {
+            None if session.format_given() => {
+                Err(CliError::NoEffect { flag: "--format", command: "--output -" })
+            }
+            None => Ok(()),
+            Some(path) => Ok(session.refuse_own(path)?),
         }
+    }
+
+    /// The same, and refuses early a place that is taken. What killed commands left there goes.
+    pub(crate) fn check_free(&self, existing: Existing, session: &Session) -> Result<(), CliError> {
+        self.check(session)?;
         let Some(path) = self.file() else { return Ok(()) };
         files::check_free(path, existing)?;
         files::sweep_beside(path);

@@ -29,6 +29,7 @@ impl Man {
             session.output.write(&page(&command, Path::new("-"))?)?;
             return Ok(Report::silent());
         };
+        session.refuse_own(dir)?;
         let mut pages = Vec::new();
         collect(&command, "rustmq-admin", dir, &mut pages)?;
         // Pages are made from this program alone: newer ones take the place of older ones.

@@ -35,7 +35,7 @@ impl Migrate {
         match self {
             Self::Plan(command) => command.run(session),
             Self::Apply(command) => command.run(session).await,
-            Self::Status(command) => command.run(),
+            Self::Status(command) => command.run(session).await,
             Self::Undo(command) => command.run(session).await,
         }
     }

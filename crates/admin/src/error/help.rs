@@ -58,7 +58,7 @@ pub(super) fn of(error: &CliError) -> Vec<String> {
             let key = key.as_ref().map(|path| format!("its key waits in {}", path.display()));
             return std::iter::once(fetch).chain(key).collect();
         }
-        CliError::Migration(error) => return error.help().into_iter().collect(),
+        CliError::Migration(error) => return error.help(),
         CliError::Plan { .. } => "mend it, or write it anew: rustmq-admin migrate plan",
         CliError::Interrupted { .. } => {
             "run the same command again: what was recorded is found, the rest is done"
@@ -206,6 +206,7 @@ fn of_file(error: &FileError) -> Vec<String> {
         FileError::Exists { .. } => {
             vec!["give --force to replace it, or another place".to_owned()]
         }
+        FileError::InDataDirectory { .. } => vec!["name a place outside it".to_owned()],
         FileError::Busy { .. } => {
             vec!["let it finish, or name another folder with --output-dir".to_owned()]
         }

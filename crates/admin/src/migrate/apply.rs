@@ -9,13 +9,14 @@ use rustmq_pki::certificate::Certificate;
 use rustmq_pki::key::PublicKey;
 use rustmq_pki::profile::Validity;
 use rustmq_pki::serial::SerialNumber;
+use serde_json::json;
 
 use super::accept::{self, Judge};
-use super::error::MigrationError;
+use super::error::{MOST_NAMED, MigrationError, Unaccepted};
 use super::hierarchy;
 use super::judge::{self, Samples};
 use super::plan::{AuthorityPlan, Entry, Plan};
-use super::state::{AuthorityState, BUNDLE, EntryState, Output, Stage, State, Step};
+use super::state::{AuthorityState, BUNDLE, CERTIFICATES, EntryState, Output, Stage, State, Step};
 use crate::cmd::certs::delivery::Delivery;
 use crate::error::CliError;
 use crate::files::folder::Folder;
@@ -285,27 +286,43 @@ impl<'a> Run<'a> {
     pub(crate) async fn verify(&mut self, manager: &CertificateManager) -> Result<(), CliError> {
         // The first certificate's bundle has the chain and the lists of every other one, too.
         let Some(judge) = self.judge(manager).await? else { return Ok(()) };
+        let mut refused = Vec::new();
         for nth in 0..self.plan.entries.len() {
             self.session.interrupt.checkpoint("some new certificates are not verified yet")?;
             let entry = &self.plan.entries[nth];
-            let judged = judge.judge(&self.output.folder(&entry.folder), entry);
-            if let Err(why) = judged {
-                self.state.entries[nth].step = Step::Issued;
-                self.state.stage = Stage::Applying;
-                self.output.save(&self.state)?;
-                return Err(MigrationError::NotAccepted {
-                    principal: entry.principal.to_string(),
-                    why,
-                    id: self.state.entries[nth].id.clone().unwrap_or_default(),
-                    folder: self.output.folder(&entry.folder),
-                }
-                .into());
+            let folder = self.output.folder(&entry.folder);
+            if let Err(why) = judge.judge(&folder, entry) {
+                let known = &mut self.state.entries[nth];
+                known.step = Step::Issued;
+                let (principal, id) =
+                    (entry.principal.to_string(), known.id.clone().unwrap_or_default());
+                refused.push(Unaccepted { principal, why, id, folder });
+                continue;
             }
             self.take_up(manager, nth).await?;
             let step = &mut self.state.entries[nth].step;
             *step = (*step).max(Step::Verified);
         }
-        self.output.save(&self.state)
+        if refused.is_empty() {
+            return self.output.save(&self.state);
+        }
+        self.state.stage = Stage::Applying;
+        self.output.save(&self.state)?;
+        Err(self.not_accepted(refused))
+    }
+
+    /// Names all of several; one stands in the error.
+    fn not_accepted(&self, refused: Vec<Unaccepted>) -> CliError {
+        if refused.len() > 1 {
+            for Unaccepted { principal, why, id, folder } in refused.iter().take(MOST_NAMED) {
+                let why = why.to_string();
+                let record = json!({
+                    "principal": principal, "id": id, "folder": folder, "message": why,
+                });
+                self.session.output.finding(&format!("{principal}: {why}"), &record);
+            }
+        }
+        MigrationError::NotAccepted { refused }.into()
     }
 
     /// Records a certificate that was put in the place of a lost or revoked one.
@@ -370,14 +387,9 @@ fn planned(entry: &Entry, digest: String) -> EntryState {
 }
 
 /// Makes the output folder, and refuses one in the old deployment, which would be scanned with it, and
-/// one in the data directory, which is the store's alone.
+/// one from which a link leads into the data directory.
 pub(crate) fn prepare(session: &Session, from: &Path, dir: &Path) -> Result<Output, CliError> {
-    let place = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
-    if let (Ok(data), Ok(new)) = (place(session.data_dir()?), place(dir))
-        && new.starts_with(&data)
-    {
-        return Err(MigrationError::OutputInData { output: dir.to_owned() }.into());
-    }
+    session.refuse_own(&dir.join(CERTIFICATES))?;
     let mut folder = Folder::new(dir, Existing::Keep);
     folder.make()?;
     let refuse = || MigrationError::OutputWithin { output: dir.to_owned() };
@@ -388,7 +400,7 @@ pub(crate) fn prepare(session: &Session, from: &Path, dir: &Path) -> Result<Outp
         return Err(refuse().into());
     }
     let output = Output::to_write(dir)?;
-    let certificates = output.path(super::state::CERTIFICATES);
+    let certificates = output.path(CERTIFICATES);
     fs::create_dir_all(&certificates).map_err(FileError::write(&certificates))?;
     Ok(output)
 }

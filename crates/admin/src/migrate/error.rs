@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use rustmq_auth::Rule;
 use rustmq_pki::name::{PrincipalError, SanError};
 use rustmq_pki::role::Role;
 
@@ -98,12 +99,6 @@ pub(crate) enum MigrationError {
         /// The output folder.
         output: PathBuf,
     },
-    /// The store's own directory.
-    #[error("{} lies within the data directory, which is the authority's alone", output.display())]
-    OutputInData {
-        /// The output folder.
-        output: PathBuf,
-    },
     /// Another process holds the output folder.
     #[error("another rustmq-admin migrate is at work in {}", output.display())]
     Busy {
@@ -177,19 +172,11 @@ pub(crate) enum MigrationError {
         /// Why.
         error: Box<rustmq_ca::Error>,
     },
-    /// A new certificate is not good.
-    #[error(
-        "the new certificate of {principal} was not accepted, and nothing old was touched: {why}"
-    )]
+    /// New certificates are not good.
+    #[error("{}, and nothing old was touched{}", not_accepted(refused), why(refused))]
     NotAccepted {
-        /// The principal.
-        principal: String,
-        /// Why.
-        why: NotAccepted,
-        /// Its id.
-        id: String,
-        /// Its folder.
-        folder: PathBuf,
+        /// Which; there is one.
+        refused: Vec<Unaccepted>,
     },
     /// The old certificates are gone.
     #[error(
@@ -204,6 +191,48 @@ pub(crate) enum MigrationError {
         "the migration has not come to the point at which the old certificates can go: run migrate apply without --retire first"
     )]
     NotApplied,
+}
+
+/// The most certificates that a refusal names; whoever sees twenty knows what happened.
+pub(super) const MOST_NAMED: usize = 20;
+
+/// A new certificate that is not accepted.
+#[derive(Debug)]
+pub(crate) struct Unaccepted {
+    /// The principal.
+    pub(super) principal: String,
+    /// Why.
+    pub(super) why: NotAccepted,
+    /// Its id.
+    pub(super) id: String,
+    /// Its folder.
+    pub(super) folder: PathBuf,
+}
+
+impl Unaccepted {
+    /// What would be right.
+    fn help(&self) -> String {
+        let Self { why, id, folder, .. } = self;
+        let restore = if why.is_for_good() { "" } else { "restore its files, or " };
+        let folder = folder.display();
+        format!(
+            "{restore}have it made anew:  rustmq-admin certs renew {id} --output-dir {folder} --force"
+        )
+    }
+}
+
+fn not_accepted(refused: &[Unaccepted]) -> String {
+    match refused {
+        [one] => format!("the new certificate of {} was not accepted", one.principal),
+        several => format!("{} new certificates were not accepted", several.len()),
+    }
+}
+
+fn why(refused: &[Unaccepted]) -> String {
+    match refused {
+        [one] => format!(": {}", one.why),
+        _ => String::new(),
+    }
 }
 
 /// Why a new certificate is not accepted.
@@ -240,13 +269,19 @@ pub(crate) enum NotAccepted {
     Key,
 }
 
+impl NotAccepted {
+    /// Whether no files that were there before would be accepted.
+    fn is_for_good(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if [Rule::Revoked, Rule::Expired].contains(&refusal.rule))
+    }
+}
+
 impl MigrationError {
     /// The stable code, as in JSON output.
     pub(crate) const fn code(&self) -> &'static str {
         match self {
             Self::TwoRoles { .. } => "two_roles",
             Self::OutputWithin { .. } => "output_within_deployment",
-            Self::OutputInData { .. } => "output_within_data_directory",
             Self::Busy { .. } => "migration_busy",
             Self::NotBegun { .. } => "migration_not_begun",
             Self::State { .. } => "migration_state",
@@ -264,12 +299,10 @@ impl MigrationError {
     }
 
     /// What would be right.
-    pub(crate) fn help(&self) -> Option<String> {
+    pub(crate) fn help(&self) -> Vec<String> {
         let line = match self {
             Self::TwoRoles { .. } => "let one of the patterns match",
-            Self::OutputWithin { .. } | Self::OutputInData { .. } => {
-                "name a folder beside it with --output"
-            }
+            Self::OutputWithin { .. } => "name a folder beside it with --output",
             Self::Busy { .. } => "wait until it has ended",
             Self::NotBegun { .. } => "rustmq-admin migrate apply  begins one",
             Self::OtherAuthorityPlanned | Self::EntryChanged { .. } => {
@@ -283,17 +316,15 @@ impl MigrationError {
                 "write the plan anew: rustmq-admin migrate plan; or set in_bundle = false"
             }
             Self::Refused { .. } => "mend these entries of the plan and run the same command again",
-            Self::NotAccepted { id, folder, .. } => {
-                return Some(format!(
-                    "restore its files, or have it made anew:  rustmq-admin certs renew {id} \
-                     --output-dir {} --force  and run the same command again; or go back: \
-                     rustmq-admin migrate undo",
-                    folder.display(),
-                ));
+            Self::NotAccepted { refused } => {
+                let again =
+                    "then run the same command again; or go back: rustmq-admin migrate undo";
+                let ways = refused.iter().take(MOST_NAMED).map(Unaccepted::help);
+                return ways.chain([again.to_owned()]).collect();
             }
             Self::Undoing => "run migrate undo again: it goes on where it stopped",
-            Self::State { .. } | Self::Retired | Self::NotApplied => return None,
+            Self::State { .. } | Self::Retired | Self::NotApplied => return Vec::new(),
         };
-        Some(line.to_owned())
+        vec![line.to_owned()]
     }
 }

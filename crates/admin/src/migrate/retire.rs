@@ -120,16 +120,31 @@ fn kept<'s>(plan: &Plan, survey: &'s Survey) -> Kept<'s> {
             continue;
         }
         kept.anchors.extend(needed.iter().map(|anchor| anchor.fingerprint.as_str()));
-        let files = |c: &Surveyed| c.places.first().map_or("", |place| &place.file).to_owned();
-        let trusted: Vec<_> = needed.into_iter().map(files).collect();
+        let file = |c: &Surveyed| c.places.first().map_or("", |place| &place.file).to_owned();
+        let files =
+            |all: &[&Surveyed]| all.iter().map(|c| file(c)).collect::<Vec<_>>().join(" and ");
+        let left_out: Vec<_> = needed.iter().copied().filter(|c| is_left_out(plan, c)).collect();
+        let bundle = match left_out.is_empty() {
+            true => ", and in the bundle".to_owned(),
+            false => format!(
+                "; the plan leaves {} out of the bundle, so peers that trust the bundle alone may refuse it",
+                files(&left_out),
+            ),
+        };
         kept.notes.push(format!(
-            "{} ({}) is not replaced and needs {}: what it needs stays, with its key, and in the bundle",
-            files(left),
+            "{} ({}) is not replaced and needs {}: what it needs stays, with its key{bundle}",
+            file(left),
             left.subject,
-            trusted.join(" and "),
+            files(&needed),
         ));
     }
     kept
+}
+
+/// Whether the plan says that peers are not to trust an anchor by the bundle.
+fn is_left_out(plan: &Plan, needed: &Surveyed) -> bool {
+    let mut anchors = plan.anchors.iter();
+    anchors.any(|anchor| anchor.fingerprint == needed.fingerprint && !anchor.in_bundle)
 }
 
 /// The certificates of a deployment by key and by name.

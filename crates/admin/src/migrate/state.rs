@@ -5,6 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustmq_pki::certificate::Certificate;
 use rustmq_pki::role::Role;
 use rustmq_pki::time::UnixTime;
 use serde::{Deserialize, Serialize};
@@ -93,6 +94,17 @@ pub(crate) struct AuthorityState {
     pub(crate) ca: String,
     /// The ids of the CAs that were made, the root first.
     pub(crate) made: Vec<String>,
+}
+
+impl AuthorityState {
+    /// Refuses the chain of another authority's CA of the same id.
+    pub(crate) fn check_root(&self, chain: &[Certificate]) -> Result<(), MigrationError> {
+        let root = chain.last().map(|root| root.fingerprint().to_string());
+        match root.as_ref() == Some(&self.root_fingerprint) {
+            true => Ok(()),
+            false => Err(MigrationError::OtherDataDirectory { ca: self.ca.clone() }),
+        }
+    }
 }
 
 /// One certificate.

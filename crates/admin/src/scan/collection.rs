@@ -68,12 +68,15 @@ enum Object {
     /// A bundle that is not opened.
     Closed,
     Broken(String),
+    /// PEM that holds something, and is damaged.
+    Damaged(String),
 }
 
 impl Take for Collection {
     fn member(&mut self, member: &Member) -> Result<(), SourceError> {
         let objects = objects(&member.bytes);
-        let holds = objects.iter().any(|object| !matches!(object, Object::Broken(_)));
+        let is_whole = |object: &Object| !matches!(object, Object::Broken(_) | Object::Damaged(_));
+        let holds = objects.iter().any(is_whole);
         self.files += usize::from(holds);
         let mut position = 0;
         for object in objects {
@@ -88,6 +91,9 @@ impl Take for Collection {
                 }
                 Object::Other => {}
                 Object::Closed => self.unread(&member.name, Fault::Keystore),
+                Object::Damaged(why) => {
+                    self.finding(Finding::of_file(&member.name, Fault::Unreadable { why }));
+                }
                 // A file of another kind may begin as DER does; one that is named for it should hold it.
                 Object::Broken(why) if holds || is_named_for_it(&member.name) => {
                     self.finding(Finding::of_file(&member.name, Fault::Unreadable { why }));
@@ -136,10 +142,13 @@ fn objects(bytes: &[u8]) -> Vec<Object> {
 }
 
 fn of_block(block: pem::Block<'_>) -> Object {
-    let broken = |why: &str| Object::Broken(format!("the PEM block {}: {why}", block.label));
+    let text = |why: &str| format!("the PEM block {}: {why}", block.label);
+    let broken = |why: &str| Object::Broken(text(why));
     let is_key = block.label.ends_with("PRIVATE KEY");
     match block.content {
-        Content::Damaged(why) => broken(why),
+        // Scripts and texts have the lines about it and nothing between them.
+        Content::Damaged { why, holds_lines: true } => Object::Damaged(text(why)),
+        Content::Damaged { why, holds_lines: false } => broken(why),
         Content::Encrypted if is_key => Object::Key(PrivateKey::ENCRYPTED),
         Content::Encrypted => Object::Other,
         Content::Der(der) if block.label == "OPENSSH PRIVATE KEY" => {

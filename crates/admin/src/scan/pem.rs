@@ -26,8 +26,13 @@ pub(super) enum Content {
     Der(Zeroizing<Vec<u8>>),
     /// Encrypted in the manner of OpenSSL's traditional keys (`Proc-Type: 4,ENCRYPTED`).
     Encrypted,
-    /// Why there is nothing.
-    Damaged(&'static str),
+    /// There is nothing.
+    Damaged {
+        /// Why.
+        why: &'static str,
+        /// Whether there is a line such as a block has, so that something is lost.
+        holds_lines: bool,
+    },
 }
 
 /// Whether there is PEM in the text.
@@ -47,12 +52,14 @@ pub(super) fn blocks(text: &str) -> Vec<Block<'_>> {
             continue;
         }
         if blocks.len() == MOST_BLOCKS || endless == MOST_ENDLESS {
-            blocks.push(Block { label, content: Content::Damaged("more blocks than are read") });
+            blocks.push(Block { label, content: damaged("more blocks than are read", "") });
             break;
         }
         let end = format!("-----END {label}-----");
         let Some((body, after)) = body.split_once(&end) else {
-            blocks.push(Block { label, content: Content::Damaged("its END line is missing") });
+            // What follows up to the next block is its own.
+            let body = body.split_once(BEGIN).map_or(body, |(body, _)| body);
+            blocks.push(Block { label, content: damaged("its END line is missing", body) });
             endless += 1;
             continue;
         };
@@ -66,14 +73,46 @@ fn content(body: &str) -> Content {
     if body.contains("Proc-Type: 4,ENCRYPTED") {
         return Content::Encrypted;
     }
+    let unescaped = unescaped(body);
     let mut base64 = Zeroizing::new(String::with_capacity(body.len()));
-    for line in body.lines().filter(|line| !line.contains(':')) {
+    for line in unescaped.lines().filter(|line| !line.contains(':')) {
         base64.extend(line.chars().filter(|c| !c.is_whitespace()));
     }
     match Base64::decode_vec(&base64) {
         Ok(der) => Content::Der(Zeroizing::new(der)),
-        Err(_) => Content::Damaged("it is not Base64"),
+        Err(_) => damaged("it is not Base64", body),
     }
+}
+
+/// The line ends of a text within a text, as JSON and shell variables have them, taken for line ends;
+/// neither PEM nor Base64 has a backslash.
+fn unescaped(body: &str) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(body.len()));
+    let mut rest = body.chars();
+    while let Some(c) = rest.next() {
+        text.push(match (c, rest.as_str().chars().next()) {
+            ('\\', Some('n' | 'r')) => {
+                rest.next();
+                '\n'
+            }
+            ('\\', Some('/')) => continue,
+            _ => c,
+        });
+    }
+    text
+}
+
+/// How long a line of Base64 is that no script and no sentence has between the lines about a block;
+/// each but the last of a block has 64 characters (RFC 7468), or 76.
+const LONG_LINE: usize = 40;
+
+fn damaged(why: &'static str, body: &str) -> Content {
+    let is_base64 = |c: &char| c.is_ascii_alphanumeric() || "+/=".contains(*c);
+    let body = unescaped(body);
+    // Words have spaces between them, and addresses colons.
+    let mut lines = body.lines().map(str::trim).filter(|line| !line.contains([' ', ':']));
+    let holds_lines = lines.any(|line| line.chars().filter(is_base64).count() >= LONG_LINE);
+    Content::Damaged { why, holds_lines }
 }
 
 #[cfg(test)]
@@ -99,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_is_damaged_or_encrypted_is_said() {
-        let damaged = |text| matches!(blocks(text)[0].content, Content::Damaged(_));
+        let damaged = |text| matches!(blocks(text)[0].content, Content::Damaged { .. });
         assert!(damaged("-----BEGIN A-----\nAQ==\n"));
         assert!(damaged("-----BEGIN A-----\n%%%%\n-----END A-----"));
         let encrypted =

@@ -186,3 +186,50 @@ fn a_second_renewal_does_not_replace_the_list_of_the_first() {
     drop(list);
     assert_eq!(bench.json(&arguments)["issued"], 2, "a leftover is in nobody's way");
 }
+
+/// What has not the form of a name and what is nobody's are told together, however many there are.
+#[test]
+fn every_line_of_a_list_that_names_no_certificate_is_told() {
+    let bench = fleet();
+    bench.write("list", "cert-4\nx1\nx2\n#c\ncert-99999999\n00ff\n");
+    let run = bench.run(&revoke(&["--input", "list"]));
+    run.refused(
+        1,
+        &[
+            "row 2 (line 2), certificate: it is no certificate's id",
+            "row 3 (line 3), certificate: it is no certificate's id",
+            "row 4 (line 5), certificate: there is no certificate \"cert-99999999\"",
+            "row 5 (line 6), certificate: there is no certificate \"00ff\"",
+            "4 of 5 lines are wrong, and nothing was revoked",
+        ],
+    );
+    let many: String = (1..=130).map(|n| format!("x{n}\n")).collect();
+    bench.write("list", format!("cert-4\n{many}"));
+    let run = bench.run(&revoke(&["--input", "list"]));
+    run.refused(1, &["row 101 (", "and 30 more", "rows 102-131", "130 of 131 lines are wrong"]);
+    assert_eq!(status(&bench), ["active", "active", "active"]);
+}
+
+#[test]
+fn a_dry_run_shows_a_certificate_once_that_is_listed_twice() {
+    let bench = fleet();
+    let serial = text(&bench.json(&["certs", "info", "cert-3"])["serial"]).to_owned();
+    bench.write("list", format!("cert-3\ncert-4\ncert-3\n{serial}\n"));
+    let dry = bench.json(&revoke(&["--input", "list", "--dry-run"]));
+    assert_eq!(dry["revoked"], 2);
+    let first: Vec<_> =
+        dry["first"].as_array().unwrap().iter().map(|info| text(&info["id"])).collect();
+    assert_eq!(first, ["cert-3", "cert-4"]);
+}
+
+/// A place that takes no files, although the system says that one may write there.
+#[test]
+fn a_place_that_takes_no_files_is_told_before_anything_else() {
+    let bench = fleet();
+    for more in [&["--dry-run"][..], &[]] {
+        bench.run(&renew("/proc/x.ndjson", more)).refused(6, &["/proc/x.ndjson cannot be written"]);
+        bench
+            .run(&issue("fleet.csv", "/proc/x.ndjson", &[&["--job", "other"], more].concat()))
+            .refused(6, &["/proc/x.ndjson cannot be written"]);
+    }
+}

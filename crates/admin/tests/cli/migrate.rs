@@ -425,6 +425,73 @@ fn anchors_of_what_is_skipped_are_kept_and_named() {
     assert!(accepted(&bench, bundle, replaced, replaced), "the same root vouches for it");
     let other = "new/retired/other.pem";
     assert!(!accepted(&bench, bundle, other, other));
+    assert!(notes.contains("stays, with its key, and in the bundle"), "{notes}");
+}
+
+/// The plan may leave an old CA out of the bundle although something that stays needs it.
+#[test]
+fn a_note_says_that_the_plan_leaves_a_needed_anchor_out_of_the_bundle() {
+    let bench = Workbench::new();
+    Deployment::sound(&bench, "old");
+    plan(&bench, &["--role", "client", "--match", "app"]);
+    let plan = fs::read_to_string(bench.path("plan.toml")).unwrap();
+    let (before, after) = plan.split_at(plan.find("path = \"app.pem\"").unwrap());
+    let plan = format!("{before}{}", after.replacen("\"replace\"", "\"skip\"", 1));
+    assert!(plan.contains("in_bundle = true"), "{plan}");
+    bench.write("plan.toml", plan.replace("in_bundle = true", "in_bundle = false"));
+    bench.ok(&APPLY);
+    let notes = bench.json(&RETIRE)["notes"].to_string();
+    let said = "what it needs stays, with its key; the plan leaves root.pem out of the bundle";
+    assert!(notes.contains(said) && !notes.contains("and in the bundle"), "{notes}");
+    assert!(!accepted(&bench, "new/trust-bundle.pem", "old/app.pem", "old/app.pem"));
+}
+
+/// Status asks the authority, where it is at hand; apply names each that is not accepted.
+#[test]
+fn what_was_revoked_since_is_shown_and_all_of_it_is_named() {
+    let (bench, _) = planned();
+    let first = bench.json(&APPLY);
+    let [one, two] = [0, 1].map(|nth| text(&first["certificates"][nth]["id"]).to_owned());
+    bench.ok(&["certs", "revoke", &one]);
+    let status = bench.json(&STATUS);
+    assert_eq!(steps(&status), ["revoked", "verified"]);
+    assert!(bench.ok(&STATUS).stdout.contains("1 of 2 new certificates is revoked or has ended"));
+    bench.ok(&["certs", "revoke", &two, "--reason", "certificate-hold"]);
+    assert_eq!(steps(&bench.json(&STATUS)), ["revoked", "on-hold"]);
+    bench.ok(&["certs", "unrevoke", &two]);
+    fs::remove_file(bench.path("new/certificates/client@company.com/tls.key")).unwrap();
+    assert_eq!(steps(&bench.json(&STATUS)), ["revoked", "lost"]);
+    for arguments in [&RETIRE[..], &APPLY] {
+        let run = bench.run(arguments);
+        run.refused(
+            1,
+            &[
+                "2 new certificates were not accepted",
+                "broker-01: ",
+                "client@company.com: ",
+                &format!("have it made anew:  rustmq-admin certs renew {one} "),
+                &format!(
+                    "restore its files, or have it made anew:  rustmq-admin certs renew {two} "
+                ),
+            ],
+        );
+        let restored =
+            format!("restore its files, or have it made anew:  rustmq-admin certs renew {one}");
+        assert!(!run.stderr.contains(&restored), "a revoked one is not good again");
+        if arguments == RETIRE {
+            assert_eq!(steps(&bench.json(&STATUS)), ["revoked", "lost"]);
+            let state = fs::read_to_string(bench.path("new/migration.json")).unwrap();
+            let state = state.replace("\"issued\"", "\"verified\"");
+            bench.write("new/migration.json", state.replace("\"applying\"", "\"verified\""));
+        }
+    }
+    // Without the data directory it says what is recorded, and that it could not ask.
+    let mut elsewhere =
+        bench.command(&[&STATUS[..], &["--format", "json", "--data-dir", "none"]].concat());
+    let run = Run::of(&mut elsewhere);
+    let status: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((run.code, steps(&status)), (0, vec!["issued", "lost"]));
+    assert!(text(&status["notes"][0]).contains("is not known"), "{status:#}");
 }
 
 #[test]

@@ -379,6 +379,40 @@ fn what_cannot_be_read_is_said() {
     finds(&bench, &["old"], &expected, 0);
 }
 
+/// A file whose name says nothing may hold a damaged certificate all the same; words about PEM are none.
+#[test]
+fn damaged_pem_is_said_whatever_the_file_is_called() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let leaf = fs::read_to_string(deployment.path("app.pem")).unwrap();
+    fs::write(deployment.path("cut-off"), &leaf[..200]).unwrap();
+    let spoilt = leaf.replacen("MII", "M*I", 1);
+    fs::write(deployment.path("spoilt"), spoilt).unwrap();
+    let script = "sed -n '/-----BEGIN CERTIFICATE-----/,/-----END CERTIFICATE-----/p' $1\n";
+    fs::write(deployment.path("split.sh"), script).unwrap();
+    let words = "It begins with -----BEGIN CERTIFICATE----- and a line that says what follows it.";
+    fs::write(deployment.path("README"), words).unwrap();
+    finds(&bench, &["old"], &[("unreadable", "cut-off"), ("unreadable", "spoilt")], 0);
+}
+
+/// As JSON has them: line ends are written as two characters, and strokes may be.
+#[test]
+fn certificates_and_keys_in_json_are_read() {
+    let bench = Workbench::new();
+    let deployment = Deployment::sound(&bench, "old");
+    let read = |name: &str| fs::read_to_string(deployment.path(name)).unwrap();
+    let escaped = |text: String| text.replace('/', "\\/").replace('\n', "\\n");
+    let (key, certificate) = (escaped(read("app.key")), escaped(read("app.pem")));
+    let text = format!("{{\"private_key\": \"{key}\", \"certificate\": \"{certificate}\"}}\n");
+    fs::write(deployment.path("account.json"), text).unwrap();
+    deployment.mode("account.json", 0o644);
+    fs::remove_file(deployment.path("app.key")).unwrap();
+    fs::remove_file(deployment.path("app.pem")).unwrap();
+    let object = finds(&bench, &["old"], &[("open_key", "account.json")], 1);
+    assert_eq!(object["counts"]["keys"], 3);
+    assert_eq!(object["counts"]["certificates"], 3);
+}
+
 /// What may hold certificates and keys and is not opened is named: nothing is said to be clean.
 #[test]
 fn what_is_not_opened_is_named() {

@@ -48,6 +48,31 @@ fn names_that_begin_with_a_hyphen_are_taken_as_given() {
     assert_eq!(validate(&bench, "app/tls.crt", &["--hostname"]).code, 2, "no name at all");
 }
 
+/// A name that is no text can be no certificate's: that is an answer, and no usage error.
+#[test]
+fn names_that_are_no_text_are_refused_with_a_verdict() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let bench = with_client(&["email:x@example.com", "dns:a.example.com"]);
+    for (flag, name) in [("--hostname", &b"a\xffb"[..]), ("--email", b"x\xff@example.com")] {
+        for joined in [false, true] {
+            let mut command = bench.command(&["certs", "validate", "--format", "json"]);
+            command.args(["--cert-file", "app/tls.crt", "--ca-file", "app/root.crt"]);
+            match joined {
+                true => command.arg(OsStr::from_bytes(&[flag.as_bytes(), b"=", name].concat())),
+                false => command.arg(flag).arg(OsStr::from_bytes(name)),
+            };
+            let run = Run::of(&mut command);
+            let verdict: Value = serde_json::from_str(&run.stdout).unwrap();
+            let refused = (run.code, &verdict["reason"]);
+            assert_eq!(refused, (1, &"reference_name_invalid".into()), "{flag} {}", run.stderr);
+        }
+    }
+    let mut command = bench.command(&["certs", "validate", "--format", "json", "--ip"]);
+    command.arg(OsStr::from_bytes(b"\xff")).args(["--cert-file", "app/tls.crt"]);
+    assert_eq!(Run::of(&mut command).code, 1);
+}
+
 #[test]
 fn pem_is_read_as_inspect_reads_it() {
     let bench = with_client(&[]);

@@ -40,6 +40,9 @@ impl Crl {
             None => CrlRefresh::Always,
         };
         let existing = Existing::by_force(self.force);
+        if let Some(destination) = &self.output {
+            destination.check(session)?;
+        }
         let older = self.output.as_ref().and_then(Destination::older_crl);
         if let (Some(destination), None) = (&self.output, &older) {
             destination.check_free(existing, session)?;

@@ -58,7 +58,7 @@ pub(crate) struct JobArgs {
     /// Where certificates and keys go: a file of JSON lines (.ndjson), or a folder, with one in it
     /// for each principal
     #[arg(long, value_name = "PLACE")]
-    pub(crate) output: PathBuf,
+    output: PathBuf,
     /// Name of the job [default: made of the input, the CA and the output's place]
     #[arg(long, value_name = "NAME")]
     pub(crate) job: Option<String>,
@@ -71,6 +71,13 @@ pub(crate) struct JobArgs {
 }
 
 impl JobArgs {
+    /// The output. Refuses one in the data directory.
+    pub(crate) fn output(&self, session: &Session) -> Result<Output, CliError> {
+        let output = Output::new(&self.output)?;
+        session.refuse_own(&self.output)?;
+        Ok(output)
+    }
+
     /// What happens when rows are wrong.
     pub(crate) fn wrong_rows(&self) -> WrongRows {
         if self.skip_invalid { WrongRows::Skip } else { WrongRows::Refuse }
@@ -80,7 +87,7 @@ impl JobArgs {
 impl BatchIssue {
     /// Issues them.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
-        let output = Output::new(&self.job.output)?;
+        let output = self.job.output(session)?;
         let input = Input::open(&self.input, &job_file::place(output.path()))?;
         let format = self.input_format.map_or_else(|| input.format(), Ok)?;
         let unique = match output {

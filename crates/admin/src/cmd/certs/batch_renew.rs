@@ -51,7 +51,7 @@ pub(crate) struct BatchRenew {
 impl BatchRenew {
     /// Renews them.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
-        let output = Output::new(&self.job.output)?;
+        let output = self.job.output(session)?;
         let manager = session.writer()?;
         // The list is held until the job has ended.
         let (input, _held) = match &self.filter.input {
@@ -89,6 +89,9 @@ impl BatchRenew {
     ) -> Result<(Input, Option<File>), CliError> {
         let (job, list) = (job_file::place(output.path()), list_place(output.path()));
         let is_begun = fs::symlink_metadata(&job).is_ok();
+        if !is_begun {
+            output.check_free()?;
+        }
         let claim = if is_begun { None } else { Claim::new(&list, &job)? };
         let Some(claim) = claim else {
             if fs::symlink_metadata(&list).is_err() {
@@ -96,7 +99,6 @@ impl BatchRenew {
             }
             return Ok((Input::open(&list, &job)?, None));
         };
-        output.check_free()?;
         let active = (!self.filter.has_status()).then_some(CertificateStatus::Active);
         let filter = self.filter.filter(Some(&self.ca_id));
         let filter = ListFilter { status: filter.status.or(active), ..filter };

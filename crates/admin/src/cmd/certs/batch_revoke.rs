@@ -1,5 +1,7 @@
 //! `certs batch-revoke`.
 
+use std::collections::HashSet;
+
 use clap::{ArgGroup, Args};
 use rustmq_ca::batch::{BatchRevocation, BatchRevokeRequest, Selection};
 use rustmq_ca::{CertificateInfo, CertificateManager, Execution};
@@ -49,7 +51,7 @@ impl BatchRevoke {
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
         let manager = session.writer()?;
         let execution = self.dry_run.execution();
-        let listed = self.listed(session)?;
+        let listed = self.listed(session, &manager).await?;
         let which = match &listed {
             Some(listed) => {
                 Selection::Certificates(listed.iter().map(|line| line.name.clone()).collect())
@@ -84,11 +86,15 @@ impl BatchRevoke {
         Ok((manager.revoke_batch(request).await?, shown))
     }
 
-    fn listed(&self, session: &Session) -> Result<Option<Vec<Listed>>, CliError> {
+    async fn listed(
+        &self,
+        session: &Session,
+        manager: &CertificateManager,
+    ) -> Result<Option<Vec<Listed>>, CliError> {
         let Some(path) = &self.filter.input else { return Ok(None) };
         // Standard input has nothing to lie beside: it is copied into the data directory's folder.
         let input = Input::open(path, &session.data_dir()?.join("batch-revoke"))?;
-        listed(&input, session).map(Some)
+        listed(&input, session, manager).await.map(Some)
     }
 
     fn report(
@@ -149,7 +155,7 @@ impl BatchRevoke {
     }
 }
 
-/// The first certificates that are meant.
+/// The first certificates that are meant, each once.
 async fn first(
     manager: &CertificateManager,
     which: &Selection,
@@ -159,12 +165,19 @@ async fn first(
             let numbers = manager.end_entities(filter.clone()).await?;
             numbers.iter().take(SHOWN).map(|number| format!("cert-{number}")).collect()
         }
-        Selection::Certificates(names) => names.iter().take(SHOWN).cloned().collect(),
+        Selection::Certificates(names) => names.clone(),
         Selection::Ca(_) => Vec::new(),
     };
-    let mut shown = Vec::with_capacity(names.len());
-    for name in names {
-        shown.push(manager.info(&name).await?);
+    let (mut shown, mut seen): (Vec<CertificateInfo>, _) = (Vec::new(), HashSet::new());
+    for name in names.iter().filter(|name| seen.insert(*name)) {
+        if shown.len() == SHOWN {
+            break;
+        }
+        // An id and a serial number may name the same one.
+        let info = manager.info(name).await?;
+        if shown.iter().all(|known| known.id != info.id) {
+            shown.push(info);
+        }
     }
     Ok(shown)
 }

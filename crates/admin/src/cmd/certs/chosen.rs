@@ -60,17 +60,21 @@ impl FilterArgs {
     }
 }
 
-/// Every certificate that a list names.
+/// Every certificate that a list names, as far as its lines say.
 ///
 /// # Errors
 ///
-/// A line that names none, told like a wrong row.
-pub(crate) fn listed(input: &Input, session: &Session) -> Result<Vec<Listed>, CliError> {
+/// A line that has not the form of a name; those that name no certificate are told with it, like wrong
+/// rows.
+pub(crate) async fn listed(
+    input: &Input,
+    session: &Session,
+    manager: &CertificateManager,
+) -> Result<Vec<Listed>, CliError> {
     let mut rows = Rows::listed(input)?;
     let (mut names, mut errors) = (Vec::new(), RowErrors::default());
     let mut count = 0;
     loop {
-        count += 1;
         match rows.next().map_err(|error| input.error(error))? {
             Next::Row(row) => match row.key {
                 KeySource::Renews(name) => names.push(Listed { place: row.place, name }),
@@ -79,8 +83,11 @@ pub(crate) fn listed(input: &Input, session: &Session) -> Result<Vec<Listed>, Cl
             Next::Wrong(wrong) => errors.extend(wrong),
             Next::End => break,
         }
+        count += 1;
     }
-    tell(session, &errors, count - 1)?;
+    if errors.rows().len() > 0 {
+        refuse_unknown(session, manager, (&names, count), errors).await?;
+    }
     match names.is_empty() {
         true => Err(BatchError::NoRows { input: input.name().to_owned() }.into()),
         false => Ok(names),
@@ -102,7 +109,17 @@ pub(crate) async fn unknown(
     manager: &CertificateManager,
     listed: &[Listed],
 ) -> Result<(), CliError> {
-    let mut errors = RowErrors::default();
+    let count = listed.len() as u64;
+    refuse_unknown(session, manager, (listed, count), RowErrors::default()).await
+}
+
+/// The same of a list with so many lines, of which some are known to be wrong.
+async fn refuse_unknown(
+    session: &Session,
+    manager: &CertificateManager,
+    (listed, count): (&[Listed], u64),
+    mut errors: RowErrors,
+) -> Result<(), CliError> {
     for Listed { place, name } in listed {
         match manager.info(name).await {
             Err(error @ rustmq_ca::Error::UnknownCertificate { .. }) => {
@@ -111,14 +128,10 @@ pub(crate) async fn unknown(
             result => drop(result?),
         }
     }
-    tell(session, &errors, listed.len() as u64)
-}
-
-fn tell(session: &Session, errors: &RowErrors, rows: u64) -> Result<(), CliError> {
-    errors.kept().iter().for_each(|e| session.output.finding(&e.to_string(), &e.to_json()));
+    errors.tell(session.output);
     match errors.rows().len() {
         0 => Ok(()),
-        wrong => Err(BatchError::WrongList { wrong, rows }.into()),
+        wrong => Err(BatchError::WrongList { wrong, rows: count }.into()),
     }
 }
 

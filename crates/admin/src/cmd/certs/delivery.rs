@@ -48,10 +48,17 @@ pub(crate) struct DeliveryArgs {
 }
 
 impl DeliveryArgs {
-    /// The folder for a principal's first certificate: named after it.
-    pub(crate) fn folder(&self, folder_name: &str) -> Folder {
+    /// Refuses a folder in the data directory, where one is named.
+    pub(crate) fn check(&self, session: &Session) -> Result<(), FileError> {
+        self.output_dir.as_deref().map_or(Ok(()), |dir| session.refuse_own(dir))
+    }
+
+    /// The folder for a principal's first certificate: named after it. Refuses one in the data
+    /// directory.
+    pub(crate) fn folder(&self, folder_name: &str, session: &Session) -> Result<Folder, FileError> {
         let dir = self.output_dir.clone().unwrap_or_else(|| PathBuf::from(folder_name));
-        Folder::new(&dir, Existing::by_force(self.force))
+        session.refuse_own(&dir)?;
+        Ok(Folder::new(&dir, Existing::by_force(self.force)))
     }
 
     /// The folder for a further certificate: the first of `name`, `name~2`, `name~3`, ... that is free,
@@ -59,11 +66,11 @@ impl DeliveryArgs {
     pub(crate) async fn next_folder(
         &self,
         folder_name: &str,
-        mark: Option<&str>,
+        (mark, session): (Option<&str>, &Session),
         filled_before: impl AsyncFn(&Path) -> bool,
-    ) -> Folder {
+    ) -> Result<Folder, FileError> {
         if self.output_dir.is_some() || self.force {
-            return self.folder(folder_name);
+            return self.folder(folder_name, session);
         }
         let numbered = (2..=u32::MAX).map(|nth| format!("{folder_name}~{nth}"));
         for name in std::iter::once(folder_name.to_owned()).chain(numbered) {
@@ -71,10 +78,10 @@ impl DeliveryArgs {
             let waiting = key_file::waiting_place(&dir.join(KEY), mark);
             let free = !dir.join(LEAF).exists() && !dir.join(KEY).exists();
             if free || waiting.exists() || mark.is_some() && filled_before(dir).await {
-                return self.folder(&name);
+                return self.folder(&name, session);
             }
         }
-        self.folder(folder_name)
+        self.folder(folder_name, session)
     }
 }
 

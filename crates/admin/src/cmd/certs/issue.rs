@@ -54,7 +54,7 @@ impl Issue {
     /// Issues it.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
         let principal = parse_principal(&self.principal)?;
-        let folder = self.delivery.folder(&principal.folder_name());
+        let folder = self.delivery.folder(&principal.folder_name(), session)?;
         let sans = parse_sans(&self.san)?;
         let attributes = attributes(&self.organization)?;
         let manager = session.writer()?;

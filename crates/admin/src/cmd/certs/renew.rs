@@ -75,6 +75,7 @@ impl RenewalArgs {
     where
         A: Future<Output = Result<Issuance, rustmq_ca::Error>>,
     {
+        self.delivery.check(session)?;
         let manager = session.writer()?;
         let old = manager.info(&self.certificate.plain()).await?;
         let mark = self.repeat.mark();
@@ -93,7 +94,7 @@ impl RenewalArgs {
             let filled = async |dir: &Path| {
                 earlier.as_ref().is_some_and(|issued| holds(dir, issued.certificate()))
             };
-            let folder = self.delivery.next_folder(&folder_name, mark, filled).await;
+            let folder = self.delivery.next_folder(&folder_name, (mark, session), filled).await?;
             let delivery = Delivery::new(session, &manager, folder);
             return Ok(delivery.without_key(mark, same).await?.report());
         }
@@ -114,7 +115,7 @@ impl RenewalArgs {
                 Err(error) => matches!(error, rustmq_ca::Error::IdempotencyStale { .. }),
             }
         };
-        let folder = self.delivery.next_folder(&folder_name, mark, filled).await;
+        let folder = self.delivery.next_folder(&folder_name, (mark, session), filled).await?;
         let delivery = Delivery::new(session, &manager, folder);
         Ok(delivery.with_key(key_type, mark, with_key).await?.report())
     }

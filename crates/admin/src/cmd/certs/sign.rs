@@ -52,6 +52,7 @@ pub(crate) struct Sign {
 impl Sign {
     /// Signs it.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
+        self.delivery.check(session)?;
         let csr = input::bytes(&self.csr)?;
         let principal = self.principal.as_deref().map(parse_principal).transpose()?;
         // The request names the folder. One that cannot be taken names none, and the authority, which
@@ -78,7 +79,8 @@ impl Sign {
             return Ok(rehearsed(&ask(self.dry_run.execution()).await?));
         };
         let mark = self.repeat.mark();
-        let delivery = Delivery::new(session, &manager, self.delivery.folder(&folder_name));
+        let folder = self.delivery.folder(&folder_name, session)?;
+        let delivery = Delivery::new(session, &manager, folder);
         Ok(delivery.without_key(mark.as_deref(), ask).await?.report())
     }
 }

@@ -1,5 +1,6 @@
 //! `certs validate`: the validator's verdict on one certificate.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -50,13 +51,13 @@ pub(crate) struct Validate {
     purpose: PurposeFlag,
     /// Host name that it must have
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
-    hostname: Vec<String>,
+    hostname: Vec<OsString>,
     /// IP address that it must have
     #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true)]
-    ip: Vec<String>,
+    ip: Vec<OsString>,
     /// E-mail address that it must have
     #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true)]
-    email: Vec<String>,
+    email: Vec<OsString>,
     /// Most intermediates between the certificate and the anchor
     #[arg(long, value_name = "N")]
     max_depth: Option<usize>,
@@ -228,9 +229,11 @@ impl Validate {
     }
 
     fn names(&self) -> Vec<ReferenceName> {
-        let hosts = self.hostname.iter().cloned().map(ReferenceName::Dns);
-        let addresses = self.ip.iter().cloned().map(ReferenceName::Ip);
-        let mailboxes = self.email.iter().cloned().map(ReferenceName::Email);
+        // What is no text becomes text that is no name: the validator says that it can match nothing.
+        let text = |name: &OsString| name.to_string_lossy().into_owned();
+        let hosts = self.hostname.iter().map(text).map(ReferenceName::Dns);
+        let addresses = self.ip.iter().map(text).map(ReferenceName::Ip);
+        let mailboxes = self.email.iter().map(text).map(ReferenceName::Email);
         hosts.chain(addresses).chain(mailboxes).collect()
     }
 

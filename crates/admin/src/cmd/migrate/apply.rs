@@ -7,7 +7,9 @@ use serde_json::json;
 
 use super::status;
 use crate::error::CliError;
-use crate::migrate::{self, MigrationError, Moved, Output, Plan, RETIRED, Run, Stage, State};
+use crate::migrate::{
+    self, MigrationError, Moved, Output, Plan, RETIRED, Run, Stage, Standing, State,
+};
 use crate::output::Report;
 use crate::session::Session;
 
@@ -29,6 +31,7 @@ pub(crate) struct Apply {
 impl Apply {
     /// Applies.
     pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
+        session.refuse_own(&self.output)?;
         let plan = Plan::read(&self.plan)?;
         let begun = Output::to_read(&self.output).state()?;
         match &begun {
@@ -48,7 +51,7 @@ impl Apply {
                 Moved::default()
             }
         };
-        let report = status::report(&output, &run.state);
+        let report = status::report(&output, &run.state, &Standing::default());
         if !self.retire {
             let next = format!(
                 "install the folders and the trust bundle, see that peers connect, then  \

@@ -6,10 +6,11 @@ use clap::Args;
 use serde_json::json;
 
 use crate::error::CliError;
-use crate::migrate::{BUNDLE, EntryState, Output, Stage, State};
+use crate::migrate::{BUNDLE, EntryState, Output, Stage, Standing, State};
 use crate::output::{Report, Table, Tone, count};
+use crate::session::Session;
 
-/// Show how far each principal has come; needs neither data directory nor passphrase.
+/// Show how far each principal has come, and where the data directory is at hand, what was revoked since.
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     /// The output folder of migrate apply
@@ -23,14 +24,17 @@ const COLUMNS: &[&str] =
 
 impl Status {
     /// Shows it.
-    pub(crate) fn run(&self) -> Result<Report, CliError> {
+    pub(crate) async fn run(&self, session: &Session) -> Result<Report, CliError> {
         let output = Output::to_read(&self.output);
-        Ok(report(&output, &output.begun()?))
+        let state = output.begun()?;
+        let mut standing = Standing::ask(session, &output, &state).await;
+        let note = standing.note.take();
+        Ok(report(&output, &state, &standing).notes(note))
     }
 }
 
 /// How far a migration is.
-pub(super) fn report(output: &Output, state: &State) -> Report {
+pub(super) fn report(output: &Output, state: &State, standing: &Standing) -> Report {
     let records: Vec<_> = state
         .entries
         .iter()
@@ -38,7 +42,7 @@ pub(super) fn report(output: &Output, state: &State) -> Report {
             json!({
                 "principal": entry.principal,
                 "role": entry.role,
-                "step": step(output, entry),
+                "step": step(output, standing, entry),
                 "path": entry.path,
                 "fingerprint": entry.fingerprint,
                 "id": entry.id,
@@ -52,9 +56,12 @@ pub(super) fn report(output: &Output, state: &State) -> Report {
     let bundle = output.path(BUNDLE);
     let bundle = bundle.exists().then(|| bundle.display().to_string());
     let lost = state.entries.iter().filter(|entry| entry.is_lost(output)).count();
-    let (summary, tone) = match lost {
+    let is_ended =
+        |entry: &&EntryState| !entry.is_lost(output) && standing.of(&entry.folder).is_some();
+    let ended = state.entries.iter().filter(is_ended).count();
+    let (summary, tone) = match lost + ended {
         0 => (in_words(state), tone(state.stage)),
-        lost => (lost_in_words(lost, state), Tone::Warning),
+        _ => (bad_in_words(lost, ended, state), Tone::Warning),
     };
     let summary = format!("{}: {summary}", state.stage.as_str());
     let report = Report::many("certificates", records, COLUMNS)
@@ -64,7 +71,7 @@ pub(super) fn report(output: &Output, state: &State) -> Report {
         .with("ca_id", authority.map(|authority| authority.ca.as_str()))
         .with("made_cas", json!(authority.map(|authority| &authority.made)))
         .with("trust_bundle", bundle.clone())
-        .table(table(output, state))
+        .table(table(output, standing, state))
         .lines(vec![vec![(summary, tone)]]);
     match bundle {
         Some(bundle) => report
@@ -73,14 +80,22 @@ pub(super) fn report(output: &Output, state: &State) -> Report {
     }
 }
 
-/// How far a certificate is: one whose files are gone is lost, whatever was recorded.
-fn step(output: &Output, entry: &EntryState) -> &'static str {
-    if entry.is_lost(output) { "lost" } else { entry.step.as_str() }
+/// How far a certificate is: one whose files are gone is lost, and one that was revoked is revoked,
+/// whatever was recorded.
+fn step(output: &Output, standing: &Standing, entry: &EntryState) -> &'static str {
+    if entry.is_lost(output) {
+        return "lost";
+    }
+    standing.of(&entry.folder).map_or(entry.step.as_str(), |status| status.as_str())
 }
 
-fn lost_in_words(lost: usize, state: &State) -> String {
+fn bad_in_words(lost: usize, ended: usize, state: &State) -> String {
     let all = count(state.entries.len() as u64, "new certificate");
-    format!("{lost} of {all} lost from their folders; migrate apply says what to do about each")
+    let lost = (lost > 0).then(|| format!("{lost} of {all} lost from their folders"));
+    let is = if ended == 1 { "is revoked or has ended" } else { "are revoked or have ended" };
+    let ended = (ended > 0).then(|| format!("{ended} of {all} {is}"));
+    let bad = lost.into_iter().chain(ended).collect::<Vec<_>>().join(", ");
+    format!("{bad}; migrate apply says what to do about each")
 }
 
 fn in_words(state: &State) -> String {
@@ -101,7 +116,7 @@ fn tone(stage: Stage) -> Tone {
     }
 }
 
-fn table(output: &Output, state: &State) -> Table {
+fn table(output: &Output, standing: &Standing, state: &State) -> Table {
     let header = ["principal", "role", "step", "old certificate", "new id", "ends", "folder"];
     let mut table = Table::new(&header, "no certificates to replace");
     for entry in &state.entries {
@@ -109,7 +124,7 @@ fn table(output: &Output, state: &State) -> Table {
         table.push(vec![
             (entry.principal.clone(), Tone::Strong),
             (entry.role.to_string(), Tone::Plain),
-            (step(output, entry).to_owned(), Tone::Plain),
+            (step(output, standing, entry).to_owned(), Tone::Plain),
             (entry.path.clone(), Tone::Plain),
             (entry.id.clone().unwrap_or_default(), Tone::Plain),
             (ends.split('T').next().unwrap_or_default().to_owned(), Tone::Plain),
