@@ -41,9 +41,10 @@ pub struct Revocation<'r> {
 
 impl Unusable {
     /// Whether what such a list revokes is revoked, although it proves nothing good: one that does not
-    /// keep to the profile, and one that has expired while no newer one took its place.
+    /// keep to the profile, one that does not say until when it holds, and one that has expired while no
+    /// newer one took its place.
     pub(crate) const fn may_still_revoke(&self) -> bool {
-        matches!(self, Self::Profile(_) | Self::Expired(_))
+        matches!(self, Self::Profile(_) | Self::NoNextUpdate | Self::Expired(_))
     }
 }
 

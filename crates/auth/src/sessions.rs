@@ -182,7 +182,7 @@ impl Sessions {
         let refusal = recheck(&chain, &above.issuer_key).err()?;
         match refusal.rule {
             // A list that is missing for a while ends no session: it is refused at the next handshake.
-            Rule::RevocationUnknown | Rule::BudgetExceeded => None,
+            Rule::RevocationUnknown => None,
             Rule::Expired => Some(SessionEnd::Expired),
             Rule::Revoked => Some(SessionEnd::Revoked(refusal)),
             _ => Some(SessionEnd::Withdrawn(refusal)),

@@ -206,6 +206,33 @@ pub(crate) fn verify(
     verify_with(algorithm, spki, message, signature)
 }
 
+/// The hash with which signatures of an algorithm begin, where what they sign can be given by its hash.
+pub(crate) fn digest_of(algorithm: &AlgorithmRef<'_>) -> Option<&'static digest::Algorithm> {
+    let hash = match algorithm.oid.as_bytes() {
+        oid::RSASSA_PSS => pss_parameters(algorithm)?.0,
+        other => other,
+    };
+    Some(match hash {
+        oid::SHA256 | oid::SHA256_WITH_RSA | oid::ECDSA_WITH_SHA256 => &digest::SHA256,
+        oid::SHA384 | oid::SHA384_WITH_RSA | oid::ECDSA_WITH_SHA384 => &digest::SHA384,
+        oid::SHA512 | oid::SHA512_WITH_RSA | oid::ECDSA_WITH_SHA512 => &digest::SHA512,
+        _ => return None,
+    })
+}
+
+/// Verifies `signature` over the message with this hash, which is that of [`digest_of`].
+pub(crate) fn verify_digest(
+    algorithm_id: &AlgorithmRef<'_>,
+    spki: &SpkiRef<'_>,
+    digest: &digest::Digest,
+    signature: &[u8],
+) -> Result<(), Refusal> {
+    let algorithm = algorithm(algorithm_id, spki).ok_or(Rule::SignatureAlgorithmUnsupported)?;
+    lc::UnparsedPublicKey::new(algorithm, spki.key)
+        .verify_digest(digest, signature)
+        .map_err(|_| Rule::SignatureInvalid.into())
+}
+
 /// Whether a supported algorithm belongs to a key of another kind: then this key cannot have signed,
 /// and there is nothing wrong with the algorithm. A namesake of the issuer looks like that.
 fn is_for_another_key(algorithm: &AlgorithmRef<'_>, spki: &SpkiRef<'_>) -> bool {

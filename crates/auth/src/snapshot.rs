@@ -1,6 +1,6 @@
 //! What a decision rests on, as one immutable, numbered value.
 
-use rustmq_pki::read::{CertificateRef, ReadError};
+use rustmq_pki::read::{CertificateRef, ReadError, SpkiRef};
 use rustmq_pki::time::UnixTime;
 
 use crate::certificate::Certificate;
@@ -324,11 +324,15 @@ impl CrlAlarm {
 }
 
 fn why_keep(old: &Crl, new: &Crl, now: UnixTime) -> Option<KeptReason> {
-    if let Some(key) = old.verified_key().filter(|_| !new.is_verified()) {
-        if !new.verify(&key, Dsa::Refused, None) {
+    let keys = old.verified_keys();
+    let mut keys = keys.iter().filter_map(|key| SpkiRef::from_der(key).ok()).peekable();
+    if keys.peek().is_some() && !new.is_verified() {
+        let Some(key) = keys.find(|key| new.verify(key, Dsa::Refused, None)) else {
             return Some(KeptReason::Signature);
+        };
+        if old.is_settled() {
+            new.settle(&key);
         }
-        new.settle(&key);
     }
     if !is_current(new, now) {
         return Some(KeptReason::NotCurrent);
@@ -342,10 +346,9 @@ fn is_current(crl: &Crl, now: UnixTime) -> bool {
 
 /// The same issuer, distribution point and kind, and the same key where both name theirs.
 fn same_scope(crl: &Crl, old: &Crl) -> bool {
-    let keys = crl.verified_key().zip(old.verified_key());
     crl.has_scope_of(old)
         && crl.delta_base().is_some() == old.delta_base().is_some()
-        && keys.is_none_or(|(new, old)| new.der == old.der)
+        && (!crl.is_verified() || !old.is_verified() || crl.has_key_of(old))
 }
 
 fn check_ca(list: &'static str, index: usize, der: &[u8]) -> Result<(), TrustError> {

@@ -48,12 +48,14 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    /// How much it says: any rule more than a wrong key, a wrong key more than a missing issuer, and
+    /// How much it says: revoked more than any other rule, that more than a wrong key, a wrong key more than a missing issuer, and
     /// then a path that reached an anchor more than one that did not.
     fn tells(&self) -> (u8, bool) {
         let rule = match self.refusal.rule {
             Rule::NoIssuer => 0,
             Rule::SignatureInvalid => 1,
+            // Whatever else is not known, or takes too long to find out.
+            Rule::Revoked => 3,
             _ => 2,
         };
         (rule, self.anchor.is_some())
@@ -207,13 +209,22 @@ impl<'q, 'a> Search<'q, 'a> {
         self.check_target(certificate, goal).map_err(|refusal| refusal.of(certificate))?;
         if goal == Goal::Leaf {
             self.check_leaf_rules()?;
-            return self.search_from(target, goal);
+            return self.search_from(target, goal).map_err(|refusal| self.telling(refusal));
         }
         // The search for a signer of status is no attempt at the leaf's path.
         let (attempts, untold) = (std::mem::take(&mut self.attempts), self.untold);
         let found = self.search_from(target, goal);
         (self.attempts, self.untold) = (attempts, untold);
         found
+    }
+
+    /// Revoked on one path says more than that the search came to no end on others.
+    fn telling(&self, refusal: Refusal) -> Refusal {
+        let revoked = |attempt: &&Attempt| attempt.refusal.rule == Rule::Revoked;
+        match self.attempts.iter().find(revoked) {
+            Some(attempt) if refusal.rule == Rule::BudgetExceeded => attempt.refusal.clone(),
+            _ => refusal,
+        }
     }
 
     fn search_from(&mut self, target: usize, goal: Goal) -> Result<Path, Refusal> {

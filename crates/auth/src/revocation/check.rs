@@ -14,11 +14,12 @@ use crate::error::{Detail, Refusal, Rule};
 use crate::path::names::{same_name, weight};
 use crate::path::rules::RuleSet;
 use crate::path::search::{Goal, Path, Search};
-use crate::signature;
 
 /// The deepest chain of signers of status whose own status is looked up: a CRL issuer's CRL issuer's
 /// and so on. Deployed hierarchies have one.
 const MAX_NESTING: usize = 8;
+
+const NEGATIVE: &str = "its number or that of its base is negative (RFC 5280 5.2.3)";
 
 /// A distribution point as 6.3.3 uses it: one of the certificate's, or the implicit one of its issuer.
 #[derive(Clone, Copy)]
@@ -250,7 +251,7 @@ impl<'q, 'a> Search<'q, 'a> {
         }
         let delta = self.newest_delta(subject, crl)?;
         status.revoked = find_revoked(&subject.certificate.view, crl, delta);
-        if let Err(unusable @ Unusable::Expired(_)) = form {
+        if let Err(unusable @ (Unusable::Expired(_) | Unusable::NoNextUpdate)) = form {
             status.nearest = unusable;
             return Ok(());
         }
@@ -337,6 +338,9 @@ impl<'q, 'a> Search<'q, 'a> {
             self.holds_before(crl.this_update());
             return Err(Unusable::NotYetValid(crl.this_update()));
         }
+        if crl.is_negative() {
+            return Err(Unusable::Profile(NEGATIVE));
+        }
         if crl.has_unknown_critical() {
             return Err(Unusable::UnknownCriticalExtension);
         }
@@ -363,7 +367,6 @@ impl<'q, 'a> Search<'q, 'a> {
         let parameters = self.parameters_above(subject.path, subject.at + 1);
         let same = crl.is_by(&name);
         if may_sign && same && self.signed_by(crl, &key, parameters)? {
-            crl.settle(&key);
             return Ok(Ok(Signer::Responsible));
         }
         let wanted = crl.key_id();
@@ -371,7 +374,6 @@ impl<'q, 'a> Search<'q, 'a> {
         let anchor = &bag.anchors[subject.path.anchor];
         let anchor_signs = !self.terms.rules.judges_anchors() || may_sign_crls(&anchor.certificate);
         if anchor_signs && crl.is_by(&anchor.name) && self.signed_by(crl, &anchor.spki, None)? {
-            crl.settle(&anchor.spki);
             let path = Path { certificates: Vec::new(), anchor: subject.path.anchor };
             match self.standing(subject, same, &path) {
                 Signer::Responsible => return Ok(Ok(Signer::Responsible)),
@@ -394,13 +396,10 @@ impl<'q, 'a> Search<'q, 'a> {
                 continue;
             }
             match self.trust_signer(index, subject.path.anchor)? {
-                Ok(path) => {
-                    crl.settle(&candidate.view.spki);
-                    match self.standing(subject, same, &path) {
-                        Signer::Responsible => return Ok(Ok(Signer::Responsible)),
-                        Signer::RevokesOnly => nearest = Ok(Signer::RevokesOnly),
-                    }
-                }
+                Ok(path) => match self.standing(subject, same, &path) {
+                    Signer::Responsible => return Ok(Ok(Signer::Responsible)),
+                    Signer::RevokesOnly => nearest = Ok(Signer::RevokesOnly),
+                },
                 Err(unusable) => nearest = nearest.or(Err(unusable)),
             }
         }
@@ -490,7 +489,7 @@ impl<'q, 'a> Search<'q, 'a> {
         if let Some(known) = crl.is_known_to_verify(key) {
             return Ok(known);
         }
-        self.budget.spend(Work::Signatures, signature::cost(key))?;
+        self.budget.spend(Work::Signatures, crl.cost(key))?;
         Ok(crl.verify(key, self.dsa(), parameters))
     }
 
@@ -530,9 +529,14 @@ fn find_revoked(
     crl: &Crl,
     delta: Option<&Crl>,
 ) -> Option<RevocationReason> {
+    use RevocationReason::{CertificateHold, RemoveFromCrl};
     let find = |crl: &Crl| crl.find(&certificate.issuer, certificate.serial.as_bytes());
-    let found = delta.and_then(find).or_else(|| find(crl));
-    found.filter(|reason| *reason != RevocationReason::RemoveFromCrl)
+    let found = match delta.and_then(find) {
+        // What has not expired is removed only from hold (RFC 5280 5.3.1).
+        Some(RemoveFromCrl) => find(crl).filter(|reason| *reason != CertificateHold),
+        found => found.or_else(|| find(crl)),
+    };
+    found.filter(|reason| *reason != RemoveFromCrl)
 }
 
 fn unknown(unusable: Unusable) -> Refusal {

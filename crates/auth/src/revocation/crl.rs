@@ -1,12 +1,13 @@
 //! A revocation list, loaded: its header and the serial numbers that it lists.
 
 use std::cmp::Ordering;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use aws_lc_rs::digest::{self, Digest};
 use rustmq_pki::der::tag;
 use rustmq_pki::oid;
 use rustmq_pki::read::{
-    CrlEntry, CrlRef, GeneralName, NameRef, ReadError, RevocationReason, SpkiRef,
+    AlgorithmRef, CrlEntry, CrlRef, GeneralName, NameRef, ReadError, RevocationReason, SpkiRef,
 };
 use rustmq_pki::time::UnixTime;
 
@@ -47,8 +48,8 @@ pub struct Crl(Arc<Loaded>);
 struct Loaded {
     /// The list without its entries.
     header: Box<[u8]>,
-    /// The whole list, until its signer is known: then the sets stand for the entries.
-    unsettled: Mutex<Option<Unsettled>>,
+    /// What is known of its signer.
+    signer: Mutex<Signer>,
     /// The name of the signer, as encoded.
     issuer: Box<[u8]>,
     this_update: UnixTime,
@@ -62,23 +63,40 @@ struct Loaded {
     series: [Option<Box<[u8]>>; 2],
     /// What of RFC 5280 section 5 it does not keep to.
     fault: Option<&'static str>,
+    /// Whether its number or that of its base is negative: no rule set takes that.
+    is_negative: bool,
     revoked: Vec<Revoked>,
     /// Whether an entry has a critical extension that is unknown: the list cannot be used then.
     unknown_critical: bool,
-    /// The SubjectPublicKeyInfo of the signer.
-    verified_under: OnceLock<Box<[u8]>>,
+    /// The SubjectPublicKeyInfo of the signer, once it is settled.
+    settled: OnceLock<Box<[u8]>>,
 }
 
-/// A list whose signer is not known yet.
+/// Under which keys the signature verifies. Whoever has a list can make other keys for which it does,
+/// so that none takes it from the others.
 #[derive(Debug)]
-struct Unsettled {
-    der: Box<[u8]>,
-    /// Keys that were tried, and whether the signature verifies under them.
-    tried: Vec<(Box<[u8]>, bool)>,
+struct Signer {
+    signed: Signed,
+    verified: Vec<Arc<[u8]>>,
+    refused: Vec<Box<[u8]>>,
 }
 
-/// The most keys whose trial is remembered: CAs of one name that are in use at a time are two.
-const MOST_TRIED: usize = 8;
+/// What the signature is over.
+#[derive(Debug)]
+enum Signed {
+    /// The hash that the algorithm begins with.
+    Digest(Digest),
+    /// The whole list: the algorithm has no such hash.
+    Whole(Box<[u8]>),
+    /// Nobody asks any more.
+    Settled,
+}
+
+/// The most keys of each kind that are remembered: CAs of one name that are in use at a time are two.
+const MOST_KEYS: usize = 8;
+
+/// How many octets are hashed in the time of a signature's verification.
+const OCTETS_OF_A_SIGNATURE: usize = 40_000;
 
 impl Crl {
     /// Loads a CRL; its signature is verified when it is first used.
@@ -86,40 +104,50 @@ impl Crl {
         let crl = CrlRef::read(der)?;
         let mut unknown_critical = crl.known.unknown_critical.is_some();
         let mut lists: Lists<'_> = vec![(None, Vec::new())];
-        let mut current = 0;
+        let mut current = vec![0];
         let mut fault = header_fault(&crl);
         for entry in crl.entries() {
             let entry = entry?;
             fault = fault.or_else(|| entry_fault(&entry, &crl));
             unknown_critical |= entry.unknown_critical.is_some();
-            if let Some(issuer) = issuer_of(&entry)? {
-                current = position(&mut lists, issuer.der);
+            if let Some(issuers) = issuers_of(&entry)? {
+                current = issuers.iter().map(|issuer| position(&mut lists, issuer.der)).collect();
             }
             let reason = entry.reason.unwrap_or(RevocationReason::Unspecified);
-            lists[current].1.push((entry.serial.as_bytes(), reason));
+            for list in &current {
+                lists[*list].1.push((entry.serial.as_bytes(), reason));
+            }
         }
         let revoked = lists.into_iter().map(|(issuer, serials)| Revoked {
             issuer: issuer.map(Box::from),
             serials: SerialSet::new(serials),
         });
         let revoked = revoked.collect();
+        let number = crl.known.number.map(|(number, _)| number);
+        let is_negative = [number, crl.known.delta_base].iter().flatten().any(|n| n.is_negative());
+        let number = number.filter(|number| !number.is_negative());
         let key_id = crl.known.authority_key_id.and_then(|aki| aki.key_id);
         let series = [oid::ISSUING_DISTRIBUTION_POINT, oid::AUTHORITY_KEY_IDENTIFIER]
             .map(|oid| crl.extensions.find(oid).map(|extension| Box::from(extension.value)));
+        let signed = match signature::digest_of(&crl.signature_algorithm) {
+            Some(algorithm) => Signed::Digest(digest::digest(algorithm, crl.tbs)),
+            None => Signed::Whole(der.into()),
+        };
         Ok(Self(Arc::new(Loaded {
             header: crl.without_entries().into(),
-            unsettled: Mutex::new(Some(Unsettled { der: der.into(), tried: Vec::new() })),
+            signer: Mutex::new(Signer { signed, verified: Vec::new(), refused: Vec::new() }),
             issuer: crl.issuer.der.into(),
             this_update: crl.this_update.at,
             next_update: crl.next_update.map(|time| time.at),
-            number: crl.known.number.map(|(number, _)| number.magnitude().into()),
+            number: number.map(|number| number.magnitude().into()),
             delta_base: crl.known.delta_base.map(|base| base.magnitude().into()),
             key_id: key_id.map(Box::from),
             series,
             fault,
+            is_negative,
             revoked,
             unknown_critical,
-            verified_under: OnceLock::new(),
+            settled: OnceLock::new(),
         })))
     }
 
@@ -203,18 +231,22 @@ impl Crl {
     /// Whether another list by the same key, which covers what this one covers, has all that this one
     /// has: its number is as high, or without numbers, it is as young.
     pub(crate) fn is_outdated_by(&self, other: &Self) -> bool {
+        // Numbers rise for each scope apart (RFC 5280 5.2.3).
+        let same_scope = self.0.series[0] == other.0.series[0];
         let is_older = match (self.number(), other.number()) {
-            (Some(number), Some(other)) => number_order(number, other).is_le(),
+            (Some(number), Some(other)) if same_scope => number_order(number, other).is_le(),
             _ => self.this_update() <= other.this_update(),
         };
-        is_older
-            && self.has_key_of(other)
-            && (other.is_unlimited() || self.0.series[0] == other.0.series[0])
+        is_older && self.has_key_of(other) && (other.is_unlimited() || same_scope)
     }
 
-    /// Whether the signers of both lists are known and have the same key.
+    /// Whether the signatures of both lists were verified under one key.
     pub(crate) fn has_key_of(&self, other: &Self) -> bool {
-        self.is_verified() && self.0.verified_under.get() == other.0.verified_under.get()
+        if let (Some(one), Some(other)) = (self.0.settled.get(), other.0.settled.get()) {
+            return one == other;
+        }
+        let others = other.verified_keys();
+        self.verified_keys().iter().any(|key| others.contains(key))
     }
 
     /// Whether another list of the same issuer, scope and key is newer. Of a list with a number and one
@@ -242,6 +274,11 @@ impl Crl {
     /// What of RFC 5280 section 5 it does not keep to; nothing of it makes the list unreadable.
     pub(crate) fn fault(&self) -> Option<&'static str> {
         self.0.fault
+    }
+
+    /// Whether its number or that of its base is below zero.
+    pub(crate) fn is_negative(&self) -> bool {
+        self.0.is_negative
     }
 
     /// Whether its signer has this name, octet by octet.
@@ -277,31 +314,44 @@ impl Crl {
         found.max_by_key(|reason| *reason != RevocationReason::RemoveFromCrl)
     }
 
-    /// Whether `key` is the signer's, so that checking it costs nothing.
+    /// Whether the signature was verified under `key`, so that checking it costs nothing.
     pub(crate) fn is_verified_under(&self, key: &SpkiRef<'_>) -> bool {
-        self.0.verified_under.get().is_some_and(|verified| **verified == *key.der)
+        self.is_known_to_verify(key) == Some(true)
     }
 
     /// Whether the signature verifies under `key`, if that was found out before.
     pub(crate) fn is_known_to_verify(&self, key: &SpkiRef<'_>) -> Option<bool> {
-        if self.is_verified() {
-            return Some(self.is_verified_under(key));
+        if let Some(settled) = self.0.settled.get() {
+            return Some(**settled == *key.der);
         }
-        let unsettled = self.0.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Unsettled { tried, .. }) = &*unsettled else {
-            return Some(self.is_verified_under(key));
-        };
-        tried.iter().find(|(tried, _)| **tried == *key.der).map(|(_, valid)| *valid)
+        self.signer().knows(key)
     }
 
-    /// Whether the signer is known.
+    /// Whether the signature was verified under any key.
     pub(crate) fn is_verified(&self) -> bool {
-        self.0.verified_under.get().is_some()
+        self.0.settled.get().is_some() || !self.signer().verified.is_empty()
     }
 
-    /// The key of the signer, if it is known.
-    pub(crate) fn verified_key(&self) -> Option<SpkiRef<'_>> {
-        SpkiRef::from_der(self.0.verified_under.get()?).ok()
+    /// Whether the signer is known for good.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.0.settled.get().is_some()
+    }
+
+    /// The keys, as SubjectPublicKeyInfo, under which the signature was verified.
+    pub(crate) fn verified_keys(&self) -> Vec<Arc<[u8]>> {
+        match self.0.settled.get() {
+            Some(settled) => vec![Arc::from(&**settled)],
+            None => self.signer().verified.clone(),
+        }
+    }
+
+    /// What verifying under `key` takes, in verifications under a P-256 key.
+    pub(crate) fn cost(&self, key: &SpkiRef<'_>) -> usize {
+        let hashed = match &self.signer().signed {
+            Signed::Whole(der) => der.len() / OCTETS_OF_A_SIGNATURE,
+            Signed::Digest(_) | Signed::Settled => 0,
+        };
+        signature::cost(key) + hashed
     }
 
     /// Whether the signature verifies under `key`; a DSA key may take its parameters from another.
@@ -311,48 +361,78 @@ impl Crl {
         dsa: Dsa,
         parameters: Option<&SpkiRef<'_>>,
     ) -> bool {
-        if self.is_verified_under(key) {
-            return true;
+        if let Some(known) = self.is_known_to_verify(key) {
+            return known;
         }
-        let mut unsettled = self.0.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
-        // A list whose signer is known is not one of another key; it may be known since a moment.
-        let Some(Unsettled { der, tried }) = &mut *unsettled else {
-            return self.is_verified_under(key);
+        let mut signer = self.signer();
+        // Another thread may have been faster.
+        if let Some(known) = signer.knows(key) {
+            return known;
+        }
+        let valid = match &signer.signed {
+            Signed::Digest(digest) => {
+                self.view().is_some_and(|crl| is_hash_signed(&crl, key, digest))
+            }
+            Signed::Whole(der) => is_signed_by(der, key, dsa, parameters),
+            Signed::Settled => return self.is_verified_under(key),
         };
-        if let Some((_, valid)) = tried.iter().find(|(tried, _)| **tried == *key.der) {
-            return *valid;
-        }
-        let valid = is_signed_by(der, key, dsa, parameters);
         // What a DSA key says depends on more than the key.
         if key.algorithm.oid != oid::DSA {
-            if tried.len() >= MOST_TRIED {
-                tried.clear();
-            }
-            tried.push((key.der.into(), valid));
+            signer.remember(key, valid);
         }
         valid
     }
 
-    /// Takes the holder of `key`, under which the signature verifies and which a path vouches for, as
-    /// the signer for good. Not before: for a signature there may be other keys under which it
-    /// verifies, and anybody can send a certificate.
+    /// Takes `key`, under which the signature verifies, as the signer's for good: that of a CA that one's
+    /// own configuration names. No other is tried any more.
     pub(crate) fn settle(&self, key: &SpkiRef<'_>) {
-        if self.is_verified() {
-            return;
-        }
-        let mut unsettled = self.0.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut signer = self.signer();
         // Another thread may have been faster.
-        if self.0.verified_under.set(Box::from(key.der)).is_ok() {
-            *unsettled = None;
+        if self.0.settled.set(Box::from(key.der)).is_ok() {
+            *signer = Signer { signed: Signed::Settled, verified: Vec::new(), refused: Vec::new() };
+        }
+    }
+
+    fn signer(&self) -> MutexGuard<'_, Signer> {
+        self.0.signer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Signer {
+    fn knows(&self, key: &SpkiRef<'_>) -> Option<bool> {
+        if self.verified.iter().any(|verified| **verified == *key.der) {
+            return Some(true);
+        }
+        self.refused.iter().any(|refused| **refused == *key.der).then_some(false)
+    }
+
+    fn remember(&mut self, key: &SpkiRef<'_>, valid: bool) {
+        if valid && self.verified.len() < MOST_KEYS {
+            self.verified.push(Arc::from(key.der));
+        }
+        if !valid {
+            self.refused.truncate(MOST_KEYS - 1);
+            self.refused.insert(0, Box::from(key.der));
         }
     }
 }
 
+/// The algorithm that a list names outside of what is signed, if it names the same within.
+fn one_algorithm<'c, 'a>(crl: &'c CrlRef<'a>) -> Option<&'c AlgorithmRef<'a>> {
+    let algorithm = &crl.signature_algorithm;
+    (*algorithm == crl.tbs_signature_algorithm).then_some(algorithm)
+}
+
+fn is_hash_signed(crl: &CrlRef<'_>, key: &SpkiRef<'_>, digest: &Digest) -> bool {
+    one_algorithm(crl).is_some_and(|algorithm| {
+        signature::verify_digest(algorithm, key, digest, crl.signature).is_ok()
+    })
+}
+
 fn is_signed_by(der: &[u8], key: &SpkiRef<'_>, dsa: Dsa, parameters: Option<&SpkiRef<'_>>) -> bool {
-    CrlRef::read(der).is_ok_and(|crl| {
-        let algorithm = &crl.signature_algorithm;
-        *algorithm == crl.tbs_signature_algorithm
-            && signature::verify(algorithm, key, crl.tbs, crl.signature, dsa, parameters).is_ok()
+    let Ok(crl) = CrlRef::read(der) else { return false };
+    one_algorithm(&crl).is_some_and(|algorithm| {
+        signature::verify(algorithm, key, crl.tbs, crl.signature, dsa, parameters).is_ok()
     })
 }
 
@@ -396,14 +476,16 @@ fn entry_fault(entry: &CrlEntry<'_>, crl: &CrlRef<'_>) -> Option<&'static str> {
         .then_some("removeFromCRL belongs in delta CRLs only (RFC 5280 5.3.1)")
 }
 
-/// The issuer that an entry of an indirect CRL names for itself and those that follow.
-fn issuer_of<'a>(entry: &CrlEntry<'a>) -> Result<Option<NameRef<'a>>, CrlError> {
+/// The names of the issuer that an entry of an indirect CRL gives for itself and those that follow: that
+/// of the issuer field, and those that stand beside it in issuerAltName (RFC 5280 5.3.3).
+fn issuers_of<'a>(entry: &CrlEntry<'a>) -> Result<Option<Vec<NameRef<'a>>>, CrlError> {
     let Some(names) = entry.certificate_issuer else { return Ok(None) };
-    let directory = names.iter().find_map(|name| match name {
+    let directory = |name| match name {
         GeneralName::Directory(name) if name.der.first() == Some(&tag::SEQUENCE) => Some(name),
         _ => None,
-    });
-    directory.map(Some).ok_or(CrlError::CertificateIssuer)
+    };
+    let issuers: Vec<_> = names.iter().filter_map(directory).collect();
+    if issuers.is_empty() { Err(CrlError::CertificateIssuer) } else { Ok(Some(issuers)) }
 }
 
 fn position<'a>(lists: &mut Lists<'a>, issuer: &'a [u8]) -> usize {
@@ -447,7 +529,7 @@ mod tests {
         let verify = |key| crl.verify(key, Dsa::Refused, None);
         assert_eq!(crl.is_known_to_verify(&other), None);
         assert!(verify(&signer) && !verify(&other));
-        assert!(!crl.is_verified(), "the signature alone settles nothing");
+        assert_eq!(crl.is_known_to_verify(&other), Some(false));
         crl.settle(&signer);
         assert!(verify(&signer) && !verify(&other));
         assert_eq!(crl.is_known_to_verify(&signer), Some(true));

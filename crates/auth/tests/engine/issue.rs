@@ -166,6 +166,16 @@ impl Holder {
 
     /// A certificate signed by this holder that names another issuer.
     pub(crate) fn issue_as(&self, issuer: &[u8], subject: &Self, spec: &Spec) -> Vec<u8> {
+        self.certify(issuer, (&subject.name, &subject.spki()), spec)
+    }
+
+    /// A certificate signed by this holder for any name and key.
+    pub(crate) fn certify(
+        &self,
+        issuer: &[u8],
+        (subject, spki): (&str, &[u8]),
+        spec: &Spec,
+    ) -> Vec<u8> {
         let extensions = tlv(0xa3, &tlv(0x30, &spec.extensions.concat()));
         let validity = seq(&[&time(spec.not_before), &time(spec.not_after)]);
         let tbs = seq(&[
@@ -174,8 +184,8 @@ impl Holder {
             &ecdsa_with_sha256(),
             issuer,
             &validity,
-            &name(&subject.name),
-            &subject.spki(),
+            &name(subject),
+            spki,
             &extensions,
         ]);
         self.sign(&tbs, &[])

@@ -14,6 +14,8 @@ use rustmq_pki::time::UnixTime;
 const HOLD: u8 = 6;
 pub(crate) const COMPROMISE: u8 = 1;
 const REMOVE: u8 = 8;
+/// No nextUpdate.
+const NEVER: i64 = i64::MAX;
 
 fn days(days: i64) -> UnixTime {
     now().plus_days(days)
@@ -25,8 +27,10 @@ pub(crate) struct List<'a> {
     pub(crate) number: Option<u8>,
     pub(crate) delta_base: Option<u8>,
     pub(crate) key_id: Option<u8>,
-    /// Whether it is an indirect list, whose entries after the first name its signer as their issuer.
+    /// Whether it is an indirect list, whose entries after the first name its signer as their issuer,
+    /// behind another name that it has.
     pub(crate) indirect: bool,
+    /// The days of thisUpdate and nextUpdate; [`NEVER`] leaves nextUpdate out.
     pub(crate) between: (i64, i64),
     pub(crate) entries: &'a [(u8, u8)],
 }
@@ -42,7 +46,8 @@ impl<'a> List<'a> {
     }
 
     fn der(&self, version: &[u8]) -> Vec<u8> {
-        let issuer = seq(&[&tlv(0xa4, &name(&self.signer.name))]);
+        let issuer =
+            seq(&[&tlv(0xa4, &name("Another name")), &tlv(0xa4, &name(&self.signer.name))]);
         let issuer = extension(oid::CERTIFICATE_ISSUER, true, &issuer);
         let entry = |(nth, (serial, reason)): (usize, &(u8, u8))| {
             let reason = extension(oid::REASON_CODE, false, &tlv(0x0a, &[*reason]));
@@ -51,6 +56,10 @@ impl<'a> List<'a> {
         };
         let entries: Vec<u8> = self.entries.iter().enumerate().flat_map(entry).collect();
         let entries = if entries.is_empty() { Vec::new() } else { tlv(0x30, &entries) };
+        let next_update = match self.between.1 {
+            NEVER => Vec::new(),
+            day => time(days(day)),
+        };
         let integer = |kind, critical, value: Option<u8>| {
             value.map(|value| extension(kind, critical, &tlv(0x02, &[value])))
         };
@@ -70,7 +79,7 @@ impl<'a> List<'a> {
             &seq(&[&der_oid(oid::ECDSA_WITH_SHA256)]),
             &name(&self.signer.name),
             &time(days(self.between.0)),
-            &time(days(self.between.1)),
+            &next_update,
             &entries,
             &extensions,
         ]);
@@ -138,6 +147,64 @@ fn a_delta_is_newer_than_its_base() {
     let delta = |number| List { delta_base: Some(1), ..List::of(by, number, &[(0x42, REMOVE)]) };
     assert_eq!(asked(&chain, &[&base, &delta(3)], &[]), "valid");
     assert_eq!(asked(&chain, &[&base, &delta(2)], &[]), "revoked");
+    let compromised = List::of(by, 2, &[(0x42, COMPROMISE)]);
+    assert_eq!(asked(&chain, &[&compromised, &delta(3)], &[]), "revoked", "no end but of a hold");
+}
+
+/// They rise for each scope apart.
+#[test]
+fn numbers_of_two_scopes_are_not_compared() {
+    let chain = Chain::new();
+    let whole = List::of(&chain.intermediate, 100, &[]).between(-5, 1);
+    let part = |from| {
+        let part = List::of(&chain.intermediate, 7, &[(0x42, COMPROMISE)]).between(from, 1);
+        List { delta_base: Some(6), indirect: true, ..part }
+    };
+    assert_eq!(asked(&chain, &[&whole, &part(-2)], &[]), "revoked");
+    assert_eq!(asked(&chain, &[&whole, &part(-6)], &[]), "valid");
+}
+
+#[test]
+fn a_number_below_zero_is_not_above_others() {
+    let chain = Chain::new();
+    let by = &chain.intermediate;
+    let below = List::of(by, 0xff, &[]).between(-9, 1);
+    assert_eq!(asked(&chain, &[&below, &List::of(by, 2, &[(0x42, COMPROMISE)])], &[]), "revoked");
+    assert_eq!(asked(&chain, &[&below, &List::of(by, 2, &[])], &[]), "valid");
+    assert_eq!(asked(&chain, &[&below], &[]), "revocation_unknown");
+}
+
+#[test]
+fn a_list_that_ends_at_no_time_revokes_and_vouches_for_nothing() {
+    let chain = Chain::new();
+    let by = &chain.intermediate;
+    let endless = |entries| List::of(by, 2, entries).between(-1, NEVER);
+    let older = List::of(by, 1, &[]).between(-2, 1);
+    assert_eq!(asked(&chain, &[&endless(&[(0x42, COMPROMISE)]), &older], &[]), "revoked");
+    assert_eq!(asked(&chain, &[&endless(&[]), &older], &[]), "valid");
+    assert_eq!(asked(&chain, &[&endless(&[])], &[]), "revocation_unknown");
+}
+
+/// A cross-certificate whose root has no list comes first or last.
+#[test]
+fn revoked_on_one_path_is_what_is_told() {
+    let chain = Chain::new();
+    let another = Holder::new("Another root");
+    let cross = another.issue(&chain.intermediate, &Spec::ca().serial(&[0x22]));
+    let another_der = another.self_signed();
+    let crls = [
+        List::of(&chain.root, 1, &[]).crl(),
+        List::of(&chain.intermediate, 1, &[(0x42, COMPROMISE)]).crl(),
+    ];
+    let mut anchors = [chain.root_der.as_slice(), &another_der];
+    let mut untrusted = [chain.intermediate_der.as_slice(), &cross];
+    for _ in 0..2 {
+        let leaf = question(&chain.leaf_der, &untrusted, &anchors);
+        let question = Question { crls: &crls, status: StatusPolicy::Required, ..leaf };
+        assert_eq!(code(&question.ask()), "revoked");
+        anchors.reverse();
+        untrusted.reverse();
+    }
 }
 
 /// One that cannot be taken with a complete list proves nothing good and takes nothing back.

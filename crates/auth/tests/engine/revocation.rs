@@ -1,6 +1,6 @@
 //! CRLs and OCSP responses beyond what PKITS asks of them.
 
-use crate::issue::{Holder, Ocsp, Spec, extension, now, purposes};
+use crate::issue::{Holder, Ocsp, Spec, extension, name, now, purposes};
 use crate::{Chain, code, question};
 use aws_lc_rs::signature::KeyPair;
 use rustmq_auth::Question;
@@ -248,6 +248,38 @@ fn other_key_of(list: &[u8], signer: &Holder) -> Vec<u8> {
         key.to_sec1_point(false).as_bytes().to_vec()
     });
     recovered.into_iter().find(|key| key != signer.key.public_key().as_ref()).unwrap()
+}
+
+/// A sub-CA certifies such a key under the name of another CA, and shows a peer of its own below it.
+#[test]
+fn a_key_made_to_fit_a_list_and_trusted_takes_the_list_from_nobody() {
+    let chain = Chain::new();
+    let evil = Holder::new("Evil CA");
+    let list = chain.intermediate.crl(1, days(-1), days(1), &[]);
+    let mut spki = chain.intermediate.spki();
+    let key = spki.len() - 65;
+    spki[key..].copy_from_slice(&other_key_of(&list, &chain.intermediate));
+    let fitting = evil.certify(&name("Evil CA"), ("Intermediate", &spki), &Spec::ca());
+    let below = Holder::new("Intermediate");
+    let below_der = evil.issue(&below, &Spec::ca().serial(&[0x23]));
+    let peer = below.issue(&Holder::new("peer"), &Spec::leaf("peer.example"));
+    let evil_der = chain.root.issue(&evil, &Spec::ca().serial(&[0x22]));
+    let lists = [
+        crl(&chain.root.crl(1, days(-1), days(1), &[])),
+        crl(&evil.crl(1, days(-1), days(1), &[])),
+        crl(&list),
+    ];
+    let anchors = [chain.root_der.as_slice()];
+    let ask = |leaf: &[u8], untrusted: &[&[u8]]| {
+        let question = question(leaf, untrusted, &anchors);
+        code(&Question { crls: &lists, status: StatusPolicy::Required, ..question }.ask())
+    };
+    ask(&peer, &[&below_der, &fitting, &evil_der]);
+    ask(
+        &chain.intermediate.issue(&Holder::new("x"), &Spec::leaf("x.example")),
+        &[&fitting, &evil_der],
+    );
+    assert_eq!(ask(&chain.leaf_der, &[&chain.intermediate_der]), "valid");
 }
 
 #[test]
