@@ -156,6 +156,22 @@ pub(crate) fn check_free(place: &Path, existing: Existing) -> Result<(), FileErr
     }
 }
 
+/// Whether a place that need not exist yet lies within `folder`, or is it, whatever links lead there.
+pub(crate) fn lies_within(place: &Path, folder: &Path) -> bool {
+    match (resolved(place), resolved(folder)) {
+        (Some(place), Some(folder)) => place.starts_with(folder),
+        _ => false,
+    }
+}
+
+/// The path without links, as far as it exists, and the rest of it.
+fn resolved(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let found = |known: &Path| Some((known.canonicalize().ok()?, known.to_owned()));
+    let (found, known) = path.ancestors().find_map(found)?;
+    Some(found.join(path.strip_prefix(known).ok()?))
+}
+
 /// Creates a file beside `place` that did not exist: O_EXCL refuses links, dangling ones too.
 fn create_beside(place: &Path, mode: Mode) -> io::Result<(File, PathBuf)> {
     let name = place.file_name().ok_or_else(|| io::Error::other("it names no file"))?;

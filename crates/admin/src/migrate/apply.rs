@@ -19,7 +19,7 @@ use super::state::{AuthorityState, BUNDLE, EntryState, Output, Stage, State, Ste
 use crate::cmd::certs::delivery::Delivery;
 use crate::error::CliError;
 use crate::files::folder::Folder;
-use crate::files::{Existing, FileError, key_file};
+use crate::files::{self, Existing, FileError, key_file};
 use crate::output::progress;
 use crate::scan;
 use crate::session::Session;
@@ -372,10 +372,7 @@ fn planned(entry: &Entry, digest: String) -> EntryState {
 /// Makes the output folder, and refuses one in the old deployment, which would be scanned with it, and
 /// one in the data directory, which is the store's alone.
 pub(crate) fn prepare(session: &Session, from: &Path, dir: &Path) -> Result<Output, CliError> {
-    let place = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
-    if let (Ok(data), Ok(new)) = (place(session.data_dir()?), place(dir))
-        && new.starts_with(&data)
-    {
+    if files::lies_within(dir, session.data_dir()?) {
         return Err(MigrationError::OutputInData { output: dir.to_owned() }.into());
     }
     let mut folder = Folder::new(dir, Existing::Keep);
