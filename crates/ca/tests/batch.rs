@@ -244,6 +244,22 @@ async fn a_dry_run_judges_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_batch_that_was_complete_before_signs_the_crl_that_is_due() {
+    let ca = TestCa::with_hierarchy().await;
+    let slice = rows(0);
+    let first = batch(&ca.manager, "job").await;
+    first.issue_slice(0, slice.clone()).await.unwrap();
+    assert!(first.finish().await.unwrap().crl.is_none(), "it is new");
+    ca.clock.advance_days(4);
+    let dry = BatchRequest { execution: Execution::DryRun, ..request("job") };
+    let dry = ca.manager.batch(dry).await.unwrap();
+    assert!(dry.finish().await.unwrap().crl.is_none());
+    let again = batch(&ca.manager, "job").await;
+    assert!(again.issue_slice(0, slice).await.unwrap().iter().all(|issued| issued.replayed));
+    assert!(again.finish().await.unwrap().crl.is_some(), "half of its seven days are over");
+}
+
+#[tokio::test]
 async fn a_batch_renews_with_new_and_with_old_keys() {
     let ca = TestCa::with_hierarchy().await;
     let batch_of = batch(&ca.manager, "job").await;

@@ -129,6 +129,9 @@ impl Job {
         taken.notes.lines().for_each(|line| session.output.note(&line));
         if taken.is_all {
             left.save(left.delivered, &[], true)?;
+            if let Err(error) = self.end(manager, &left).await {
+                session.output.note(&format!("a CRL that was due was not signed: {error}"));
+            }
             let (rows, asked) = (left.asked.rows, left.asked.clone());
             let wrong = taken.issued.others(rows + asked.skipped);
             let told = (RowErrors::known(wrong), taken.notes);
@@ -138,6 +141,15 @@ impl Job {
         let (done, output) = ((left.delivered.rows, left.asked.rows), self.output.clone());
         let issued = self.issue(session, manager, (ca, Some(left)), taken).await;
         issued.map_err(|error| BatchError::about_the_rest(error, done, output.path()))
+    }
+
+    /// Ends a job all of whose rows are issued, as the run that issued the last of them would have.
+    async fn end(&self, manager: &CertificateManager, left: &JobFile) -> Result<(), CliError> {
+        let (ca, job) = (left.asked.ca_id.clone(), left.asked.job.clone());
+        let (role, profile, execution) = (None, None, Execution::Commit);
+        let request = BatchRequest { ca, role, profile, job, execution };
+        manager.batch(request).await?.finish().await?;
+        Ok(())
     }
 
     /// Checks all rows that are not issued yet, then issues them.

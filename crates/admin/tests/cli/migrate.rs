@@ -729,6 +729,13 @@ fn the_output_may_not_lie_in_the_old_deployment() {
         bench.run(&inside).refused(1, &["lies within the data directory"]);
     }
     assert!(!bench.data().exists());
+    fs::create_dir(bench.data()).unwrap();
+    std::os::unix::fs::symlink(bench.data(), bench.path("link")).unwrap();
+    for place in ["link", "link/new", "link/new/er"] {
+        let inside = ["migrate", "apply", "--plan", "plan.toml", "--output", place];
+        bench.run(&inside).refused(1, &["lies within the data directory"]);
+    }
+    assert_eq!(fs::read_dir(bench.data()).unwrap().count(), 0);
     bench
         .run(&["migrate", "plan", "--from", "plan.toml", "--output", "x"])
         .refused(2, &["no directory"]);

@@ -18,7 +18,7 @@ use crate::request::Execution;
 use crate::signing::{self, SigningKey};
 use crate::store::{
     EarlierSlice, IssuerVersion, ReservedSlice, SliceOutcome, SliceRequest, SliceReservation,
-    SliceRow, StoredSlice, slices, stored_slices,
+    SliceRow, StoredSlice, crls, slices, stored_slices,
 };
 use judging::{Shape, SliceTerms};
 
@@ -282,8 +282,17 @@ impl Job {
         })
     }
 
+    /// A batch whose slices were all complete before has not been told so by the last of them.
+    async fn is_crl_half_over(&self) -> Result<bool, Error> {
+        if self.request.execution == Execution::DryRun {
+            return Ok(false);
+        }
+        let (authority, now) = (self.issuer().row.number, self.authority.now());
+        self.authority.store.read(move |c| crls::is_half_over(c, authority, now)).await
+    }
+
     pub(crate) async fn finish(&self) -> Result<BatchSummary, Error> {
-        let crl = match self.crl_due.load(Ordering::Relaxed) {
+        let crl = match self.crl_due.load(Ordering::Relaxed) || self.is_crl_half_over().await? {
             true => Some(self.authority.sign_crl(&self.issuer()).await?),
             false => None,
         };

@@ -312,15 +312,23 @@ pub(super) fn newest(connection: &Connection) -> Result<i64, Fault> {
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
-/// Adds a certificate under its number, or under the next one where that is NULL.
-pub(super) const INSERT: &str = "INSERT INTO certificate (number, serial, authority, subject_authority, role, principal, \
-     profile, not_before, not_after, issued_at, renews, der) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+/// How many values [`insert_sql`] takes for a certificate.
+pub(super) const COLUMNS: usize = 12;
+
+/// Adds so many certificates, each under its number, or under the next one where that is NULL. One
+/// statement for several finds the places of the next ones where those of the last are.
+pub(super) fn insert_sql(count: usize) -> String {
+    let values = ["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"].repeat(count).join(", ");
+    format!(
+        "INSERT INTO certificate (number, serial, authority, subject_authority, role, principal, \
+         profile, not_before, not_after, issued_at, renews, der) VALUES {values}"
+    )
+}
 
 /// Adds a certificate and returns its number.
 pub(super) fn insert(connection: &Connection, row: &CertificateRow) -> Result<i64, Fault> {
     let certificate = &row.certificate;
-    connection.prepare_cached(INSERT)?.execute(params![
+    connection.prepare_cached(&insert_sql(1))?.execute(params![
         None::<i64>,
         certificate.serial().as_bytes(),
         row.authority,

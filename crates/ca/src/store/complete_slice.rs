@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Statement, params};
 use rustmq_pki::certificate::Certificate;
 use rustmq_pki::hex;
 use rustmq_pki::time::{DAY, UnixTime};
@@ -158,38 +158,55 @@ fn take(
     })
 }
 
+/// How many certificates are added by one statement.
+const TOGETHER: usize = 64;
+
 fn insert_certificates(
     connection: &Connection,
     step: &CompletionStep,
     first: i64,
     rows: &[SignedRow],
 ) -> Result<(), Fault> {
-    let mut insert = connection.prepare_cached(certificates::INSERT)?;
     let mut entries = Entries::with_capacity(rows.len());
     let mut ends: BTreeMap<(i64, i64), i64> = BTreeMap::new();
-    for (number, row) in (first..).zip(rows) {
-        let certificate = &row.certificate;
-        let not_after = certificate.not_after().seconds();
-        insert.execute(params![
-            number,
-            certificate.serial().as_bytes(),
-            step.authority,
-            None::<i64>,
-            role_code(row.role),
-            row.principal,
-            &*row.profile,
-            certificate.not_before().seconds(),
-            not_after,
-            step.now.seconds(),
-            row.renews,
-            certificate.der(),
-        ])?;
-        entries.push(number, &row.key_hash, &row.principal);
-        *ends.entry((role_code(row.role), not_after.div_euclid(DAY))).or_default() += 1;
+    let mut number = first;
+    for rows in rows.chunks(TOGETHER) {
+        let mut insert = connection.prepare_cached(&certificates::insert_sql(rows.len()))?;
+        for (row, place) in rows.iter().zip((1..).step_by(certificates::COLUMNS)) {
+            bind(&mut insert, place, step, number, row)?;
+            entries.push(number, &row.key_hash, &row.principal);
+            let day = row.certificate.not_after().seconds().div_euclid(DAY);
+            *ends.entry((role_code(row.role), day)).or_default() += 1;
+            number += 1;
+        }
+        insert.raw_execute()?;
     }
     for ((role, day), count) in ends {
         let end = UnixTime::from_seconds(day * DAY);
         counts::add_live(connection, (step.authority, role), end, count)?;
     }
     lookup::add(connection, entries)
+}
+
+/// Binds the columns of a certificate from `place` on.
+fn bind(
+    insert: &mut Statement<'_>,
+    place: usize,
+    step: &CompletionStep,
+    number: i64,
+    row: &SignedRow,
+) -> rusqlite::Result<()> {
+    let certificate = &row.certificate;
+    insert.raw_bind_parameter(place, number)?;
+    insert.raw_bind_parameter(place + 1, certificate.serial().as_bytes())?;
+    insert.raw_bind_parameter(place + 2, step.authority)?;
+    insert.raw_bind_parameter(place + 3, None::<i64>)?;
+    insert.raw_bind_parameter(place + 4, role_code(row.role))?;
+    insert.raw_bind_parameter(place + 5, &row.principal)?;
+    insert.raw_bind_parameter(place + 6, &*row.profile)?;
+    insert.raw_bind_parameter(place + 7, certificate.not_before().seconds())?;
+    insert.raw_bind_parameter(place + 8, certificate.not_after().seconds())?;
+    insert.raw_bind_parameter(place + 9, step.now.seconds())?;
+    insert.raw_bind_parameter(place + 10, row.renews)?;
+    insert.raw_bind_parameter(place + 11, certificate.der())
 }

@@ -233,7 +233,7 @@ pub(crate) fn is_due(
 
 /// Whether a CA needs a new CRL while its key is open: none yet, something changed, or half of the
 /// newest one's time is over. An issuer in daily use never lets its CRL run out.
-pub(super) fn is_half_over(
+pub(crate) fn is_half_over(
     connection: &Connection,
     authority: i64,
     now: UnixTime,

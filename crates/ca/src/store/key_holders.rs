@@ -4,7 +4,7 @@
 //! reserved, and once more, against what became complete since, when it is completed. So of two
 //! processes that certify one key for two principals at once, one is refused.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -108,7 +108,10 @@ pub(super) fn check_many(
     };
     let authorities = authorities::ids_by_key(connection)?;
     let marked = connection.prepare_cached("SELECT 1 FROM key_mark")?.exists([])?;
-    let mut claimed: HashMap<&[u8; 32], &str> = HashMap::with_capacity(claims.len());
+    let mut order: Vec<(u64, usize)> =
+        claims.iter().enumerate().map(|(at, c)| (lookup::of_key(c.key_hash), at)).collect();
+    order.sort_unstable();
+    let doubled = claimed_twice(claims, &order);
     for (at, claim) in claims.iter().enumerate() {
         if let Some(ca) = authorities.get(claim.key_hash) {
             tell(at, Err(Error::KeyOfCa { ca: ca.clone() }.into()))?;
@@ -116,20 +119,35 @@ pub(super) fn check_many(
         if marked {
             tell(at, check_mark(connection, *claim))?;
         }
-        let first = *claimed.entry(claim.key_hash).or_insert(claim.principal);
-        if first != claim.principal {
-            tell(at, Err(Error::KeyHeldByAnother { principal: first.into() }.into()))?;
+        if let Some(first) = doubled.get(&at) {
+            let principal = claims[*first].principal.into();
+            tell(at, Err(Error::KeyHeldByAnother { principal }.into()))?;
         }
     }
-    let mut order: Vec<(u64, usize)> =
-        claims.iter().enumerate().map(|(at, c)| (lookup::of_key(c.key_hash), at)).collect();
-    order.sort_unstable();
     let hashes: Vec<u64> = order.iter().map(|(hash, _)| *hash).collect();
     lookup::find_many(connection, Kind::Key, &hashes, after, |place, number| {
         let at = order[place].1;
         let held_by = holder(connection, number, claims[at].key_hash)?;
         tell(at, judge(claims[at], held_by))
     })
+}
+
+/// The claims whose key an earlier one has for another principal, each with the first that has it.
+/// `order` is that of the keys' hashes, and of the claims where these are the same.
+fn claimed_twice(claims: &[Claim<'_>], order: &[(u64, usize)]) -> BTreeMap<usize, usize> {
+    let mut doubled = BTreeMap::new();
+    for same in order.chunk_by(|(one, _), (next, _)| one == next).filter(|same| same.len() > 1) {
+        for (nth, (_, at)) in same.iter().enumerate() {
+            let has_key =
+                |(_, first): &&(u64, usize)| claims[*first].key_hash == claims[*at].key_hash;
+            if let Some((_, first)) = same[..nth].iter().find(has_key)
+                && claims[*first].principal != claims[*at].principal
+            {
+                doubled.insert(*at, *first);
+            }
+        }
+    }
+    doubled
 }
 
 /// The key is lost for good.
