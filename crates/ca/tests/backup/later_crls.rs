@@ -70,7 +70,8 @@ async fn later_revocations_are_merged_and_the_numbers_go_forward() {
         panic!("{second:?}")
     };
     assert_eq!((*revoked, *kept, released.len()), (2, 1, 1));
-    assert_eq!(restored.crls_due, ["prod_ca_1"], "the hold is on no list yet");
+    let due = ["root_ca_1", "prod_ca_1"];
+    assert_eq!(restored.crls_due, due, "the root's was not given, the hold is on no list yet");
 
     let manager = open(&target);
     let status = async |id: &str| manager.info(id).await.expect("a certificate");
@@ -111,11 +112,30 @@ async fn a_list_that_says_all_needs_no_new_one_and_ca_certificates_are_merged_to
     let crls = vec![given(&stored_crl(&ca.manager, "root_ca_1").await)];
     let target = ca.scratch().join("restored");
     let restored = restore(&target, RestoreRequest { crls, ..request(&archive) }).await;
-    assert!(restored.expect("a whole archive").crls_due.is_empty());
+    assert_eq!(restored.expect("a whole archive").crls_due, ["prod_ca_1"], "it was not given");
     let manager = open(&target);
     let next = issue_request("prod_ca_1", "broker-02", Role::Broker, &new_key());
     let error = manager.issue_certificate(next).await.expect_err("it is revoked");
     assert!(matches!(error, Error::CaRevoked { .. }), "{error}");
+}
+
+/// A list from before the backup was not published last: its place has one that says more.
+#[tokio::test]
+async fn a_list_of_the_backup_is_not_given_out_again() {
+    let ca = TestCa::with_hierarchy().await;
+    ca.issue("a@example.com", Role::Client).await;
+    let archive = backup(&ca.manager).await;
+    revoke(&ca.manager, "cert-3", RevocationReason::KeyCompromise).await;
+    let lost = stored_crl(&ca.manager, "prod_ca_1").await;
+    let target = ca.scratch().join("restored");
+    let restored = restore(&target, request(&archive)).await.expect("a whole archive");
+    assert_eq!(restored.crls_due, ["root_ca_1", "prod_ca_1"]);
+    let manager = open(&target);
+    let daily = CrlRefresh::Before { days: 3 };
+    let next = manager.generate_crl("prod_ca_1", daily).await.expect("a CRL");
+    assert!(next.signed && next.crl.number() > lost.crl.number(), "{}", next.crl.number());
+    let kept = manager.generate_crl("prod_ca_1", daily).await.expect("a CRL");
+    assert!(!kept.signed && kept.crl.der() == next.crl.der());
 }
 
 #[tokio::test]

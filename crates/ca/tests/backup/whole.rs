@@ -34,7 +34,7 @@ async fn what_is_restored_goes_on_with_its_ids_its_profiles_and_its_passphrase()
     assert_eq!((restored.certificates, restored.cas, restored.profiles), (3, 2, 1));
     assert_eq!(restored.origin, Origin::Unproven);
     assert_eq!(restored.newest_certificate.as_deref(), Some("cert-3"));
-    assert!(restored.crls_due.is_empty() && restored.abandoned == 0, "{restored:?}");
+    assert_eq!((restored.crls_due.len(), restored.abandoned), (2, 0), "{restored:?}");
     let manager = open(&target);
     let found = manager.info(&issued.info().serial).await.expect("it came back");
     assert_eq!(&found, issued.info());
