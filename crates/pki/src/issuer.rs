@@ -101,7 +101,7 @@ impl IssuingCa {
         for issuer in above.iter().rev().chain([&certificate]) {
             limits.pass(issuer)?;
         }
-        let Limits { path_len, constraints } = limits;
+        let Limits { path_len, constraints, not_after } = limits;
         let view = certificate.view();
         let known = view.extensions.known()?;
         let key_id = known
@@ -112,7 +112,7 @@ impl IssuingCa {
             key_id,
             key_type: public_key.key_type(),
             not_before: certificate.not_before(),
-            not_after: certificate.not_after(),
+            not_after: not_after.unwrap_or_else(|| certificate.not_after()),
             path_len: path_len.map(|left| u8::try_from(left).unwrap_or(u8::MAX)),
             constraints,
             match_key: DistinguishedName::from_view(&view.subject)
@@ -167,6 +167,8 @@ struct Limits {
     /// How many CA certificates may follow; none for any number.
     path_len: Option<u32>,
     constraints: Vec<NameConstraints>,
+    /// The first end: a root that was renewed for less time than it had ends before those below it.
+    not_after: Option<UnixTime>,
 }
 
 impl Limits {
@@ -180,6 +182,8 @@ impl Limits {
         if !known.is_ca() || !signs {
             return Err(IssuingCaError::NotACa);
         }
+        let end = certificate.not_after();
+        self.not_after = Some(self.not_after.map_or(end, |earlier| earlier.min(end)));
         let left = match self.path_len {
             Some(left) => Some(left.checked_sub(1).ok_or(IssuingCaError::PathLength)?),
             None => None,
