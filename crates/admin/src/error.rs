@@ -101,6 +101,20 @@ pub(crate) enum CliError {
         /// What failed.
         error: Box<CliError>,
     },
+    /// The file holds a later list of the same CA: with an earlier one in its place, revocations would be
+    /// taken back.
+    #[error(
+        "{path} holds the CRL {there} of this CA, and the newest of this data directory is {number}: \
+         nothing was written"
+    )]
+    NewerCrl {
+        /// The file.
+        path: String,
+        /// The number of the list in it.
+        there: u64,
+        /// The number of the list that was to take its place.
+        number: u64,
+    },
     /// What is to be validated, or judged by, is missing or is neither PEM nor DER.
     #[error("{path} cannot be used: {why}")]
     Unusable {
@@ -222,7 +236,7 @@ impl CliError {
             }
             Self::Key(KeyFileError::Key { .. }) | Self::Runtime(_) | Self::Lost => Exit::Internal,
             Self::Input { .. } => Exit::NotFound,
-            Self::Undelivered { .. } | Self::Stdout(_) => Exit::Output,
+            Self::Undelivered { .. } | Self::NewerCrl { .. } | Self::Stdout(_) => Exit::Output,
             Self::Interrupted { .. } => Exit::Interrupted,
             Self::Batch(error) => error.exit(),
         }
@@ -250,6 +264,7 @@ impl CliError {
             Self::Input { .. } => "input",
             Self::Unusable { .. } => "unusable_input",
             Self::Undelivered { .. } => "undelivered",
+            Self::NewerCrl { .. } => "newer_crl",
             Self::KeyKept { error, .. } => error.code(),
             Self::Profile { .. } => "profile",
             Self::Plan { .. } => "plan",

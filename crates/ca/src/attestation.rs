@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::names;
 
 /// The most certificates of a chain: more levels than any hierarchy that can be made here has.
-const MAX_CHAIN: usize = 64;
+pub(crate) const MAX_CHAIN: usize = 64;
 
 /// Who signed a statement, and the signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -102,7 +102,8 @@ pub struct Restored {
     pub abandoned: u64,
     /// What each CRL added.
     pub crls: Vec<MergedCrl>,
-    /// The CAs whose next CRL says more than the newest that there is.
+    /// The CAs whose next CRL may say more than the newest that there is: all but those of which a later
+    /// one was given that says all.
     pub crls_due: Vec<String>,
 }
 

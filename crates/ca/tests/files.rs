@@ -352,6 +352,11 @@ async fn verify_names_the_record_that_was_edited_dropped_or_moved() {
                    UPDATE audit SET number = 6 WHERE number = -3";
     let moved = Some(AuditFault::Reordered { number: 3, written_as: 6 });
     assert_eq!(fault_after(swapped).await, moved);
+    // A number that nobody could count to.
+    let far = "UPDATE audit SET number = 9223372036854775806 \
+               WHERE number = (SELECT max(number) FROM audit); \
+               UPDATE audit SET detail = 'x' WHERE number = 2";
+    assert_eq!(fault_after(far).await, Some(AuditFault::Edited { number: 2 }));
     let hash = "UPDATE audit SET hash = zeroblob(32) WHERE number = 5";
     assert_eq!(fault_after(hash).await, Some(AuditFault::Edited { number: 5 }));
 }

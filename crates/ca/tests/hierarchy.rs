@@ -1,13 +1,15 @@
 //! What CAs inherit, what their certificates say of them, and keys of several kinds.
 
 use rustmq_ca::{
-    CertificateRole, Error, Inherited, IntermediateCaRequest, IssueRequest, NewCa, RootCaRequest,
+    CertificateRole, Error, Execution, Inherited, IntermediateCaRequest, IssueRequest, NewCa,
+    RenewCaRequest, RootCaRequest,
 };
 use rustmq_pki::certificate::Certificate;
 use rustmq_pki::key::KeyType;
 use rustmq_pki::name::{SubjectAltName, TrustDomain};
+use rustmq_pki::profile::Validity;
 use rustmq_pki::role::Role;
-use rustmq_testkit::{TestCa, issue_request, named, new_key};
+use rustmq_testkit::{START, TestCa, issue_request, named, new_key};
 
 fn under(parent: &str, ca: NewCa) -> IntermediateCaRequest {
     IntermediateCaRequest { parent: parent.to_owned(), ca }
@@ -101,6 +103,41 @@ async fn a_path_of_several_cas_as_deep_as_its_lengths_allow() {
     assert_eq!(issued.chain().len(), 3);
     let bundle = ca.manager.bundle(&issued.info().id).await.unwrap();
     assert_eq!(bundle.crls.len(), 3);
+}
+
+#[tokio::test]
+async fn no_certificate_outlives_a_ca_above_its_issuer() {
+    let ca = TestCa::with_hierarchy().await;
+    let renew = async |validity| {
+        let request = RenewCaRequest {
+            ca: "root_ca_1".to_owned(),
+            validity,
+            idempotency: None,
+            execution: Execution::Commit,
+        };
+        ca.manager.renew_ca(request).await.expect("renewed");
+    };
+    let end = async |validity| {
+        let request = issue_request("prod_ca_1", "a@b.example", Role::Client, &new_key());
+        let request = IssueRequest { validity, ..request };
+        let issued = ca.manager.issue_certificate(request).await?.issued.expect("no dry run");
+        Ok::<_, Error>(issued.certificate().not_after())
+    };
+    renew(Validity::Days(60)).await;
+    let shortened = end(Validity::Default).await.expect("more than half of 90 days");
+    assert_eq!(shortened, START.plus_days(60));
+    for (validity, code) in [
+        (Validity::Days(61), "validity_beyond_issuer"),
+        (Validity::Days(60), "issued"),
+        (Validity::Days(5), "issued"),
+    ] {
+        assert_eq!(end(validity).await.map_or_else(|error| error.code(), |_| "issued"), code);
+    }
+    renew(Validity::Days(10)).await;
+    let refused = end(Validity::Default).await.expect_err("less than half of 90 days");
+    assert_eq!(refused.code(), "issuer_ends_too_soon");
+    renew(Validity::Default).await;
+    assert_eq!(end(Validity::Default).await.expect("issued"), START.plus_days(90));
 }
 
 #[tokio::test]

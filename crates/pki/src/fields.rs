@@ -43,6 +43,7 @@ pub(crate) struct IssuerFields {
     pub(crate) key_id: Vec<u8>,
     pub(crate) key_type: KeyType,
     pub(crate) not_before: UnixTime,
+    /// The end of the issuer, or of a CA above it that ends earlier.
     pub(crate) not_after: UnixTime,
     /// How many CA certificates may still follow; `None` for any number.
     pub(crate) path_len: Option<u8>,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::certificate::Certificate;
-use crate::constraints::{ConstraintsError, NameConstraints};
+use crate::constraints::{ConstraintsError, NameConstraints, Subtree};
 use crate::crl::{CertificateRevocationList, CrlContents, CrlContentsError};
 use crate::der::tag;
 use crate::encode::Encoder;
@@ -84,30 +84,24 @@ pub enum IssuingCaError {
     /// Name constraints that the gate could not keep.
     #[error(transparent)]
     Constraints(#[from] ConstraintsError),
+    /// More CA certificates in a row than one above allows (RFC 5280 4.2.1.9).
+    #[error("it stands below a CA whose path length allows no CA there")]
+    PathLength,
+    /// Name constraints that allow what one above does not (RFC 5280 4.2.1.10).
+    #[error("its name constraints allow {0}, which those of a CA above do not")]
+    WiderConstraints(Subtree),
 }
 
 impl IssuingCa {
     /// Takes a CA certificate and those above it, the nearest first, whose constraints hold too.
     pub fn new(certificate: Certificate, above: &[Certificate]) -> Result<Self, IssuingCaError> {
         let public_key = certificate.public_key()?;
-        let mut left = None;
-        let mut constraints = Vec::new();
         check_links(&certificate, above)?;
+        let mut limits = Limits::default();
         for issuer in above.iter().rev().chain([&certificate]) {
-            let known = issuer.view().extensions.known()?;
-            let usage = known.key_usage.as_ref().map(|usage| usage.value);
-            let signs = usage.is_none_or(|usage| {
-                usage.contains(KeyUsage::KEY_CERT_SIGN) && usage.contains(KeyUsage::CRL_SIGN)
-            });
-            if !known.is_ca() || !signs {
-                return Err(IssuingCaError::NotACa);
-            }
-            let own = known.basic_constraints.and_then(|basic| basic.value.path_len);
-            left = [left.map(|left: u32| left.saturating_sub(1)), own].into_iter().flatten().min();
-            if let Some(view) = known.name_constraints {
-                constraints.push(NameConstraints::from_view(&view.value)?);
-            }
+            limits.pass(issuer)?;
         }
+        let Limits { path_len, constraints, not_after } = limits;
         let view = certificate.view();
         let known = view.extensions.known()?;
         let key_id = known
@@ -118,8 +112,8 @@ impl IssuingCa {
             key_id,
             key_type: public_key.key_type(),
             not_before: certificate.not_before(),
-            not_after: certificate.not_after(),
-            path_len: left.map(|left| u8::try_from(left).unwrap_or(u8::MAX)),
+            not_after: not_after.unwrap_or_else(|| certificate.not_after()),
+            path_len: path_len.map(|left| u8::try_from(left).unwrap_or(u8::MAX)),
             constraints,
             match_key: DistinguishedName::from_view(&view.subject)
                 .map(|name| name.match_key())
@@ -164,6 +158,46 @@ impl IssuingCa {
 
     pub(crate) fn fields(&self) -> &Arc<IssuerFields> {
         &self.fields
+    }
+}
+
+/// What the CA certificates of a path, from its root on, leave to those that follow.
+#[derive(Default)]
+struct Limits {
+    /// How many CA certificates may follow; none for any number.
+    path_len: Option<u32>,
+    constraints: Vec<NameConstraints>,
+    /// The first end: a root that was renewed for less time than it had ends before those below it.
+    not_after: Option<UnixTime>,
+}
+
+impl Limits {
+    /// Takes in the next certificate, if it is a CA's and keeps to them.
+    fn pass(&mut self, certificate: &Certificate) -> Result<(), IssuingCaError> {
+        let known = certificate.view().extensions.known()?;
+        let usage = known.key_usage.as_ref().map(|usage| usage.value);
+        let signs = usage.is_none_or(|usage| {
+            usage.contains(KeyUsage::KEY_CERT_SIGN) && usage.contains(KeyUsage::CRL_SIGN)
+        });
+        if !known.is_ca() || !signs {
+            return Err(IssuingCaError::NotACa);
+        }
+        let end = certificate.not_after();
+        self.not_after = Some(self.not_after.map_or(end, |earlier| earlier.min(end)));
+        let left = match self.path_len {
+            Some(left) => Some(left.checked_sub(1).ok_or(IssuingCaError::PathLength)?),
+            None => None,
+        };
+        let own = known.basic_constraints.and_then(|basic| basic.value.path_len);
+        self.path_len = [left, own].into_iter().flatten().min();
+        if let Some(view) = known.name_constraints {
+            let own = NameConstraints::from_view(&view.value)?;
+            for above in &self.constraints {
+                above.narrowed_by(own.clone()).map_err(IssuingCaError::WiderConstraints)?;
+            }
+            self.constraints.push(own);
+        }
+        Ok(())
     }
 }
 

@@ -98,11 +98,11 @@ pub struct Terms<'a> {
 pub enum Note {
     /// No subject alternative name was asked for, so the principal became one.
     SanFromPrincipal(SubjectAltName),
-    /// The issuer ends before the profile's default validity would.
+    /// The issuer, or a CA above it, ends before the profile's default validity would.
     ShortenedToIssuer {
         /// The last second by default.
         default: UnixTime,
-        /// The last second that it has instead: the issuer's.
+        /// The last second that it has instead: that of the CA that ends first.
         not_after: UnixTime,
     },
     /// Something in the PKCS#10 request that the certificate will not have, in words.
@@ -118,7 +118,10 @@ impl std::fmt::Display for Note {
         match self {
             Self::SanFromPrincipal(san) => write!(f, "{san} was taken from the principal"),
             Self::ShortenedToIssuer { default, not_after } => {
-                write!(f, "valid until {not_after}, when the issuer ends, instead of {default}")
+                write!(
+                    f,
+                    "valid until {not_after}, when the issuer or a CA above it ends, instead of {default}"
+                )
             }
             Self::Overridden(what) => write!(f, "left out, as the profile decides: {what}"),
             Self::Added(what) => write!(f, "as the profile gives, beyond what was asked: {what}"),

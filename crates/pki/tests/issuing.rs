@@ -3,11 +3,12 @@
 mod common;
 
 use common::*;
-use rustmq_pki::constraints::NameConstraints;
+use rustmq_pki::certificate::Certificate;
+use rustmq_pki::constraints::{NameConstraints, Subtree};
 use rustmq_pki::crl::{CrlContents, RevocationReason, RevokedCertificate};
-use rustmq_pki::issuer::IssueError;
+use rustmq_pki::issuer::{IssueError, IssuingCa, IssuingCaError};
 use rustmq_pki::key::KeyType;
-use rustmq_pki::name::TrustDomain;
+use rustmq_pki::name::{SanKind, TrustDomain};
 use rustmq_pki::oid;
 use rustmq_pki::read::{CrlRef, KeyUsage};
 use rustmq_pki::serial::SerialNumber;
@@ -162,4 +163,35 @@ fn a_crl_reads_back() {
     assert_eq!(entries[1].serial.magnitude(), serials[1].as_bytes());
     let empty = intermediate.sign_crl(&CrlContents { revoked: Vec::new(), ..contents }).unwrap();
     assert_eq!(CrlRef::read(empty.der()).unwrap().entries().count(), 0);
+}
+
+/// Below a CA of the same name that gives less: whoever signs is not asked here.
+#[test]
+fn a_ca_certificate_that_goes_beyond_those_above_does_not_issue() {
+    let permitting = |domain| NameConstraints {
+        permitted: vec![Subtree::parse(SanKind::Dns, domain).unwrap()],
+        excluded: Vec::new(),
+    };
+    let below = |constraints: NameConstraints| -> Certificate {
+        let options = Options { path_len: Some(1), ..Options::default() };
+        let Hierarchy { root, intermediate: ca } = hierarchy(KeyType::P256, options);
+        let above = [root.ca().certificate().clone()];
+        let options = Options { constraints, days: Some(900), ..Options::default() };
+        intermediate(&ca, &above, KeyType::P256, options).ca().certificate().clone()
+    };
+    let under = |certificate: &Certificate, path_len, constraints| {
+        let options = Options { path_len, constraints, ..Options::default() };
+        let Hierarchy { root, intermediate: ca } = hierarchy(KeyType::P256, options);
+        let above = [ca.ca().certificate().clone(), root.ca().certificate().clone()];
+        IssuingCa::new(certificate.clone(), &above).map(|ca| ca.path_len())
+    };
+    let (plain, wide) = (below(NameConstraints::default()), below(permitting("example.org")));
+    let none = NameConstraints::default;
+    assert_eq!(under(&plain, Some(1), none()), Ok(Some(0)));
+    assert_eq!(under(&plain, Some(0), none()), Err(IssuingCaError::PathLength));
+    assert_eq!(under(&plain, Some(1), permitting("example.com")), Ok(Some(0)));
+    assert_eq!(under(&wide, Some(1), permitting("example.org")), Ok(Some(0)));
+    let outside = Subtree::parse(SanKind::Dns, "example.org").unwrap();
+    let wider = under(&wide, Some(1), permitting("example.com"));
+    assert_eq!(wider, Err(IssuingCaError::WiderConstraints(outside)));
 }

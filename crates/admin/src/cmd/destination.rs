@@ -69,6 +69,28 @@ impl Destination {
         CrlRef::read(&der).is_ok().then_some(der)
     }
 
+    /// What a CRL does to the one in this place: a newer one takes the place of an older one of the same
+    /// CA, and of nothing else.
+    pub(crate) fn over_crl(
+        &self,
+        older: Option<&[u8]>,
+        crl: &CertificateRevocationList,
+        existing: Existing,
+    ) -> Result<Existing, CliError> {
+        let older = older.filter(|older| of_one_ca(older, crl.der()));
+        let older = older.and_then(|der| CertificateRevocationList::from_der(der).ok());
+        match (older, self.file()) {
+            (Some(there), Some(path))
+                if there.number() > crl.number() && existing != Existing::Replace =>
+            {
+                let (path, number) = (path.display().to_string(), crl.number());
+                Err(CliError::NewerCrl { path, there: there.number(), number })
+            }
+            (Some(_), _) => Ok(Existing::Replace),
+            (None, _) => Ok(existing),
+        }
+    }
+
     /// Writes the bytes there.
     pub(crate) fn write(
         &self,
@@ -84,7 +106,7 @@ impl Destination {
 }
 
 /// Whether two CRLs are one CA's: the same issuer, and the same key.
-pub(crate) fn of_one_ca(one: &[u8], other: &[u8]) -> bool {
+fn of_one_ca(one: &[u8], other: &[u8]) -> bool {
     let ca = |der| {
         let crl = CrlRef::read(der).ok()?;
         let key = crl.known.authority_key_id?.key_id?.to_vec();

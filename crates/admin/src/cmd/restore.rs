@@ -244,7 +244,7 @@ fn notes(restored: &Restored, without_crls: bool) -> Vec<String> {
     }
     if !restored.crls_due.is_empty() {
         notes.push(format!(
-            "the newest list does not say all of {}: sign the next with ca crl",
+            "of {} a newer list may exist, or the newest here does not say all: sign the next with ca crl",
             restored.crls_due.join(", ")
         ));
     }

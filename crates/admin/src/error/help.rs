@@ -39,6 +39,17 @@ pub(super) fn of(error: &CliError) -> Vec<String> {
                     .to_owned(),
             ];
         }
+        CliError::NewerCrl { path, .. } => {
+            return vec![
+                format!(
+                    "is this data directory restored, or a copy? restore takes that list over with \
+                     --crl {path}"
+                ),
+                "to sign a list with the next number, leave --refresh-before out; --force replaces \
+                 the file all the same"
+                    .to_owned(),
+            ];
+        }
         CliError::KeyKept { path, error } if is_lost(error) => {
             let path = path.display();
             return vec![

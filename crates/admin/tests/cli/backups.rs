@@ -77,6 +77,34 @@ fn what_is_proven_and_what_may_be_missing_is_said() {
 }
 
 #[test]
+fn a_published_list_is_not_replaced_by_one_of_before() {
+    let bench = Workbench::with_hierarchy();
+    bench.broker("broker-01");
+    bench.ok(&["backup", "--output", "b.tar"]);
+    fs::create_dir(bench.path("copy")).unwrap();
+    let store = |data: &str| bench.path(data).join("authority.db");
+    bench.ok(&["certs", "revoke", "cert-3", "--reason", "key-compromise"]);
+    let daily = ["ca", "crl", "prod_ca_1", "--refresh-before", "3", "--output", "prod.crl"];
+    let lost = bench.json(&daily);
+    assert_eq!(lost["revoked"], 1);
+    let published = fs::read(bench.path("prod.crl")).unwrap();
+
+    // A bare copy of the store knows nothing of what came after it.
+    let mut archive = tar::Archive::new(fs::File::open(bench.path("b.tar")).unwrap());
+    let mut members = archive.entries().unwrap().map(Result::unwrap);
+    let mut member = members.find(|m| m.path().unwrap().ends_with("authority.db")).unwrap();
+    member.unpack(store("copy")).unwrap();
+    let here = |data| [&["--data-dir", data], &daily[..]].concat();
+    bench.run(&here("copy")).refused(6, &["prod.crl holds the CRL", "--crl prod.crl"]);
+    assert_eq!(fs::read(bench.path("prod.crl")).unwrap(), published);
+
+    assert_eq!(restore(&bench, "new", &[]).code, 0);
+    let next = bench.json(&here("new"));
+    assert_eq!((&next["signed"], &next["revoked"]), (&true.into(), &0.into()));
+    assert!(next["number"].as_u64() > lost["number"].as_u64());
+}
+
+#[test]
 fn refusals_have_their_codes_and_leave_nothing() {
     let bench = Workbench::with_hierarchy();
     bench.ok(&["backup", "--output", "b.tar"]);

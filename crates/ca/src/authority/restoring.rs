@@ -76,14 +76,16 @@ impl Restoring {
     async fn complete(
         &self,
         expected_roots: Vec<Fingerprint>,
-        crls: Vec<GivenCrl>,
+        given: Vec<GivenCrl>,
     ) -> Result<Restored, Error> {
         let (survey, origin) = self.survey(expected_roots).await?;
-        let (crls, survey) = blocking(move || Ok((read_all(&crls, &survey)?, survey))).await?;
-        let listed = revoked_by(&crls, &survey.path(self.unpacked.signed_by()));
+        let (lists, survey) = blocking(move || Ok((read_all(&given, &survey)?, survey))).await?;
+        let listed = revoked_by(&lists, &survey.path(self.unpacked.signed_by()));
         let abandoned = self.abandon().await?;
-        let mut merged = Vec::with_capacity(crls.len());
-        for (name, later) in crls {
+        // First: a list that is merged is the newest there is.
+        self.store.write(crls::outdate_all).await?;
+        let mut merged = Vec::with_capacity(lists.len());
+        for (name, later) in lists {
             merged.push(self.merge(name, later).await?);
         }
         let signer_revoked = self.signer_revoked(listed).await?;

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use rustmq_pki::issuer::IssuingCaError;
+
 use crate::error::ErrorKind;
 use crate::info::{AuditFault, RevokedCa};
 
@@ -88,6 +90,26 @@ pub enum BackupError {
         /// The certificate's serial number.
         serial: String,
     },
+    /// A certificate that stands as a CA's and is none, or not one at that place.
+    #[error(
+        "the certificate {serial}, which stands as one of {ca_id}, cannot be a CA's there: {error}"
+    )]
+    NotACa {
+        /// The CA's id.
+        ca_id: String,
+        /// The certificate's serial number.
+        serial: String,
+        /// The rule that it breaks.
+        error: IssuingCaError,
+    },
+    /// What the store says of a CA is not what its certificates and its key say.
+    #[error("what the store says of {ca_id} does not fit its certificates: {what}")]
+    Unfit {
+        /// The CA's id.
+        ca_id: String,
+        /// What does not fit.
+        what: &'static str,
+    },
     /// A CA without its key.
     #[error("the store holds no key of {ca_id}")]
     KeyMissing {
@@ -169,9 +191,11 @@ impl BackupError {
             | Self::Signature { .. }
             | Self::ForeignSigner
             | Self::Disagrees { .. } => "backup_altered",
-            Self::Store { .. } | Self::KeyMissing { .. } | Self::Hierarchy { .. } => {
-                "backup_store_damaged"
-            }
+            Self::Store { .. }
+            | Self::KeyMissing { .. }
+            | Self::Hierarchy { .. }
+            | Self::NotACa { .. }
+            | Self::Unfit { .. } => "backup_store_damaged",
             Self::NewerStore { .. } => "backup_newer",
             Self::Audit(_) => "audit_broken",
             Self::Profile { .. } => "profile_not_archivable",

@@ -41,7 +41,7 @@ impl GivenCrl {
                 self.unusable(&"it is a delta or a partial list, or has what is not known here")
             );
         }
-        let ca = survey.cas.iter().find(|ca| signed_by(&view, ca)).ok_or_else(|| {
+        let ca = survey.cas.iter().find(|ca| ca.signed(&view)).ok_or_else(|| {
             BackupError::ForeignCrl { name: self.name.clone(), issuer: view.issuer.to_string() }
         })?;
         let crl = CertificateRevocationList::from_der(&self.der)
@@ -100,12 +100,4 @@ pub(crate) fn revoked_by(lists: &[(String, LaterCrl)], path: &[&SurveyedCa]) -> 
         }));
     }
     found
-}
-
-/// RFC 5280 6.3.3 (f), (g): the CA's name and the CA's key.
-fn signed_by(crl: &CrlRef<'_>, ca: &SurveyedCa) -> bool {
-    let algorithm = crl.signature_algorithm.der;
-    ca.certificates.iter().any(|c| c.view().subject.der == crl.issuer.der)
-        && crl.tbs_signature_algorithm.der == algorithm
-        && ca.key.verifies(algorithm, crl.tbs, crl.signature)
 }

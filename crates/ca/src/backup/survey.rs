@@ -4,16 +4,20 @@ use std::collections::HashMap;
 
 use rusqlite::Connection;
 use rustmq_pki::certificate::Certificate;
+use rustmq_pki::crl::CertificateRevocationList;
+use rustmq_pki::issuer::IssuingCa;
 use rustmq_pki::key::{Fingerprint, PublicKey};
+use rustmq_pki::read::CrlRef;
 
 use super::BackupError;
 use super::manifest::{ArchivedCa, AuditHead, Contents};
-use crate::attestation::Attestation;
-use crate::store::{CaRow, Fault, audit, authorities, certificates, keys};
+use crate::attestation::{Attestation, MAX_CHAIN};
+use crate::info::CertificateRole;
+use crate::store::{CaRow, CertificateRow, Fault, audit, authorities, certificates, crls, keys};
 use crate::{Error, describe};
 
-/// A store whose audit chain is whole, whose CAs have their keys, and whose CA certificates are signed
-/// by the CAs above them up to roots that sign themselves.
+/// A store whose audit chain is whole, whose CAs have their keys, and whose CA certificates are all ones
+/// that a CA may have, signed by the CAs above them up to roots that sign themselves.
 #[derive(Debug)]
 pub(crate) struct Survey {
     pub(crate) contents: Contents,
@@ -66,39 +70,124 @@ fn refused(error: BackupError) -> Fault {
 
 /// Every CA, those above before those below: a CA's number is larger than that of its parent.
 fn surveyed_cas(connection: &Connection) -> Result<Vec<SurveyedCa>, Fault> {
-    let mut cas: Vec<SurveyedCa> = Vec::new();
+    let mut hierarchy = Hierarchy::default();
     for row in authorities::all(connection)? {
-        let own: Vec<_> = certificates::of_authority(connection, row.number)?
-            .into_iter()
-            .map(|row| row.certificate)
-            .collect();
-        let unsigned =
-            |serial: String| refused(BackupError::Hierarchy { ca_id: row.id.clone(), serial });
+        let own = certificates::of_authority(connection, row.number)?;
+        let own: Vec<_> = own.into_iter().map(|row| row.certificate).collect();
+        hierarchy.add(row, own).map_err(refused)?;
+    }
+    for ca in &hierarchy.cas {
+        check_entry(connection, ca)?;
+    }
+    Ok(hierarchy.cas)
+}
+
+/// CAs whose every certificate is one that a CA may have in its place.
+#[derive(Default)]
+struct Hierarchy {
+    cas: Vec<SurveyedCa>,
+    /// Where each stands in the list, by its number.
+    places: HashMap<i64, usize>,
+}
+
+impl Hierarchy {
+    /// Adds a CA with its certificates, newest first.
+    fn add(&mut self, row: CaRow, own: Vec<Certificate>) -> Result<(), BackupError> {
+        let unsigned = |serial: String| BackupError::Hierarchy { ca_id: row.id.clone(), serial };
         let key = own.first().and_then(|newest| newest.public_key().ok());
         let key = key.ok_or_else(|| unsigned("(none)".to_owned()))?;
-        let above = cas.iter().find(|ca| Some(ca.row.number) == row.parent);
+        let above = self.parent_of(&row);
         let signer = match row.parent {
             None => &key,
             Some(_) => &above.ok_or_else(|| unsigned("(none)".to_owned()))?.key,
         };
+        let path = self.path_above(&row)?;
         for certificate in &own {
+            let serial = || certificate.serial().to_string();
             if certificate.public_key().ok().as_ref() != Some(&key) || !signed(certificate, signer)
             {
-                return Err(unsigned(certificate.serial().to_string()));
+                return Err(unsigned(serial()));
             }
-        }
-        if keys::encrypted(connection, row.number)?.is_none() {
-            return Err(refused(BackupError::KeyMissing { ca_id: row.id }));
+            // Signed by a CA is what every end entity's certificate is, too.
+            IssuingCa::new(certificate.clone(), &path).map_err(|error| BackupError::NotACa {
+                ca_id: row.id.clone(),
+                serial: serial(),
+                error,
+            })?;
         }
         let root = above.map_or(row.number, |above| above.root);
-        cas.push(SurveyedCa { key, certificates: own, root, row });
+        self.places.insert(row.number, self.cas.len());
+        self.cas.push(SurveyedCa { key, certificates: own, root, row });
+        Ok(())
     }
-    Ok(cas)
+
+    fn parent_of(&self, row: &CaRow) -> Option<&SurveyedCa> {
+        self.places.get(&row.parent?).map(|place| &self.cas[*place])
+    }
+
+    /// The present certificates of the CAs above one, the nearest first. What signs a backup shows them
+    /// all, and no more than it can show are followed: each CA of a forged archive may be below the one
+    /// before it.
+    fn path_above(&self, row: &CaRow) -> Result<Vec<Certificate>, BackupError> {
+        let above = std::iter::successors(self.parent_of(row), |ca| self.parent_of(&ca.row));
+        let path: Vec<_> = above.take(MAX_CHAIN).map(|ca| ca.certificates[0].clone()).collect();
+        match path.len() < MAX_CHAIN {
+            true => Ok(path),
+            false => Err(unfit(row, "it is more than 63 levels below its root")),
+        }
+    }
+}
+
+fn unfit(row: &CaRow, what: &'static str) -> BackupError {
+    BackupError::Unfit { ca_id: row.id.clone(), what }
+}
+
+/// Checks what the store says of a CA beside its certificates, and what it will issue and publish by.
+fn check_entry(connection: &Connection, ca: &SurveyedCa) -> Result<(), Fault> {
+    let row = &ca.row;
+    let own = certificates::of_authority(connection, row.number)?;
+    let issuer = row.parent.unwrap_or(row.number);
+    let is_present = own.first().is_some_and(|newest| newest.number == row.certificate);
+    let holder = authorities::id_of_key(connection, ca.key.fingerprint().as_bytes())?;
+    let role = match row.is_root() {
+        true => CertificateRole::RootCa,
+        false => CertificateRole::IntermediateCa,
+    };
+    let is_stated = |own: &CertificateRow| own.authority == issuer && own.role == role;
+    let crl = crls::stored(connection, row.number)?;
+    let what = if !is_present {
+        "its present certificate is not its newest"
+    } else if !own.iter().all(is_stated) {
+        "a certificate stands under another issuer or role"
+    } else if holder.as_ref() != Some(&row.id) {
+        "its key is not the one that is stated"
+    } else if crl.is_some_and(|stored| !ca.signed_list(&stored.crl)) {
+        "its revocation list is not one that it signed"
+    } else if keys::encrypted(connection, row.number)?.is_none() {
+        return Err(refused(BackupError::KeyMissing { ca_id: row.id.clone() }));
+    } else {
+        return Ok(());
+    };
+    Err(refused(unfit(row, what)))
 }
 
 fn signed(certificate: &Certificate, by: &PublicKey) -> bool {
     let view = certificate.view();
     by.verifies(view.signature_algorithm.der, view.tbs, view.signature)
+}
+
+impl SurveyedCa {
+    /// Whether it signed a list: RFC 5280 6.3.3 (f), (g), the CA's name and the CA's key.
+    pub(super) fn signed(&self, crl: &CrlRef<'_>) -> bool {
+        let algorithm = crl.signature_algorithm.der;
+        self.certificates.iter().any(|c| c.view().subject.der == crl.issuer.der)
+            && crl.tbs_signature_algorithm.der == algorithm
+            && self.key.verifies(algorithm, crl.tbs, crl.signature)
+    }
+
+    fn signed_list(&self, crl: &CertificateRevocationList) -> bool {
+        CrlRef::read(crl.der()).is_ok_and(|view| self.signed(&view))
+    }
 }
 
 impl Survey {

@@ -307,7 +307,9 @@ fn name_fault(
         // Whole in itself, but it followed another record than the one that stands there now.
         return Ok(AuditFault::Edited { number: expected - 1 });
     }
-    let last = u64::try_from(head(connection)?.number).unwrap_or(0);
+    // Numbers are what the file says: one that is beyond the count of records was not given out here.
+    let count: i64 = connection.query_row("SELECT count(*) FROM audit", [], |row| row.get(0))?;
+    let last = u64::try_from(head(connection)?.number.min(count)).unwrap_or(0);
     // A moved record is whole under its old number. Numbers closed up over a gap look the same, but
     // for the predecessor, which is gone.
     match (1..=last.saturating_add(1)).find(|old| stored.was_written_as(*old)) {

@@ -412,3 +412,24 @@ fn abandoned_in_slices(
     }
     Ok(())
 }
+
+/// The key and the principal that a serial number was given out for whose certificate is not complete.
+pub(super) fn reserved_key(
+    connection: &Connection,
+    serial: &SerialNumber,
+) -> Result<Option<([u8; 32], String)>, Fault> {
+    let sql = "SELECT key_hash, principal FROM reservation WHERE serial = ?1 \
+               AND key_hash IS NOT NULL";
+    let single = connection
+        .prepare_cached(sql)?
+        .query_row([serial.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some(prefix) = serial.prefix().filter(|_| single.is_none()) else { return Ok(single) };
+    for slice in stored_slices::abandoned(connection, Some(prefix))? {
+        let rows = slice_rows::of_slice(connection, slice.number)?.unwrap_or_default();
+        if let Some(row) = rows.into_iter().find(|row| row.serial == *serial) {
+            return Ok(Some((row.key_hash, row.principal)));
+        }
+    }
+    Ok(None)
+}

@@ -93,6 +93,11 @@ impl Merging<'_> {
             Some(known) if known.reason == hold && entry.reason != hold => {
                 self.end_hold(known, entry)?;
             }
+            Some(known)
+                if known.reason.is_none() && entry.reason != hold && stated(entry).is_some() =>
+            {
+                self.give_reason(known, entry)?;
+            }
             Some(_) => return Ok(()),
             None => self.insert(entry, row.as_ref())?,
         }
@@ -100,6 +105,7 @@ impl Merging<'_> {
             self.follow(entry, row)?;
             self.merged.revoked += 1;
         } else {
+            self.compromise_reserved(entry)?;
             self.merged.unknown += 1;
         }
         self.record(entry, row.as_ref())
@@ -144,6 +150,33 @@ impl Merging<'_> {
                 entry.invalidity_date.map(UnixTime::seconds),
             ])?;
         Ok(())
+    }
+
+    /// A serial number that was being given out at the backup stands here as abandoned, for no reason. Its
+    /// certificate was completed since, and revoked for one.
+    fn give_reason(&self, known: &Known, entry: &RevokedCertificate) -> Result<(), Fault> {
+        self.connection
+            .prepare_cached(
+                "UPDATE revocation SET reason = ?2, revoked_at = ?3, invalidity_date = ?4 \
+                 WHERE number = ?1",
+            )?
+            .execute(params![
+                known.number,
+                stated(entry),
+                entry.revoked_at.seconds(),
+                entry.invalidity_date.map(UnixTime::seconds),
+            ])?;
+        Ok(())
+    }
+
+    /// The key of a certificate that the store knows from its reservation only.
+    fn compromise_reserved(&self, entry: &RevokedCertificate) -> Result<(), Fault> {
+        if entry.reason != Some(RevocationReason::KeyCompromise) {
+            return Ok(());
+        }
+        let reserved = certificates::reserved_key(self.connection, &entry.serial)?;
+        let Some((key_hash, principal)) = reserved else { return Ok(()) };
+        key_holders::compromise(self.connection, &key_hash, &principal, entry.revoked_at)
     }
 
     /// What else is true of a certificate that is revoked.

@@ -19,7 +19,8 @@ struct Step {
     carry_over: fn(&Connection) -> Result<(), Fault>,
 }
 
-/// The steps from each schema version to the next; the first makes version 1.
+/// The steps from each schema version to the next; the first makes version 1. Their text does not change
+/// any more, comments included: it stands in every store, and [`check_schema`] compares it.
 const STEPS: &[Step] = &[
     Step { schema: include_str!("schema.sql"), carry_over: |_| Ok(()) },
     Step { schema: include_str!("schema_2.sql"), carry_over: second::carry_over },
@@ -96,6 +97,40 @@ pub(super) fn known_version(connection: &Connection, store: &Path) -> Result<i64
         Found::Version(version) => Ok(version),
         Found::Nothing => Err(Error::ForeignStore { path: store.to_owned() }.into()),
     }
+}
+
+/// Refuses a store whose tables, indexes, triggers and views are not exactly those of its version: a
+/// trigger that somebody added would run with every command. Evaluates nothing of them.
+pub(super) fn check_schema(
+    connection: &Connection,
+    version: i64,
+    store: &Path,
+) -> Result<(), Fault> {
+    let fresh = Connection::open_in_memory()?;
+    for step in STEPS.iter().take(usize::try_from(version).unwrap_or(0)) {
+        fresh.execute_batch(step.schema)?;
+        (step.carry_over)(&fresh)?;
+    }
+    let (expected, found) = (objects(&fresh)?, objects(connection)?);
+    if expected == found {
+        return Ok(());
+    }
+    let extra = found.iter().find(|object| !expected.contains(object));
+    let other = extra.or_else(|| expected.iter().find(|object| !found.contains(object)));
+    let named = |[kind, name, ..]: &[String; 4]| format!("the {kind} {name} differs");
+    let what = other.map_or_else(|| "something stands there twice".to_owned(), named);
+    let detail = format!("its schema is not that of version {version}: {what}");
+    Err(Error::CorruptStore { path: store.to_owned(), detail }.into())
+}
+
+/// Type, name, table and SQL of all that a schema holds, sorted.
+fn objects(connection: &Connection) -> rusqlite::Result<Vec<[String; 4]>> {
+    let mut statement = connection.prepare(
+        "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema ORDER BY 1, 2, 3, 4",
+    )?;
+    let rows =
+        statement.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?;
+    rows.collect()
 }
 
 /// For a store that is only read: it has to have this program's version.

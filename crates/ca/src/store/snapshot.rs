@@ -96,8 +96,8 @@ fn sweep(directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Checks a store's file that nobody has open: that it is one of a version that is known here, and
-/// that pages, indexes and references hold together. Returns its schema version. Blocks; reads all of
+/// Checks a store's file that nobody has open: that it is one of a version that is known here, that its
+/// schema is exactly that version's, and that pages, indexes and references hold together. Returns its schema version. Blocks; reads all of
 /// it.
 pub(crate) fn check_file(store: &Path) -> Result<i64, Error> {
     let connection = open::open_immutable(store).map_err(|error| database_error(store, &error))?;
@@ -107,6 +107,8 @@ pub(crate) fn check_file(store: &Path) -> Result<i64, Error> {
 
 fn check(connection: &Connection, store: &Path) -> Result<i64, Fault> {
     let version = migrations::known_version(connection, store)?;
+    // First: what follows evaluates conditions that stand in the schema.
+    migrations::check_schema(connection, version, store)?;
     let damaged = |detail: String| Error::CorruptStore { path: store.to_owned(), detail };
     let verdict: String =
         connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use rusqlite::Connection;
 use rustmq_ca::{BackupRequest, CertificateManager, Error, RestoreRequest, Restored};
 use rustmq_testkit::{FakeClock, FixedPassphrase, NoPassphrase, PASSPHRASE, START, options};
 
@@ -52,4 +53,20 @@ pub(crate) fn open(data_dir: &Path) -> CertificateManager {
 pub(crate) fn names(directory: &Path) -> Vec<String> {
     let entries = directory.read_dir().expect("a directory");
     entries.map(|e| e.expect("an entry").file_name().into_string().expect("UTF-8")).collect()
+}
+
+/// Changes a store as somebody does who leaves no trace in its schema.
+pub(crate) fn without_triggers(store: &Connection, change: impl FnOnce()) {
+    let sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'";
+    let mut statement = store.prepare(sql).expect("a schema");
+    let triggers = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    let triggers: Vec<(String, String)> =
+        triggers.and_then(Iterator::collect).expect("names and texts");
+    for (name, _) in &triggers {
+        store.execute_batch(&format!("DROP TRIGGER {name}")).expect("dropped");
+    }
+    change();
+    for (_, sql) in &triggers {
+        store.execute_batch(sql).expect("made again");
+    }
 }

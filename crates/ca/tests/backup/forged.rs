@@ -14,7 +14,7 @@ use rustmq_testkit::{PASSPHRASE, TestCa};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::fixture::{backup, names, request, restore};
+use crate::fixture::{backup, names, request, restore, without_triggers};
 
 /// The members of an archive, by name.
 type Members = Vec<(String, Vec<u8>)>;
@@ -50,7 +50,7 @@ fn archive(at: u64, members: &Members) -> Vec<u8> {
 }
 
 /// The key of `prod_ca_1`, as somebody opens it who has the passphrase.
-fn key(store: &Connection) -> SoftwareKey {
+pub(crate) fn key(store: &Connection) -> SoftwareKey {
     let sql = "SELECT k.encrypted FROM authority_key k JOIN authority a ON a.number = k.authority \
                WHERE a.id = 'prod_ca_1'";
     let encrypted: Vec<u8> = store.query_row(sql, [], |row| row.get(0)).expect("a key");
@@ -58,22 +58,24 @@ fn key(store: &Connection) -> SoftwareKey {
 }
 
 /// What the attacker changes; digests and signature follow.
-struct Forgery<'a> {
-    store: &'a dyn Fn(&Connection),
-    pages: &'a dyn Fn(&mut Vec<u8>),
-    manifest: &'a dyn Fn(&mut Value),
+pub(crate) struct Forgery<'a> {
+    pub(crate) store: &'a dyn Fn(&Connection),
+    pub(crate) pages: &'a dyn Fn(&mut Vec<u8>),
+    pub(crate) manifest: &'a dyn Fn(&mut Value),
     /// Signs in place of the attacker's own CA.
-    signer: Option<(SoftwareKey, Certificate)>,
+    pub(crate) signer: Option<(SoftwareKey, Certificate)>,
+    /// The CA that is said to sign, where it is not the one of the backup.
+    pub(crate) ca_id: Option<&'a str>,
 }
 
 impl Default for Forgery<'_> {
     fn default() -> Self {
-        Self { store: &|_| (), pages: &|_| (), manifest: &|_| (), signer: None }
+        Self { store: &|_| (), pages: &|_| (), manifest: &|_| (), signer: None, ca_id: None }
     }
 }
 
 impl Forgery<'_> {
-    async fn make(self, ca: &TestCa) -> Vec<u8> {
+    pub(crate) async fn make(self, ca: &TestCa) -> Vec<u8> {
         let (at, mut members) = members(&backup(&ca.manager).await);
         let path = ca.scratch().join("forged.db");
         std::fs::write(&path, &members[2].1).expect("a file");
@@ -92,6 +94,9 @@ impl Forgery<'_> {
         members[0].1 = manifest.to_string().into_bytes();
 
         let mut signature: Value = serde_json::from_slice(&members[1].1).expect("JSON");
+        if let Some(ca_id) = self.ca_id {
+            signature["ca_id"] = ca_id.into();
+        }
         let key = match self.signer {
             Some((key, certificate)) => {
                 signature["signer"] = certificate.fingerprint().to_string().into();
@@ -117,7 +122,11 @@ impl Forgery<'_> {
     }
 }
 
-async fn refused(ca: &TestCa, archive: &[u8], expected_roots: Vec<Fingerprint>) -> BackupError {
+pub(crate) async fn refused(
+    ca: &TestCa,
+    archive: &[u8],
+    expected_roots: Vec<Fingerprint>,
+) -> BackupError {
     let target = ca.scratch().join("restored");
     let error = restore(&target, RestoreRequest { expected_roots, ..request(archive) }).await;
     assert_eq!(names(ca.scratch()), ["data"], "nothing is left");
@@ -141,9 +150,10 @@ async fn a_root_that_everybody_knows_vouches_for_nobody_it_did_not_sign() {
     let root = genuine.manager.ca_chain("root_ca_1").await.expect("a chain").remove(0);
     let forgery = Forgery {
         store: &|store| {
-            store.execute_batch("DROP TRIGGER certificate_is").expect("no trigger");
             let sql = "UPDATE certificate SET der = ?1, serial = ?2 WHERE number = 1";
-            store.execute(sql, (root.der(), root.serial().as_bytes())).expect("a forged root");
+            without_triggers(store, || {
+                store.execute(sql, (root.der(), root.serial().as_bytes())).expect("a forged root");
+            });
         },
         manifest: &|manifest| {
             let fingerprint = root.fingerprint().to_string();
@@ -175,13 +185,15 @@ async fn a_signer_of_another_authority_is_refused() {
 async fn a_store_that_does_not_hold_together_is_refused() {
     let ca = TestCa::with_hierarchy().await;
     let sql = |batch: &'static str| {
-        move |store: &Connection| store.execute_batch(batch).expect("what the attacker wants")
+        move |store: &Connection| {
+            without_triggers(store, || store.execute_batch(batch).expect("what is wanted"));
+        }
     };
     let made = async |store: &dyn Fn(&Connection), manifest: &dyn Fn(&mut Value)| {
         let archive = Forgery { store, manifest, ..Forgery::default() }.make(&ca).await;
         refused(&ca, &archive, Vec::new()).await
     };
-    let edited = sql("DROP TRIGGER audit_is; UPDATE audit SET actor = 'x' WHERE number = 3");
+    let edited = sql("UPDATE audit SET actor = 'x' WHERE number = 3");
     let error = made(&edited, &|_| ()).await;
     assert!(matches!(error, BackupError::Audit(_)), "{error}");
     let error = made(&sql("PRAGMA user_version = 99"), &|_| ()).await;

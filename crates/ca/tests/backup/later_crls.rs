@@ -6,7 +6,7 @@ use rustmq_ca::{
 };
 use rustmq_pki::crl::RevocationReason;
 use rustmq_pki::role::Role;
-use rustmq_testkit::{TestCa, issue_request, new_key};
+use rustmq_testkit::{START, TestCa, issue_request, new_key};
 
 use crate::fixture::{backup, names, open, request, restore};
 
@@ -70,7 +70,8 @@ async fn later_revocations_are_merged_and_the_numbers_go_forward() {
         panic!("{second:?}")
     };
     assert_eq!((*revoked, *kept, released.len()), (2, 1, 1));
-    assert_eq!(restored.crls_due, ["prod_ca_1"], "the hold is on no list yet");
+    let due = ["root_ca_1", "prod_ca_1"];
+    assert_eq!(restored.crls_due, due, "the root's was not given, the hold is on no list yet");
 
     let manager = open(&target);
     let status = async |id: &str| manager.info(id).await.expect("a certificate");
@@ -111,11 +112,65 @@ async fn a_list_that_says_all_needs_no_new_one_and_ca_certificates_are_merged_to
     let crls = vec![given(&stored_crl(&ca.manager, "root_ca_1").await)];
     let target = ca.scratch().join("restored");
     let restored = restore(&target, RestoreRequest { crls, ..request(&archive) }).await;
-    assert!(restored.expect("a whole archive").crls_due.is_empty());
+    assert_eq!(restored.expect("a whole archive").crls_due, ["prod_ca_1"], "it was not given");
     let manager = open(&target);
     let next = issue_request("prod_ca_1", "broker-02", Role::Broker, &new_key());
     let error = manager.issue_certificate(next).await.expect_err("it is revoked");
     assert!(matches!(error, Error::CaRevoked { .. }), "{error}");
+}
+
+/// Reserved at the backup, completed and revoked since: the backup has the number and the key, and the list
+/// the reason.
+#[tokio::test]
+async fn what_was_being_issued_takes_its_reason_from_a_later_list() {
+    let ca = TestCa::with_hierarchy().await;
+    let (serial, key) = ([0x42; 16], new_key());
+    let store = rusqlite::Connection::open(ca.data_dir().join("authority.db")).expect("a store");
+    let sql = "INSERT INTO reservation (serial, instance, authority, role, principal, profile, \
+               not_after, digest, reserved_at, key_hash) \
+               VALUES (?1, 'dead', 2, 5, 'a@example.com', 'client', ?2, zeroblob(32), ?3, ?4)";
+    let (end, now) = (START.plus_days(90).seconds(), START.seconds());
+    store.execute(sql, (serial, end, now, key.fingerprint().as_bytes())).expect("a reservation");
+    let archive = backup(&ca.manager).await;
+    ca.manager.generate_crl("prod_ca_1", CrlRefresh::Always).await.expect("a CRL");
+    let at = START.plus_seconds(7);
+    let sql = "DELETE FROM revocation WHERE serial = ?1";
+    store.execute(sql, [serial]).expect("no abandoned serial number");
+    let sql = "INSERT INTO revocation (authority, serial, revoked_at, reason, not_after) \
+               VALUES (2, ?1, ?2, 1, ?3)";
+    store.execute(sql, (serial, at.seconds(), end)).expect("a revocation");
+    let late = ca.manager.generate_crl("prod_ca_1", CrlRefresh::Always).await.expect("a CRL");
+    assert_eq!(entries(&late), [("42".repeat(16), Some(RevocationReason::KeyCompromise))]);
+
+    let target = ca.scratch().join("restored");
+    let asked = RestoreRequest { crls: vec![given(&late)], ..request(&archive) };
+    let restored = restore(&target, asked).await.expect("a whole archive");
+    assert_eq!((restored.abandoned, restored.crls[0].unknown), (1, 1));
+    let manager = open(&target);
+    let next = manager.generate_crl("prod_ca_1", CrlRefresh::Always).await.expect("a CRL");
+    assert_eq!(entries(&next), entries(&late));
+    let again = issue_request("prod_ca_1", "a@example.com", Role::Client, &key);
+    let error = manager.issue_certificate(again).await.expect_err("a compromised key");
+    assert!(matches!(error, Error::KeyCompromised { at: since } if since == at), "{error}");
+}
+
+/// A list from before the backup was not published last: its place has one that says more.
+#[tokio::test]
+async fn a_list_of_the_backup_is_not_given_out_again() {
+    let ca = TestCa::with_hierarchy().await;
+    ca.issue("a@example.com", Role::Client).await;
+    let archive = backup(&ca.manager).await;
+    revoke(&ca.manager, "cert-3", RevocationReason::KeyCompromise).await;
+    let lost = stored_crl(&ca.manager, "prod_ca_1").await;
+    let target = ca.scratch().join("restored");
+    let restored = restore(&target, request(&archive)).await.expect("a whole archive");
+    assert_eq!(restored.crls_due, ["root_ca_1", "prod_ca_1"]);
+    let manager = open(&target);
+    let daily = CrlRefresh::Before { days: 3 };
+    let next = manager.generate_crl("prod_ca_1", daily).await.expect("a CRL");
+    assert!(next.signed && next.crl.number() > lost.crl.number(), "{}", next.crl.number());
+    let kept = manager.generate_crl("prod_ca_1", daily).await.expect("a CRL");
+    assert!(!kept.signed && kept.crl.der() == next.crl.der());
 }
 
 #[tokio::test]

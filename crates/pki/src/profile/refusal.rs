@@ -118,27 +118,30 @@ pub enum Refusal {
         /// The most allowed.
         most: u32,
     },
-    /// Past the issuer's end.
-    #[error("the certificate would be valid until {not_after}, but its issuer only until {issuer}")]
+    /// Past the end of the issuer, or of a CA above it.
+    #[error(
+        "the certificate would be valid until {not_after}, but its issuer only until {issuer}, by its \
+         own end or that of a CA above it"
+    )]
     ValidityBeyondIssuer {
         /// What was asked for.
         not_after: UnixTime,
-        /// The issuer's last second.
+        /// The last second of the issuer and of all CAs above it.
         issuer: UnixTime,
     },
     /// The default would have to be shortened by more than half.
     #[error(
-        "the issuer ends on {issuer}, so that less than half of the profile's {days} days would be \
-         left"
+        "the issuer, or a CA above it, ends on {issuer}, so that less than half of the profile's {days} \
+         days would be left"
     )]
     IssuerEndsTooSoon {
-        /// The issuer's last second.
+        /// The last second of the issuer and of all CAs above it.
         issuer: UnixTime,
         /// The profile's default.
         days: u32,
     },
-    /// The issuer is no longer valid.
-    #[error("the issuing CA expired on {0}")]
+    /// The issuer, or a CA above it, is no longer valid.
+    #[error("the issuing CA, or one above it, expired on {0}")]
     IssuerExpired(UnixTime),
     /// The issuer is not valid yet.
     #[error("the issuing CA is not valid before {0}")]
@@ -210,10 +213,13 @@ impl Refusal {
                 format!("it takes {}", list(&kinds))
             }
             Self::ValidityBeyondIssuer { issuer, .. } => {
-                format!("give fewer days, so that it ends by {issuer}, or renew the CA first")
+                format!(
+                    "give fewer days, so that it ends by {issuer}, or renew the CA that ends first"
+                )
             }
             Self::IssuerEndsTooSoon { .. } | Self::IssuerExpired(_) => {
-                "renew the CA (ca renew), or issue under another".to_owned()
+                "renew the CA that ends first (ca tree, ca renew), or issue under another"
+                    .to_owned()
             }
             Self::PathLength { .. } => {
                 "create it under a CA higher up, or issue a new intermediate with --path-len 1"

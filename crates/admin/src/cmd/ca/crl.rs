@@ -50,9 +50,7 @@ impl Crl {
         let publication = session.writer()?.generate_crl(self.ca.as_str(), refresh).await?;
         if let Some(destination) = &self.output {
             let bytes = destination::crls(&[&publication.crl], session.encoding());
-            // A newer CRL takes the place of an older one of the same CA, and of nothing else.
-            let newer = |older: Vec<u8>| destination::of_one_ca(&older, publication.crl.der());
-            let existing = if older.is_some_and(newer) { Existing::Replace } else { existing };
+            let existing = destination.over_crl(older.as_deref(), &publication.crl, existing)?;
             destination.write(&bytes, existing, session.output)?;
             if destination.file().is_none() {
                 return Ok(Report::silent());
