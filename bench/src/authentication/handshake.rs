@@ -8,8 +8,8 @@ use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs as provider};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
-use rustmq_auth::rustls::{Verifier, server_config};
 use rustmq_auth::AuthenticationManager;
+use rustmq_auth::rustls::{Verifier, server_config};
 use rustmq_pki::read::CertificateRef;
 
 use super::issue::{Holder, now};
