@@ -8,8 +8,8 @@ use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs as provider};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
+use rustmq_auth::AuthenticationManager;
 use rustmq_auth::rustls::{Verifier, server_config};
-use rustmq_auth::{AuthPolicy, AuthenticationManager, Purpose, Trust};
 use rustmq_pki::read::CertificateRef;
 
 use super::issue::{Holder, now};
@@ -118,11 +118,7 @@ fn primitives(world: &World, holder: &Holder, leaf: &CertificateRef<'_>) -> Dura
 
 pub(super) fn run(table: &mut Table, world: &World) {
     const ROUNDS: u32 = 300;
-    let servers = Trust {
-        policy: AuthPolicy { purpose: Purpose::Server, ..AuthPolicy::default() },
-        ..world.trust(1, &[])
-    };
-    let servers = Arc::new(AuthenticationManager::new(&servers, now()).unwrap());
+    let servers = Arc::new(AuthenticationManager::new(&world.trust(1, &[]), now()).unwrap());
     // The lists are verified as they are loaded; of the chain nothing is.
     let trust = world.trust(1, &[]);
     let (mut sum, mut cold, mut warm) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);

@@ -13,7 +13,7 @@ use crate::cache::{Fingerprint, Refusals, Verdicts};
 use crate::certificate::Certificate;
 use crate::error::{Label, Refusal, Rule, hex};
 use crate::facts::Facts;
-use crate::path::{ReferenceName, Terms, VerifiedPath};
+use crate::path::{Purpose, ReferenceName, Terms, VerifiedPath};
 use crate::principal::{CasAbove, keys_above};
 use crate::question::{Known, MAX_CERTIFICATES, NotRevoked, Question};
 use crate::revocation::OcspResponse;
@@ -66,6 +66,11 @@ impl AuthContext {
     pub(crate) fn holds(&self, snapshot: u64, now: UnixTime) -> bool {
         let (from, until) = self.window;
         self.snapshot == snapshot && from <= now && now <= until
+    }
+
+    /// What the peer was asked for: what stands beside a leaf is a server's name.
+    pub(crate) const fn purpose(&self) -> Purpose {
+        if self.beside.is_some() { Purpose::Server } else { Purpose::Client }
     }
 
     /// The name of the issuing CA, as RFC 4514.
@@ -143,7 +148,7 @@ impl AuthenticationManager {
         self.snapshot.load_full()
     }
 
-    /// Validates the chain that a peer sent, the leaf first: its path and its revocation, by the rule
+    /// Validates the chain that a client sent, the leaf first: its path and its revocation, by the rule
     /// set and the mTLS policy. Nothing is cached.
     pub fn validate_certificate_chain(
         &self,
@@ -161,10 +166,11 @@ impl AuthenticationManager {
         look: impl FnOnce(&NotRevoked<'_>) -> R,
     ) -> Result<R, Refusal> {
         let snapshot = self.snapshot.load();
-        self.prove(&snapshot, chain, &Peer::default(), now, |proof, _| Ok(look(proof)))
+        self.prove(&snapshot, chain, &Peer::CLIENT, now, |proof, _| Ok(look(proof)))
     }
 
-    /// Authenticates the peer that sent this chain.
+    /// Authenticates the client that sent this chain: its certificate must be one for clients
+    /// (id-kp-clientAuth, RFC 5280 4.2.1.12).
     ///
     /// A chain that was proven before, under this snapshot and while what proved it holds, costs a
     /// SHA-256 of the leaf and a look-up. Called after every handshake, also a resumed one: resumption
@@ -175,11 +181,13 @@ impl AuthenticationManager {
         now: UnixTime,
     ) -> Result<Arc<AuthContext>, Refusal> {
         let Some(leaf) = chain.first() else { return Err(Rule::EmptyChain.into()) };
-        self.authenticate_peer(chain, sha256(leaf), None, &Peer::default(), now)
+        self.authenticate_peer(chain, sha256(leaf), None, &Peer::CLIENT, now)
     }
 
     /// Authenticates the server that is expected to have the name `name`, and that stapled the OCSP
-    /// response `staple` (empty if none). One that cannot be read is as good as none.
+    /// response `staple` (empty if none). One that cannot be read is as good as none. Its certificate
+    /// must be one for servers (id-kp-serverAuth, RFC 5280 4.2.1.12): that of a client is none, whatever
+    /// it is called.
     pub fn authenticate_server(
         &self,
         chain: &[CertificateDer<'_>],
@@ -191,7 +199,7 @@ impl AuthenticationManager {
         let beside = framed_digest([name.to_string().as_bytes(), staple]);
         let staples: Vec<_> = OcspResponse::from_der(staple).into_iter().collect();
         let names = std::slice::from_ref(name);
-        let peer = Peer { names, staples: &staples, ..Peer::default() };
+        let peer = Peer { purpose: Purpose::Server, names, staples: &staples, leaf_key: None };
         self.authenticate_peer(chain, sha256(leaf), Some(&beside), &peer, now)
     }
 
@@ -258,7 +266,7 @@ impl AuthenticationManager {
             untrusted: &untrusted,
             names: peer.names,
             ocsp: peer.staples,
-            ..self.question(snapshot, leaf, &anchors, now)
+            ..Self::question(snapshot, leaf, &anchors, (peer.purpose, now))
         };
         let known = Known { facts: Some(&self.facts), leaf_key: peer.leaf_key, hasty: true };
         let (answer, leaf) = question.ask_with(known);
@@ -269,17 +277,16 @@ impl AuthenticationManager {
     }
 
     fn question<'q>(
-        &self,
         snapshot: &'q Snapshot,
         leaf: &'q [u8],
         anchors: &'q [&'q [u8]],
-        now: UnixTime,
+        (purpose, now): (Purpose, UnixTime),
     ) -> Question<'q> {
         let policy = snapshot.policy();
         let terms = Terms {
             at: now,
             rules: policy.rules,
-            purpose: policy.purpose,
+            purpose,
             max_depth: policy.max_depth,
             policy: policy.policy.clone(),
         };
@@ -405,36 +412,46 @@ impl AuthenticationManager {
         let snapshot = self.snapshot.load_full();
         // First those whose serial number a list holds: they are to be told at once.
         let listed = |serial: &[u8]| snapshot.crls().iter().any(|crl| crl.lists(serial));
-        self.sessions.recheck(listed, &mut |chain, key| self.stands(&snapshot, chain, key, now))
+        self.sessions.recheck(listed, &mut |chain, was| self.stands(&snapshot, chain, was, now))
     }
 
     fn recheck_session(&self, handle: &SessionHandle, now: UnixTime) {
         let snapshot = self.snapshot.load_full();
-        handle.recheck(&mut |chain, key| self.stands(&snapshot, chain, key, now));
+        handle.recheck(&mut |chain, was| self.stands(&snapshot, chain, was, now));
     }
 
-    /// Whether a chain would still be accepted; the signature on its leaf is known.
+    /// Whether a chain of which this was proven would still be accepted; the signature on its leaf is
+    /// known.
     fn stands(
         &self,
         snapshot: &Snapshot,
         chain: &[CertificateDer<'_>],
-        key: &[u8],
+        was: &AuthContext,
         now: UnixTime,
     ) -> Result<(), Refusal> {
-        let peer = Peer { leaf_key: Some(key), ..Peer::default() };
+        let leaf_key = Some(&*was.above.issuer_key);
+        let peer = Peer { purpose: was.purpose(), leaf_key, ..Peer::CLIENT };
         self.prove(snapshot, chain, &peer, now, |_, _| Ok(()))
     }
 }
 
 /// What is known of a peer beside its chain.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer<'p> {
+    /// What it uses its certificate for.
+    pub(crate) purpose: Purpose,
     /// The names that it must have.
     pub(crate) names: &'p [ReferenceName],
     /// The OCSP responses that it stapled.
     pub(crate) staples: &'p [OcspResponse],
     /// The key under which its leaf's signature was verified before.
     pub(crate) leaf_key: Option<&'p [u8]>,
+}
+
+impl Peer<'_> {
+    /// A client of which nothing else is known.
+    const CLIENT: Self =
+        Self { purpose: Purpose::Client, names: &[], staples: &[], leaf_key: None };
 }
 
 /// The SHA-256 of some bytes.

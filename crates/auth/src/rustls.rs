@@ -26,7 +26,8 @@ use crate::path::ReferenceName;
 use crate::signature::{self, Handshake};
 
 /// Verifies peers of TLS by an [`AuthenticationManager`]: clients of a server, and the server of a
-/// client. The purpose is the one of the manager's policy.
+/// client. A client's certificate must be one for clients, and a server's one for servers: the same
+/// manager does for both.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     manager: Arc<AuthenticationManager>,

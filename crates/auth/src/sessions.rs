@@ -13,6 +13,7 @@ use rustmq_pki::time::UnixTime;
 use crate::authentication::{Above, AuthContext};
 use crate::cache::Fingerprint;
 use crate::error::{Refusal, Rule};
+use crate::path::Purpose;
 
 /// Why a session was ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -145,22 +146,23 @@ impl Sessions {
     }
 
     /// Asks of every session whether it still stands: first of those for which `listed` says that a
-    /// CRL has their serial number, of whichever issuer. `recheck` takes a chain and the key that signed its leaf.
+    /// CRL has their serial number, of whichever issuer. `recheck` takes a chain and what was proven of it.
     pub(crate) fn recheck(
         &self,
         listed: impl Fn(&[u8]) -> bool,
-        recheck: &mut impl FnMut(&[CertificateDer<'_>], &[u8]) -> Result<(), Refusal>,
+        recheck: &mut impl FnMut(&[CertificateDer<'_>], &AuthContext) -> Result<(), Refusal>,
     ) -> usize {
         let all: Vec<_> = self.0.shards.iter().flat_map(Self::shard).collect();
         let (first, later): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|session| listed(&session.context.serial));
-        // Sessions of one certificate and path share the answer.
-        let mut answers: HashMap<(Fingerprint, *const Above, u64), Option<SessionEnd>> =
+        // Sessions of one certificate, path and side share the answer.
+        let mut answers: HashMap<(Fingerprint, *const Above, u64, Purpose), Option<SessionEnd>> =
             HashMap::new();
         let mut ended = 0;
         for session in first.iter().chain(&later) {
             let above = Arc::as_ptr(&session.context.above);
-            let key = (session.context.fingerprint, above, session.brought);
+            let context = &session.context;
+            let key = (context.fingerprint, above, session.brought, context.purpose());
             let answer = answers.entry(key).or_insert_with(|| Self::judge(session, recheck));
             if let Some(end) = answer {
                 ended += usize::from(session.end(end.clone()));
@@ -172,14 +174,14 @@ impl Sessions {
     /// Why a session must end, if it must.
     fn judge(
         session: &Session,
-        recheck: &mut impl FnMut(&[CertificateDer<'_>], &[u8]) -> Result<(), Refusal>,
+        recheck: &mut impl FnMut(&[CertificateDer<'_>], &AuthContext) -> Result<(), Refusal>,
     ) -> Option<SessionEnd> {
         let above = &session.context.above;
         let brought = above.certificates.iter().enumerate();
         let brought = brought.filter(|(place, _)| session.brings(*place)).map(|(_, der)| der);
         let chain: Vec<CertificateDer<'_>> =
             [&session.leaf].into_iter().chain(brought).map(|der| (&**der).into()).collect();
-        let refusal = recheck(&chain, &above.issuer_key).err()?;
+        let refusal = recheck(&chain, &session.context).err()?;
         match refusal.rule {
             // A list that is missing for a while ends no session: it is refused at the next handshake.
             Rule::RevocationUnknown => None,
@@ -209,7 +211,7 @@ impl SessionHandle {
 
     pub(crate) fn recheck(
         &self,
-        recheck: &mut impl FnMut(&[CertificateDer<'_>], &[u8]) -> Result<(), Refusal>,
+        recheck: &mut impl FnMut(&[CertificateDer<'_>], &AuthContext) -> Result<(), Refusal>,
     ) {
         if let Some(end) = Sessions::judge(&self.session, recheck) {
             self.session.end(end);

@@ -5,20 +5,19 @@ use rustmq_pki::time::UnixTime;
 
 use crate::certificate::Certificate;
 use crate::mtls::MtlsPolicy;
-use crate::path::{PolicyInputs, Purpose, RuleSet};
+use crate::path::{PolicyInputs, RuleSet};
 use crate::principal::{CaKey, ExtensionTrust, PrincipalMapping, PrincipalRule};
 use crate::revocation::{Crl, CrlError, StatusPolicy, number_order};
 use crate::signature::Dsa;
 
-/// The rules of an [`AuthenticationManager`](crate::AuthenticationManager).
+/// The rules of an [`AuthenticationManager`](crate::AuthenticationManager). What a certificate must be
+/// for is none of them: who connects is a client, and whom one connects to a server.
 #[derive(Clone, Debug)]
 pub struct AuthPolicy {
     /// The rule set; `pkix` unless the hierarchy is one's own.
     pub rules: RuleSet,
     /// What mutual TLS asks for beside.
     pub mtls: MtlsPolicy,
-    /// What peers use their certificates for: a server asks for clients.
-    pub purpose: Purpose,
     /// The most intermediates that are not self-issued; none: 32 in all.
     pub max_depth: Option<usize>,
     /// The inputs of policy processing.
@@ -32,12 +31,11 @@ pub struct AuthPolicy {
 }
 
 impl Default for AuthPolicy {
-    /// Clients by `pkix` and the mTLS policy, status required, no grace, the common name.
+    /// `pkix` and the mTLS policy, status required, no grace, the common name.
     fn default() -> Self {
         Self {
             rules: RuleSet::Pkix,
             mtls: MtlsPolicy::default(),
-            purpose: Purpose::Client,
             max_depth: None,
             policy: PolicyInputs::default(),
             status: StatusPolicy::Required,

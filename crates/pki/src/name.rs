@@ -17,8 +17,8 @@ pub use spiffe::{TrustDomain, TrustDomainError};
 /// 1 to 64 characters (RFC 5280 ub-common-name) in Unicode normalization form C, without control
 /// characters, `/` and `\`, and with neither `.` nor `-` in front, so that it can neither climb out
 /// of a folder nor read as an option. What name comparison drops (RFC 5280 7.1, RFC 4518) is refused
-/// too, so that two principals never compare equal by it: white space in front, behind or doubled,
-/// and characters that show nothing.
+/// too, so that two principals never compare equal by it: white space in front, behind, doubled or other
+/// than U+0020, and characters that show nothing ([`is_hidden`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Principal(String);
 
@@ -46,8 +46,8 @@ pub enum PrincipalError {
     /// Two spaces side by side, which RFC 5280 7.1 compares as one.
     #[error("the principal has two spaces side by side; write one")]
     DoubleSpace,
-    /// A character that shows nothing, or changes the direction of what follows.
-    #[error("the principal has the invisible character U+{0:04X}; leave it out")]
+    /// A character that shows nothing or reads as a space, or changes the direction of what follows.
+    #[error("the principal has U+{0:04X}, which is invisible or an unusual space; leave it out")]
     Invisible(u32),
     /// Not in normalization form C.
     #[error("the principal is not in Unicode normalization form C: write {0:?}")]
@@ -62,11 +62,17 @@ impl Principal {
     pub fn parse(text: &str) -> Result<Self, PrincipalError> {
         match is_plain(text) {
             true => Ok(Self(text.to_owned())),
-            false => Self::parse_any(text),
+            false => Self::parse_any(text, is_hidden),
         }
     }
 
-    fn parse_any(text: &str) -> Result<Self, PrincipalError> {
+    /// The principal of a certificate that was issued. It may have characters that [`Principal::parse`]
+    /// refuses, but did not always: what was issued under it can still be found and renewed.
+    pub fn of_issued(text: &str) -> Result<Self, PrincipalError> {
+        Self::parse_any(text, was_always_hidden)
+    }
+
+    fn parse_any(text: &str, is_hidden: impl Fn(char) -> bool) -> Result<Self, PrincipalError> {
         let characters = text.chars().count();
         if characters > Self::MAX_CHARACTERS {
             return Err(PrincipalError::TooLong(characters));
@@ -87,7 +93,7 @@ impl Principal {
         if text.contains("  ") {
             return Err(PrincipalError::DoubleSpace);
         }
-        if let Some(invisible) = text.chars().find(|c| is_invisible(*c)) {
+        if let Some(invisible) = text.chars().find(|c| is_hidden(*c)) {
             return Err(PrincipalError::Invisible(u32::from(invisible)));
         }
         if !text.is_ascii() && !is_nfc(text) {
@@ -141,8 +147,26 @@ fn is_plain(text: &str) -> bool {
         && octets.iter().all(plain)
 }
 
-/// Format characters, line and paragraph separators, and tags.
-const fn is_invisible(c: char) -> bool {
+/// Whether a character beside the controls has no place in the name of a principal, because two names
+/// that differ in it look the same: white space other than U+0020, everything that name comparison drops
+/// (RFC 4518 2.2, in today's Unicode), fillers and blanks, and what has no form of its own (private use,
+/// the specials, planes 14 to 16).
+pub const fn is_hidden(c: char) -> bool {
+    c.is_whitespace() && c != ' '
+        || was_always_hidden(c)
+        || matches!(
+            c,
+            '\u{34f}' | '\u{600}'..='\u{605}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}' | '\u{8e2}'
+                | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{1806}'
+                | '\u{180b}'..='\u{180f}' | '\u{2800}' | '\u{3164}' | '\u{e000}'..='\u{f8ff}'
+                | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffd}' | '\u{110bd}'
+                | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{10ffff}'
+        )
+}
+
+/// Format characters, line and paragraph separators, and tags: no principal was ever issued with one.
+const fn was_always_hidden(c: char) -> bool {
     matches!(
         c,
         '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -188,6 +212,33 @@ mod tests {
         assert_eq!(error(" x"), PrincipalError::OuterSpace);
         assert_eq!(error("a  b"), PrincipalError::DoubleSpace);
         assert_eq!(error("ad\u{202e}nim"), PrincipalError::Invisible(0x202e));
+        let hidden = [
+            '\u{34f}',
+            '\u{115f}',
+            '\u{1160}',
+            '\u{1806}',
+            '\u{180b}',
+            '\u{180f}',
+            '\u{3164}',
+            '\u{fe00}',
+            '\u{fe0f}',
+            '\u{ffa0}',
+            '\u{fffc}',
+            '\u{1d173}',
+            '\u{1d17a}',
+            '\u{e0100}',
+            '\u{e01ef}',
+        ];
+        let spaces = ['\u{a0}', '\u{1680}', '\u{2003}', '\u{202f}', '\u{205f}', '\u{3000}'];
+        for c in hidden.into_iter().chain(spaces) {
+            let name = format!("a{c}b");
+            assert_eq!(error(&name), PrincipalError::Invisible(u32::from(c)));
+            assert!(
+                Principal::of_issued(&name).is_ok_and(|issued| issued.as_str() == name),
+                "{name:?}"
+            );
+        }
+        assert!(Principal::of_issued("ad\u{202e}nim").is_err(), "never was one");
         // e with a combining diaeresis, of which form C has one character.
         assert_eq!(error("Zoe\u{308}"), PrincipalError::NotNormalized("Zoë".into()));
     }
@@ -202,7 +253,7 @@ mod tests {
         #[test]
         fn plain_names_break_no_rule(text in "[ -~]{0,66}|[a-z.-]{1,70}") {
             if is_plain(&text) {
-                prop_assert_eq!(Principal::parse_any(&text), Ok(Principal(text)));
+                prop_assert_eq!(Principal::parse_any(&text, is_hidden), Ok(Principal(text)));
             }
         }
 

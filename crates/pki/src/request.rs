@@ -203,7 +203,7 @@ impl CertificateRequest {
             let subject = Subject::Ca { name, path_len, constraints };
             return Some(Self { subject, public_key, sans: Vec::new(), asked: Asked::default() });
         }
-        let principal = Principal::parse(name.common_name()?).ok()?;
+        let principal = Principal::of_issued(name.common_name()?).ok()?;
         let sans = known
             .alt_names()
             .iter()

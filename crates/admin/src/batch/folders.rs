@@ -177,7 +177,7 @@ pub(super) fn places(dir: &Path, naming: Naming, name: &str) -> impl Iterator<It
 /// The folder of a principal, by the rule of `certs issue`.
 pub(super) fn folder_name(principal: &str) -> String {
     // The authority certified it, so it is one.
-    Principal::parse(principal).map_or_else(|_| principal.to_owned(), |p| p.folder_name())
+    Principal::of_issued(principal).map_or_else(|_| principal.to_owned(), |p| p.folder_name())
 }
 
 fn write_file(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {

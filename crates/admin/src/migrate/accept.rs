@@ -7,8 +7,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use rustmq_auth::revocation::{Crl, StatusPolicy};
 use rustmq_auth::{
-    AuthPolicy, AuthenticationManager, MtlsPolicy, Purpose, Question, ReferenceName, Rule, Terms,
-    Trust,
+    AuthenticationManager, MtlsPolicy, Purpose, Question, ReferenceName, Rule, Terms, Trust,
 };
 use rustmq_ca::Bundle;
 use rustmq_pki::hex;
@@ -38,7 +37,6 @@ impl Judge {
         let trust = Trust {
             anchors: vec![root.clone()],
             crls: bundle.crls.iter().map(|crl| crl.der().to_vec()).collect(),
-            policy: AuthPolicy { purpose: Purpose::Client, ..AuthPolicy::default() },
             ..Trust::default()
         };
         let clients = AuthenticationManager::new(&trust, at).ok()?;

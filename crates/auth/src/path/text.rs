@@ -216,6 +216,14 @@ mod tests {
         }
     }
 
+    /// Otherwise two principals could be one name.
+    #[test]
+    fn no_principal_has_what_is_dropped_or_made_a_space() {
+        for c in ('\0'..=char::MAX).filter(|c| *c != ' ' && mapped(*c) != Some(*c)) {
+            assert!(c.is_control() || rustmq_pki::name::is_hidden(c), "U+{:04X}", u32::from(c));
+        }
+    }
+
     #[test]
     fn case_is_folded_and_not_only_lowered() {
         assert!(same("Stra\u{df}e", "STRASSE") && same("STRA\u{1e9e}E", "strasse"));

@@ -52,8 +52,8 @@ pub enum PrincipalError {
         /// The rule.
         rule: PrincipalRule,
     },
-    /// A control character, or one that reorders or hides its neighbours.
-    #[error("the {} has the character U+{code:04X}, which is not printed", rule.field())]
+    /// A control character, one that reorders or hides its neighbours, or a space other than U+0020.
+    #[error("the {} has the character U+{code:04X}, which is not printed or an unusual space", rule.field())]
     Invisible {
         /// The rule.
         rule: PrincipalRule,

@@ -289,8 +289,8 @@ pub(crate) fn keys_above<'p>(path: &'p VerifiedPath<'_>) -> Vec<&'p [u8]> {
     above.map(|certificate| certificate.spki.der).collect()
 }
 
-/// The role that the extension names; it must be one of ours, only one, and the one of a SPIFFE id
-/// of our form.
+/// The role that the extension names; it must be one of ours, only one, and no SPIFFE id may say
+/// another.
 fn extension_role(known: &KnownExtensions<'_>) -> Result<Option<Role>, RoleError> {
     let named = known.roles()?;
     let Some(first) = named.first() else { return Ok(None) };
@@ -304,7 +304,9 @@ fn extension_role(known: &KnownExtensions<'_>) -> Result<Option<Role>, RoleError
     }
 }
 
-/// The SPIFFE ids of our form, `spiffe://<trust domain>/<role>/<principal>`, with their roles.
+/// The SPIFFE ids whose path begins with one of our roles, as `spiffe://<trust domain>/<role>/<principal>`
+/// does, with their roles. Whatever follows and however it is written, it can be read as that role; any
+/// other first segment says nothing of it.
 fn spiffe_roles<'a>(known: &KnownExtensions<'a>) -> impl Iterator<Item = (Role, &'a str)> {
     known.alt_names().iter().filter_map(|name| {
         let GeneralName::Uri(uri) = name else { return None };
@@ -312,10 +314,8 @@ fn spiffe_roles<'a>(known: &KnownExtensions<'a>) -> impl Iterator<Item = (Role, 
         // The scheme's case does not matter (RFC 3986 3.1): nobody shall read another role here.
         let (scheme, rest) = uri.split_once("://")?;
         let (_, path) = rest.split_once('/').filter(|_| scheme.eq_ignore_ascii_case("spiffe"))?;
-        let (role, principal) = path.split_once('/')?;
-        if principal.is_empty() || principal.contains('/') {
-            return None;
-        }
-        Some((role.parse().ok()?, uri))
+        let first = path.trim_start_matches('/').split(['/', '?', '#']).next()?;
+        let role = Role::ALL.into_iter().find(|role| role.as_str().eq_ignore_ascii_case(first))?;
+        Some((role, uri))
     })
 }

@@ -201,9 +201,20 @@ fn the_role_agrees_with_the_spiffe_path() {
     let with = |uri: &str| role_of(&Draft::default().role("client").uri(uri), &policy);
     assert!(with("spiffe://example.com/client/a").unwrap().is_some());
     assert!(with("spiffe://example.com/ns/x/sa/admin").unwrap().is_some());
-    let error = with("spiffe://example.com/admin/a").unwrap_err();
-    assert_eq!(error.code(), "role_ambiguous");
-    assert!(matches!(error, RoleError::Spiffe { role: Role::Client, .. }));
+    let others = ["", "/", "/clients/a", "/client/admin", "/Client/a", "/client", "/x/admin"];
+    for uri in others.map(|path| format!("spiffe://example.com{path}")) {
+        assert!(with(&uri).unwrap().is_some(), "{uri}");
+    }
+    for uri in ["spiffe://admin/a", "https://example.com/admin/a", "spiffe:/admin/a"] {
+        assert!(with(uri).unwrap().is_some(), "{uri}");
+    }
+    for path in
+        ["admin/a", "admin", "admin/", "admin/x/y", "/admin/x", "Admin/x", "ADMIN?x", "broker#x"]
+    {
+        let error = with(&format!("spiffe://example.com/{path}")).unwrap_err();
+        assert_eq!(error.code(), "role_ambiguous", "{path}");
+        assert!(matches!(error, RoleError::Spiffe { role: Role::Client, .. }));
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What a principal's text may be, and how its case is folded.
 
+use rustmq_pki::name::is_hidden;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 use unicode_security::confusable_detection::skeleton;
 use unicode_security::mixed_script::AugmentedScriptSet;
@@ -18,7 +19,7 @@ pub(super) fn check(rule: PrincipalRule, value: &str) -> Result<(), PrincipalErr
     if value.is_empty() || value.trim() != value {
         return Err(PrincipalError::Blank { rule });
     }
-    if let Some(c) = value.chars().find(|c| is_invisible(*c)) {
+    if let Some(c) = value.chars().find(|c| c.is_control() || is_hidden(*c)) {
         return Err(PrincipalError::Invisible { rule, code: u32::from(c) });
     }
     if value.is_ascii() {
@@ -31,18 +32,6 @@ pub(super) fn check(rule: PrincipalRule, value: &str) -> Result<(), PrincipalErr
         Some(word) => Err(PrincipalError::MixedScripts { word: word.to_owned() }),
         None => Ok(()),
     }
-}
-
-/// Controls, and what reorders or hides its neighbours: bidirectional controls, zero-width and other
-/// default-ignorable characters, line separators, tags, variation selectors, private use.
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-            | '\u{ffa0}' | '\u{fff0}'..='\u{fffd}' | '\u{e000}'..='\u{f8ff}'
-            | '\u{e0000}'..='\u{10ffff}')
 }
 
 /// The stretches between ASCII punctuation: scripts may differ from one to the next, as they do in
@@ -111,7 +100,10 @@ mod tests {
 
     #[test]
     fn what_does_not_show_is_refused_by_its_number() {
-        for hidden in ['\0', '\n', '\u{7f}', '\u{200b}', '\u{202e}', '\u{feff}', '\u{ad}'] {
+        let hidden =
+            ['\0', '\n', '\u{7f}', '\u{200b}', '\u{202e}', '\u{feff}', '\u{ad}', '\u{1d173}'];
+        let spaces = ['\t', '\u{a0}', '\u{1680}', '\u{2003}', '\u{202f}', '\u{205f}', '\u{3000}'];
+        for hidden in hidden.into_iter().chain(spaces) {
             let error = checked(&format!("a{hidden}b")).unwrap_err();
             let code = u32::from(hidden);
             assert_eq!(error, PrincipalError::Invisible { rule: PrincipalRule::CommonName, code });

@@ -6,12 +6,12 @@ use crate::issue::{Holder, Spec, extension, now, purposes, role};
 use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{
-    AlertDescription, ClientConfig, ClientConnection, Error, HandshakeKind, ServerConfig,
-    ServerConnection,
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, Error, HandshakeKind,
+    ServerConfig, ServerConnection,
 };
 use rustls_pki_types as pki;
 use rustmq_auth::rustls::{Verifier, server_config};
-use rustmq_auth::{AuthPolicy, AuthenticationManager, Purpose, Trust};
+use rustmq_auth::{AuthenticationManager, ReferenceName, Rule, Trust};
 use rustmq_pki::oid;
 use rustmq_pki::role::Role;
 
@@ -43,23 +43,25 @@ pub(crate) fn credentials(holder: &Holder, chain: &[&[u8]]) -> Credentials {
 impl World {
     pub(crate) fn new() -> Self {
         let (root, broker) = (Holder::new("Root"), Holder::new("broker-01"));
-        let trust = Self::trust(&root, Purpose::Client, 1, &[]);
+        let trust = Self::trust(&root, 1, &[]);
         let server = Arc::new(AuthenticationManager::new(&trust, now()).unwrap());
         Self { root, broker, server }
     }
 
-    pub(crate) fn trust(root: &Holder, purpose: Purpose, number: u8, revoked: &[&[u8]]) -> Trust {
+    pub(crate) fn trust(root: &Holder, number: u8, revoked: &[&[u8]]) -> Trust {
         Trust {
             anchors: vec![root.self_signed()],
             crls: vec![root.crl(number, now().plus_days(-1), now().plus_days(1), revoked)],
-            policy: AuthPolicy { purpose, ..AuthPolicy::default() },
             ..Trust::default()
         }
     }
 
     pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
-        let spec = Spec::leaf("broker-01.example").with(role("broker"));
-        let (chain, key) = credentials(&self.broker, &[&self.root.issue(&self.broker, &spec)]);
+        self.server_config_with(&Spec::leaf("broker-01.example").with(role("broker")))
+    }
+
+    fn server_config_with(&self, spec: &Spec) -> Arc<ServerConfig> {
+        let (chain, key) = credentials(&self.broker, &[&self.root.issue(&self.broker, spec)]);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = server_config(provider, Arc::clone(&self.server), chain, key).unwrap();
         config.time_provider = Arc::new(Clock);
@@ -73,7 +75,7 @@ impl World {
         credentials: Option<Credentials>,
         versions: &[&'static rustls::SupportedProtocolVersion],
     ) -> Arc<ClientConfig> {
-        let trust = Self::trust(&self.root, Purpose::Server, 1, &[]);
+        let trust = Self::trust(&self.root, 1, &[]);
         let manager = Arc::new(AuthenticationManager::new(&trust, now()).unwrap());
         let builder = ClientConfig::builder_with_details(
             Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
@@ -219,7 +221,7 @@ fn revoked_clients_are_refused_also_on_resumption() {
             world.server.authenticate(chain, now()).map_err(|refusal| refusal.rule.code())
         };
         assert!(authenticate(&resumed).is_ok());
-        let revoked = World::trust(&world.root, Purpose::Client, 2, &[&[0x42]]);
+        let revoked = World::trust(&world.root, 2, &[&[0x42]]);
         world.server.refresh(&revoked, now()).unwrap();
         // The handshake succeeds, because it asks no verifier; the manager is asked and refuses.
         let again = handshake(&config, &client, "broker-01.example").server.unwrap();
@@ -242,4 +244,40 @@ fn a_server_must_have_the_name_that_is_asked_for() {
     let outcome = handshake(&world.server_config(), &client, "broker-02.example");
     assert!(matches!(outcome.client, Err(Error::InvalidCertificate(_))));
     assert!(outcome.server.is_err());
+}
+
+#[test]
+fn each_side_asks_for_the_purpose_of_the_other() {
+    let world = World::new();
+    let only = |purpose: &[u8], host: &str, of: &str| {
+        let mut spec = Spec::leaf(host).with(role(of));
+        spec.extensions[1] = purposes(&[purpose]);
+        spec
+    };
+    let server = |purpose| world.server_config_with(&only(purpose, "broker-01.example", "broker"));
+    let client = |purpose| world.client(&only(purpose, "app.example", "client"));
+    let meet = |server, client| {
+        let outcome = handshake(&server, &client, "broker-01.example");
+        (outcome.server.err(), outcome.client.err())
+    };
+    assert_eq!(meet(server(oid::SERVER_AUTH), client(oid::CLIENT_AUTH)), (None, None));
+    let (_, error) = meet(server(oid::CLIENT_AUTH), client(oid::CLIENT_AUTH));
+    assert_eq!(error, Some(Error::InvalidCertificate(CertificateError::InvalidPurpose)));
+    let (error, _) = meet(server(oid::SERVER_AUTH), client(oid::SERVER_AUTH));
+    assert_eq!(error, Some(Error::InvalidCertificate(CertificateError::InvalidPurpose)));
+}
+
+#[test]
+fn a_session_is_asked_again_for_what_it_was_asked_at_first() {
+    let world = World::new();
+    let mut spec = Spec::leaf("broker-01.example").with(role("broker"));
+    spec.extensions[1] = purposes(&[oid::SERVER_AUTH]);
+    let chain = [CertificateDer::from(world.root.issue(&world.broker, &spec))];
+    let name = ReferenceName::Dns("broker-01.example".to_owned());
+    let server = world.server.authenticate_server(&chain, &name, &[], now()).unwrap();
+    let session = world.server.register(&chain, &server, now());
+    let refreshed = world.server.refresh(&World::trust(&world.root, 2, &[]), now()).unwrap();
+    assert_eq!((refreshed.ended, session.ended()), (0, None));
+    let as_client = world.server.authenticate(&chain, now()).unwrap_err();
+    assert_eq!(as_client.rule, Rule::PurposeNotAllowed);
 }

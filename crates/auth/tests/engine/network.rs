@@ -8,8 +8,8 @@ use crate::issue::{Holder, Spec, extension, now, purposes, role};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ServerConfig};
+use rustmq_auth::AuthenticationManager;
 use rustmq_auth::rustls::quic_peer_chain;
-use rustmq_auth::{AuthenticationManager, Purpose};
 use rustmq_pki::oid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -125,7 +125,7 @@ fn refused(world: &World) -> Vec<(&'static str, Option<Credential>)> {
 #[tokio::test]
 async fn test_end_to_end_authentication_flow() {
     let world = World::new();
-    let trust = World::trust(&world.root, Purpose::Client, 2, &[&[0x66]]);
+    let trust = World::trust(&world.root, 2, &[&[0x66]]);
     world.server.refresh(&trust, now()).unwrap();
     let config = |credential: Option<Credential>| {
         let credential = credential.map(|(holder, der)| credentials(&holder, &[&der]));

@@ -79,7 +79,7 @@ impl RenewalArgs {
         let manager = session.writer()?;
         let old = manager.info(&self.certificate.plain()).await?;
         let mark = self.repeat.mark();
-        let folder_name = Principal::parse(&old.principal).map_or(old.id, |p| p.folder_name());
+        let folder_name = Principal::of_issued(&old.principal).map_or(old.id, |p| p.folder_name());
         let mark = mark.as_deref();
         if self.same_key {
             let same = |execution| ask(manager.clone(), self.request(RenewalKey::Same, execution));
