@@ -472,13 +472,13 @@ pub enum Error {
     // Time and order.
     /// The clock was set back.
     #[error(
-        "the clock says {now}, and the newest audit record is of {newest}: nothing is signed \
-         while the clock is more than 5 minutes behind"
+        "the clock says {now}, and the newest that the audit record says was done is of {newest}: \
+         nothing is signed while the clock is more than 5 minutes behind"
     )]
     ClockBehind {
         /// What the clock says.
         now: UnixTime,
-        /// The newest record.
+        /// The newest record of something that was done.
         newest: UnixTime,
     },
     /// The reservation was found abandoned before the certificate was complete.

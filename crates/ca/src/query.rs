@@ -191,7 +191,10 @@ pub(crate) fn describe_ca(
         id: row.id.clone(),
         common_name: row.common_name.clone(),
         parent_id,
-        status: ca_status(row, described.status),
+        status: match authorities::is_key_lost(connection, row)? {
+            true => CaStatus::Revoked,
+            false => ca_status(row, described.status),
+        },
         path_len: describe::path_len(&certificate),
         certificate: described,
         base_url: row.base_url.clone(),

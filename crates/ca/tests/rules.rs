@@ -214,6 +214,21 @@ async fn a_clock_that_was_set_back_signs_nothing() {
     assert_eq!(ca.manager.audit_verify().await.unwrap().fault, None);
 }
 
+/// A machine whose clock battery is empty, say: what it was refused then must not count as done.
+#[tokio::test]
+async fn what_was_refused_under_a_clock_that_ran_ahead_keeps_nothing_from_being_signed() {
+    let ca = TestCa::with_hierarchy().await;
+    let leaf = ca.issue("a@b.example", Role::Client).await.info().id.clone();
+    ca.clock.advance_days(7000);
+    let unknown = issue_request("nope", "b@b.example", Role::Client, &new_key());
+    assert!(matches!(refused(&ca, unknown).await, Error::UnknownCa { .. }));
+    ca.clock.advance_days(-7000);
+    ca.issue("c@b.example", Role::Client).await;
+    ca.manager.revoke_certificate(revoke(&leaf, RevocationReason::Superseded)).await.unwrap();
+    ca.manager.generate_crl("prod_ca_1", CrlRefresh::Always).await.expect("a list");
+    assert_eq!(ca.manager.audit_verify().await.unwrap().fault, None);
+}
+
 #[tokio::test]
 async fn a_ca_that_may_not_issue_does_not() {
     let ca = TestCa::with_hierarchy().await;

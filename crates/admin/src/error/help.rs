@@ -151,7 +151,11 @@ fn of_state(error: &Error) -> Vec<String> {
         Error::IdempotencyStale { .. } => {
             "give another --idempotency-key for another certificate".to_owned()
         }
-        Error::ClockBehind { .. } => "set the clock right".to_owned(),
+        Error::ClockBehind { .. } => {
+            "set the clock right; if it is, something was done under a wrong one, and a backup from \
+             before that is the way back (docs/backup.md)"
+                .to_owned()
+        }
         Error::Backup(BackupError::NotEmpty { .. }) => {
             "name another directory with --data-dir; nothing is ever restored over an authority"
                 .to_owned()

@@ -78,14 +78,7 @@ impl Authority {
             let attestor = self.attestor(ca).await?;
             let now = self.now();
             let entry = self.announcement(&attestor, "audit.checkpoint", now);
-            let (records, head) = self
-                .store
-                .write(move |connection| {
-                    audit::check_clock(connection, now)?;
-                    audit::append(connection, &entry)?;
-                    audit::head_of(connection)
-                })
-                .await?;
+            let (records, head) = self.announce(&attestor, entry).await?;
             let begun = attestor.begin(StatementKind::AuditCheckpoint);
             let statement = AuditCheckpoint::unsigned(begun, records, &head, now);
             let attestation = attestor.attest(statement).await?;
@@ -111,6 +104,25 @@ impl Authority {
             principal: None,
             detail: format!("signed by sha256 {}", attestor.certificate().fingerprint()),
         }
+    }
+
+    /// Makes the announcement durable; gives the number of records then, and the last one's hash. Refuses
+    /// a signer that was revoked since its key was asked for.
+    pub(super) async fn announce(
+        &self,
+        attestor: &Attestor,
+        announcement: Entry,
+    ) -> Result<(u64, String), Error> {
+        let (signer, now) = (attestor.prepared.row.number, announcement.at);
+        self.store
+            .write(move |connection| {
+                audit::check_clock(connection, now)?;
+                let signer = authorities::by_number(connection, signer)?.ok_or(Error::NoCa)?;
+                check_believed(connection, &signer, now)?;
+                audit::append(connection, &announcement)?;
+                audit::head_of(connection)
+            })
+            .await
     }
 
     /// `audit verify --anchor`.
@@ -152,9 +164,15 @@ fn verify_anchored(
 /// The CA with this name, unless nobody should believe it any more.
 fn named(connection: &Connection, name: &str, now: UnixTime) -> Result<CaRow, Fault> {
     let row = names::find_ca(connection, name)?;
-    let Some(revoked) = standing::revoked_above(connection, &row)? else { return Ok(row) };
+    check_believed(connection, &row, now)?;
+    Ok(row)
+}
+
+/// Refuses a CA that is revoked or below one that is, and names those that may sign instead.
+fn check_believed(connection: &Connection, signer: &CaRow, now: UnixTime) -> Result<(), Fault> {
+    let Some(revoked) = standing::revoked_above(connection, signer)? else { return Ok(()) };
     let others = ranked(connection, now)?.into_iter().map(|other| other.id).collect();
-    Err(Error::SignerRevoked { ca: row.id, revoked: Box::new(revoked), others }.into())
+    Err(Error::SignerRevoked { ca: signer.id.clone(), revoked: Box::new(revoked), others }.into())
 }
 
 /// The CAs that may sign a statement, the fittest first: the newest that issues, a root only where there

@@ -8,7 +8,7 @@ use super::{Attempt, Authority};
 use crate::Error;
 use crate::backup::{BackupRequest, BackupSummary, Packed};
 use crate::request::Execution;
-use crate::store::{Outcome, audit, blocking};
+use crate::store::{Outcome, blocking};
 
 /// What the audit record calls it.
 const ACTION: &str = "store.backup";
@@ -27,12 +27,7 @@ impl Authority {
             let now = self.now();
             let announced = self.announcement(&attestor, ACTION, now);
             let mut done = announced.clone();
-            self.store
-                .write(move |connection| {
-                    audit::check_clock(connection, now)?;
-                    audit::append(connection, &announced)
-                })
-                .await?;
+            self.announce(&attestor, announced).await?;
             let (store, profiles) = (self.store.clone(), self.profiles.clone());
             let packed = blocking(move || Packed::new(&store, &profiles, now)).await?;
             let statement = packed.statement(attestor.begin(StatementKind::BackupManifest));

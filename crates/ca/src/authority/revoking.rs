@@ -1,11 +1,13 @@
 //! Revoke, hold, release: the CRL that says so is signed in the same operation.
 
+use rusqlite::Connection;
 use rustmq_pki::crl::RevocationReason;
+use rustmq_pki::time::UnixTime;
 
 use super::{Attempt, Authority, Prepared};
 use crate::outcome::Revocation;
 use crate::request::{Execution, RevokeRequest};
-use crate::store::{CertificateRow, Revoked, certificates, crls, revocations};
+use crate::store::{CertificateRow, Fault, Revoked, certificates, crls, revocations};
 use crate::{Error, describe, names};
 
 /// What is done to certificates of one issuer.
@@ -13,6 +15,48 @@ use crate::{Error, describe, names};
 enum Change {
     Revoke(Revoked),
     Release,
+}
+
+impl Change {
+    /// Refuses a certificate that cannot be changed so.
+    fn check(&self, row: &CertificateRow, now: UnixTime) -> Result<(), Error> {
+        match self {
+            Self::Revoke(by) => revocations::check_revocable(row, by.reason, now),
+            Self::Release => revocations::check_releasable(row),
+        }
+    }
+}
+
+/// Whose status changes.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    /// An end entity's certificate, by its number.
+    Certificate(i64),
+    /// Every certificate of a CA, by the CA's number.
+    Ca(i64),
+}
+
+impl Target {
+    /// The certificates that change, as they are in this transaction: a CA may have got another since it
+    /// was last looked at. An older one of a renewed CA may have ended or be revoked and is left alone
+    /// then; the present one comes first and decides.
+    fn certificates(
+        self,
+        connection: &Connection,
+        change: &Change,
+        now: UnixTime,
+    ) -> Result<Vec<CertificateRow>, Fault> {
+        let mut rows: Vec<_> = match self {
+            Self::Certificate(number) => {
+                certificates::by_number(connection, number)?.into_iter().collect()
+            }
+            Self::Ca(number) => certificates::of_authority(connection, number)?,
+        };
+        let present = rows.first().ok_or(Error::NoCa)?;
+        change.check(present, now)?;
+        rows.retain(|row| change.check(row, now).is_ok());
+        Ok(rows)
+    }
 }
 
 impl Authority {
@@ -28,7 +72,7 @@ impl Authority {
             let change = self.revocation(&asked)?;
             self.keep_house_for(execution).await?;
             let row = self.store.read(move |c| names::find_end_entity(c, &name)).await?;
-            self.change(vec![row], change, execution).await
+            self.change(Target::Certificate(row.number), change, execution).await
         })
         .await
     }
@@ -47,7 +91,7 @@ impl Authority {
             let name = certificate.to_owned();
             self.keep_house_for(execution).await?;
             let row = self.store.read(move |c| names::find_end_entity(c, &name)).await?;
-            self.change(vec![row], Change::Release, execution).await
+            self.change(Target::Certificate(row.number), Change::Release, execution).await
         })
         .await
     }
@@ -62,19 +106,8 @@ impl Authority {
         self.audited(attempt, execution, async {
             let change = self.revocation(&asked)?;
             self.keep_house_for(execution).await?;
-            let rows = self.certificates_of_ca(&asked.certificate).await?;
-            let now = self.now();
-            let rows = rows
-                .into_iter()
-                // An older certificate of a renewed CA may have ended or be revoked: the present one
-                // comes first and decides.
-                .enumerate()
-                .filter(|(at, row)| {
-                    *at == 0 || revocations::check_revocable(row, asked.reason, now).is_ok()
-                })
-                .map(|(_, row)| row)
-                .collect();
-            self.change(rows, change, execution).await
+            let target = self.subordinate(&asked.certificate).await?;
+            self.change(target, change, execution).await
         })
         .await
     }
@@ -88,28 +121,22 @@ impl Authority {
             Attempt { action: "ca.release", ca: Some(ca.to_owned()), ..Attempt::default() };
         self.audited(attempt, execution, async {
             self.keep_house_for(execution).await?;
-            let rows = self.certificates_of_ca(ca).await?;
-            let rows = rows
-                .into_iter()
-                .enumerate()
-                .filter(|(at, row)| *at == 0 || revocations::check_releasable(row).is_ok())
-                .map(|(_, row)| row)
-                .collect();
-            self.change(rows, Change::Release, execution).await
+            let target = self.subordinate(ca).await?;
+            self.change(target, Change::Release, execution).await
         })
         .await
     }
 
-    /// The certificates of a CA under another, newest first.
-    async fn certificates_of_ca(&self, ca: &str) -> Result<Vec<CertificateRow>, Error> {
+    /// A CA under another.
+    async fn subordinate(&self, ca: &str) -> Result<Target, Error> {
         let name = ca.to_owned();
         self.store
             .read(move |connection| {
                 let ca = names::find_ca(connection, &name)?;
-                if ca.is_root() {
-                    return Err(Error::RootCannotBeRevoked { ca: ca.id }.into());
+                match ca.is_root() {
+                    true => Err(Error::RootCannotBeRevoked { ca: ca.id }.into()),
+                    false => Ok(Target::Ca(ca.number)),
                 }
-                certificates::of_authority(connection, ca.number)
             })
             .await
     }
@@ -138,31 +165,25 @@ impl Authority {
     /// Changes the status of certificates of one issuer and signs its CRL.
     async fn change(
         &self,
-        rows: Vec<CertificateRow>,
+        target: Target,
         change: Change,
         execution: Execution,
     ) -> Result<Revocation, Error> {
-        let now = self.now();
-        for row in &rows {
-            match &change {
-                Change::Revoke(by) => revocations::check_revocable(row, by.reason, now)?,
-                Change::Release => revocations::check_releasable(row)?,
-            }
-        }
+        let (now, judged) = (self.now(), change.clone());
+        let rows = self.store.read(move |c| target.certificates(c, &judged, now)).await?;
         let Some(first) = rows.first() else { return Err(Error::NoCa) };
         let prepared = self.prepare(&first.ca_id).await?;
-        let numbers: Vec<i64> = rows.iter().map(|row| row.number).collect();
         if execution == Execution::DryRun {
             let certificates = rows.iter().map(|row| describe::certificate(row, now)).collect();
             return Ok(Revocation { certificates, crl: None });
         }
-        self.commit_change(&prepared, numbers, change).await
+        self.commit_change(&prepared, target, change).await
     }
 
     async fn commit_change(
         &self,
         prepared: &Prepared,
-        numbers: Vec<i64>,
+        target: Target,
         change: Change,
     ) -> Result<Revocation, Error> {
         // The key first: a wrong passphrase leaves nothing behind.
@@ -171,13 +192,15 @@ impl Authority {
         let (rows, task) = self
             .store
             .write(move |connection| {
-                let mut changed = Vec::with_capacity(numbers.len());
-                for number in &numbers {
+                let mut changed = Vec::new();
+                for CertificateRow { number, .. } in
+                    target.certificates(connection, &change, now)?
+                {
                     match &change {
-                        Change::Revoke(by) => revocations::revoke(connection, *number, by)?,
-                        Change::Release => revocations::release(connection, *number, now, &actor)?,
+                        Change::Revoke(by) => revocations::revoke(connection, number, by)?,
+                        Change::Release => revocations::release(connection, number, now, &actor)?,
                     }
-                    changed.extend(certificates::by_number(connection, *number)?);
+                    changed.extend(certificates::by_number(connection, number)?);
                 }
                 Ok((changed, crls::reserve(connection, &row, now, &actor)?))
             })

@@ -49,14 +49,31 @@ impl Authority {
             })?;
             self.keep_house_for(execution).await?;
             let (which, criterion) = (asked.which, by.clone());
-            let selected = self.store.read(move |c| select(c, which, &criterion)).await?;
+            let selection = which.clone();
+            let selected = self.store.read(move |c| select(c, selection, &criterion)).await?;
             if execution == Execution::DryRun {
                 let revoked = selected.by_ca.values().map(|numbers| numbers.len() as u64).sum();
                 return Ok(BatchRevocation { revoked, ..selected.counts });
             }
+            // The keys first: a wrong passphrase leaves nothing behind.
+            self.issuers_of(&selected).await?;
+            // Somebody may have typed that passphrase for minutes, and others have issued meanwhile.
+            let criterion = Revoked { now: self.now(), ..by.clone() };
+            let selected = self.store.read(move |c| select(c, which, &criterion)).await?;
             self.revoke_selected(selected, by).await
         })
         .await
+    }
+
+    /// The CAs of what was selected, their keys open.
+    async fn issuers_of(&self, selected: &Selected) -> Result<Vec<Prepared>, Error> {
+        let mut cas = Vec::with_capacity(selected.by_ca.len());
+        for number in selected.by_ca.keys() {
+            let prepared = self.prepare(&self.row(*number).await?.id).await?;
+            self.issuer_of(&prepared).await?;
+            cas.push(prepared);
+        }
+        Ok(cas)
     }
 
     async fn revoke_selected(
@@ -64,13 +81,7 @@ impl Authority {
         selected: Selected,
         by: Revoked,
     ) -> Result<BatchRevocation, Error> {
-        let mut cas = Vec::with_capacity(selected.by_ca.len());
-        for number in selected.by_ca.keys() {
-            let prepared = self.prepare(&self.row(*number).await?.id).await?;
-            // The keys first: a wrong passphrase leaves nothing behind.
-            self.issuer_of(&prepared).await?;
-            cas.push(prepared);
-        }
+        let cas = self.issuers_of(&selected).await?;
         let mut outcome = selected.counts;
         for numbers in selected.by_ca.into_values() {
             for slice in numbers.chunks(self.revocation_slice) {

@@ -143,7 +143,7 @@ impl StoredRecord {
     }
 }
 
-/// The newest record's number, time and hash.
+/// The newest record's number and hash, and the newest time that anything was done at.
 struct Head {
     number: i64,
     latest: i64,
@@ -174,12 +174,23 @@ pub(super) fn append_slice(
     insert(connection, entry, Some(slice))
 }
 
+/// The newest time that anything was done at. A refusal did nothing: recorded under a clock that runs
+/// years ahead, it must not keep the authority from signing until then.
+fn latest(head: &Head, entry: &Entry) -> i64 {
+    match entry.outcome {
+        Outcome::Refused => head.latest,
+        Outcome::Reserved | Outcome::Done | Outcome::Abandoned => {
+            head.latest.max(entry.at.seconds())
+        }
+    }
+}
+
 fn insert(connection: &Connection, entry: &Entry, slice: Option<i64>) -> Result<(), Fault> {
     let head = head(connection)?;
     let fields = Fields {
         number: head.number + 1,
         at: entry.at.seconds(),
-        latest: head.latest.max(entry.at.seconds()),
+        latest: latest(&head, entry),
         actor: entry.actor.as_str(),
         action: entry.action,
         outcome: entry.outcome.as_str(),

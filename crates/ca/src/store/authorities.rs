@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use rustmq_pki::crl::RevocationReason;
 use rustmq_pki::name::TrustDomain;
 use rustmq_pki::time::UnixTime;
 
@@ -250,43 +251,74 @@ pub(crate) fn check_may_issue(
     }
     let mut at = Some(authority.clone());
     while let Some(link) = at {
-        check_certificate_stands(connection, authority, &link, now)?;
-        at = match link.parent {
-            Some(parent) => by_number(connection, parent)?,
-            None => None,
-        };
+        check_link_not_revoked(connection, authority, &link)?;
+        check_not_ended(connection, authority, &link, now)?;
+        at = parent_of(connection, &link)?;
     }
     Ok(())
 }
 
-/// Refuses a CA whose present certificate is revoked or on hold: a new one needs a new key.
+/// Refuses a CA that is revoked or on hold: a new certificate needs a new key.
 pub(crate) fn check_not_revoked(connection: &Connection, ca: &CaRow) -> Result<(), Fault> {
-    let revoked = connection
+    check_link_not_revoked(connection, ca, ca)
+}
+
+/// Refuses a CA that is revoked or on hold, or is below one that is.
+pub(super) fn check_none_revoked(connection: &Connection, authority: &CaRow) -> Result<(), Fault> {
+    let mut at = Some(authority.clone());
+    while let Some(link) = at {
+        check_link_not_revoked(connection, authority, &link)?;
+        at = parent_of(connection, &link)?;
+    }
+    Ok(())
+}
+
+fn parent_of(connection: &Connection, ca: &CaRow) -> Result<Option<CaRow>, Fault> {
+    match ca.parent {
+        Some(parent) => by_number(connection, parent),
+        None => Ok(None),
+    }
+}
+
+fn check_link_not_revoked(
+    connection: &Connection,
+    authority: &CaRow,
+    link: &CaRow,
+) -> Result<(), Fault> {
+    let (ca, revoked) = (authority.id.clone(), link.id.clone());
+    let on_list = connection
         .prepare_cached("SELECT 1 FROM revocation WHERE certificate = ?1")?
-        .exists([ca.certificate])?;
-    match revoked {
-        true => Err(Error::CaRevoked { ca: ca.id.clone(), revoked: ca.id.clone() }.into()),
+        .exists([link.certificate])?;
+    match on_list || is_key_lost(connection, link)? {
+        true => Err(Error::CaRevoked { ca, revoked }.into()),
         false => Ok(()),
     }
 }
 
-fn check_certificate_stands(
+/// Whether a CA's key fell into other hands, whichever of its certificates was revoked for that: it is
+/// the key of all of them.
+pub(crate) fn is_key_lost(connection: &Connection, ca: &CaRow) -> Result<bool, Fault> {
+    let [key, above] = [RevocationReason::KeyCompromise, RevocationReason::CaCompromise];
+    let lost = connection
+        .prepare_cached(
+            "SELECT 1 FROM certificate c JOIN revocation r ON r.certificate = c.number \
+             WHERE c.subject_authority = ?1 AND r.reason IN (?2, ?3)",
+        )?
+        .exists([ca.number, key.code().into(), above.code().into()])?;
+    Ok(lost)
+}
+
+fn check_not_ended(
     connection: &Connection,
     authority: &CaRow,
     link: &CaRow,
     now: UnixTime,
 ) -> Result<(), Fault> {
-    let (not_after, revoked) = connection
-        .prepare_cached(
-            "SELECT c.not_after, r.number IS NOT NULL FROM certificate c \
-             LEFT JOIN revocation r ON r.certificate = c.number WHERE c.number = ?1",
-        )?
-        .query_row([link.certificate], |row| Ok((time_at(row, 0)?, row.get::<_, bool>(1)?)))?;
-    let ca = authority.id.clone();
-    if revoked {
-        return Err(Error::CaRevoked { ca, revoked: link.id.clone() }.into());
-    }
+    let not_after = connection
+        .prepare_cached("SELECT not_after FROM certificate WHERE number = ?1")?
+        .query_row([link.certificate], |row| time_at(row, 0))?;
     if not_after < now {
+        let ca = authority.id.clone();
         return Err(Error::CaExpired { ca, expired: link.id.clone(), not_after }.into());
     }
     Ok(())

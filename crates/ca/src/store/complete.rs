@@ -5,12 +5,13 @@ use rustmq_pki::certificate::Certificate;
 use rustmq_pki::key::Fingerprint;
 
 use super::audit::{self, Entry, Outcome};
+use super::authorities::{self, CaRow};
 use super::certificates::{self, CertificateRow, role_at, role_code};
 use super::fault::Fault;
 use super::key_holders::{self, Claim};
 use super::lookup::{self, Entries};
-use super::reserve::{Completed, Completion, LiveReservation, action};
-use super::{authorities, counts, crls, idempotency, revocations};
+use super::reserve::{Completed, Completion, LiveReservation, action, check_renewable};
+use super::{counts, crls, idempotency, revocations};
 use crate::Error;
 use crate::info::CertificateRole;
 
@@ -21,6 +22,7 @@ pub(super) fn complete(
     completion: &Completion,
 ) -> Result<Completed, Fault> {
     let taken = take(connection, live, &completion.certificate)?;
+    let issuer = check_authorities(connection, &taken)?;
     let key_hash = key_holders::key_hash_of(&completion.certificate);
     if taken.subject_authority.is_none() {
         let claim = Claim { key_hash: &key_hash, principal: &taken.principal };
@@ -55,11 +57,22 @@ pub(super) fn complete(
     if let Some((superseded, due_at)) = completion.supersede {
         revocations::schedule(connection, superseded, due_at)?;
     }
-    let issuer = authorities::by_number(connection, row.authority)?;
     row.ca_id = issuer.map(|issuer| issuer.id).unwrap_or_default();
     audit::append(connection, &entry(&row, completion))?;
     let crl_due = crls::is_half_over(connection, row.authority, completion.now)?;
     Ok(Completed { row, crl_due })
+}
+
+/// The issuer. Refuses what is revoked since the reservation: a CA that issues, and one that is renewed.
+fn check_authorities(connection: &Connection, taken: &Taken) -> Result<Option<CaRow>, Fault> {
+    if let Some(subject) = taken.subject_authority {
+        check_renewable(connection, subject)?;
+    }
+    let issuer = authorities::by_number(connection, taken.authority)?;
+    if let Some(issuer) = &issuer {
+        authorities::check_none_revoked(connection, issuer)?;
+    }
+    Ok(issuer)
 }
 
 fn entry(row: &CertificateRow, completion: &Completion) -> Entry {

@@ -16,7 +16,7 @@ use super::lookup::{self, Entries};
 use super::reserve::action;
 use super::slice_rows::{self, Commits, CommittedRow};
 use super::slices::SliceTicket;
-use super::{Store, counts, crls};
+use super::{Store, authorities, counts, crls};
 use crate::info::CertificateRole;
 use crate::{Actor, Error};
 
@@ -108,6 +108,10 @@ fn complete(
     let newest = certificates::newest(connection)?;
     let first = newest + 1;
     take(connection, step, first, &rows)?;
+    // The CA, or one above it, may have been revoked since the reservation.
+    if let Some(issuer) = authorities::by_number(connection, step.authority)? {
+        authorities::check_none_revoked(connection, &issuer)?;
+    }
     // A key may have been marked as compromised or another's since, without a new certificate.
     let claims: Vec<_> = rows
         .iter()

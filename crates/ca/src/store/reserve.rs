@@ -303,7 +303,10 @@ fn prepare_subject(
             key_holders::check(connection, key_hash, &reservation.principal)?;
             Ok((None, None))
         }
-        Subject::RenewedCa(number) => Ok((Some(*number), None)),
+        Subject::RenewedCa(number) => {
+            check_renewable(connection, *number)?;
+            Ok((Some(*number), None))
+        }
         Subject::NewCa(new) => {
             let now = reservation.now;
             let (number, id) =
@@ -311,6 +314,15 @@ fn prepare_subject(
             keys::insert(connection, number, &new.encrypted_key, new.key_epoch)?;
             Ok((Some(number), Some(id)))
         }
+    }
+}
+
+/// Refuses a new certificate for the key of a CA that is revoked or on hold. Asked when it is reserved
+/// and when it is completed: a revocation in between knows nothing of it.
+pub(super) fn check_renewable(connection: &Connection, number: i64) -> Result<(), Fault> {
+    match authorities::by_number(connection, number)? {
+        Some(ca) => authorities::check_not_revoked(connection, &ca),
+        None => Ok(()),
     }
 }
 
