@@ -119,7 +119,7 @@ pub struct Revocation {
 }
 
 /// A CA's newest CRL.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct CrlPublication {
     /// The CA.
     pub ca_id: String,
@@ -129,6 +129,8 @@ pub struct CrlPublication {
     pub entries: usize,
     /// Whether it was signed just now.
     pub signed: bool,
+    /// Why another CA's CRL, which was due too, was not signed.
+    pub crl_failure: Option<Error>,
 }
 
 /// What an archive holds.
