@@ -133,6 +133,16 @@ pub struct CrlPublication {
     pub crl_failure: Option<Error>,
 }
 
+/// Another passphrase for the CA keys.
+#[derive(Debug)]
+pub struct PassphraseChange {
+    /// How many keys were encrypted anew.
+    pub keys: usize,
+    /// Why the store's write-ahead log may still hold keys under the old passphrase, until every process
+    /// that has the store open has closed it and one opens it once more to write.
+    pub old_copies: Option<Error>,
+}
+
 /// What an archive holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ExportSummary {
