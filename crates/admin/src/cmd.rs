@@ -58,6 +58,13 @@ pub(crate) fn planned(planned: &Planned) -> Report {
 /// What the operator should know about an issuance: what the gate noted, and a CRL that was due and
 /// could not be signed.
 pub(crate) fn notes(notes: &[Note], crl_failure: Option<&rustmq_ca::Error>) -> Vec<String> {
-    let failure = crl_failure.map(|error| format!("a CRL that was due was not signed: {error}"));
-    notes.iter().map(ToString::to_string).chain(failure).collect()
+    notes.iter().map(ToString::to_string).chain(crl_failure.map(unsigned)).collect()
+}
+
+/// That a CRL which was due could not be signed, beside what was asked for and done.
+pub(crate) fn unsigned(failure: &rustmq_ca::Error) -> String {
+    match failure {
+        rustmq_ca::Error::CrlNotSigned { .. } => failure.to_string(),
+        other => format!("a CRL that was due was not signed: {other}"),
+    }
 }

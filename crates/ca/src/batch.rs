@@ -163,6 +163,8 @@ pub struct BatchRevocation {
     pub expired: u64,
     /// The CRLs that say so, one a CA; none in a dry run.
     pub crls: Vec<CrlPublication>,
+    /// Why another CA's CRL, which was due too, was not signed.
+    pub crl_failure: Option<Error>,
 }
 
 /// What there is to say at the end of a batch.
@@ -170,6 +172,8 @@ pub struct BatchRevocation {
 pub struct BatchSummary {
     /// The CRL of the issuing CA, where one was due.
     pub crl: Option<CrlPublication>,
+    /// Why another CA's CRL, which was due too, was not signed.
+    pub crl_failure: Option<Error>,
 }
 
 /// An opened batch; cheap to clone. Slices may be asked for one after the other or several at a time.

@@ -503,6 +503,14 @@ pub enum Error {
         /// Why it was not signed.
         error: Box<Error>,
     },
+    /// A CRL that is due beside what was asked for, and was not signed.
+    #[error("the CRL of {ca}, which is due, could not be signed: {error}")]
+    CrlNotSigned {
+        /// The CA whose CRL is to come.
+        ca: String,
+        /// Why it was not signed.
+        error: Box<Error>,
+    },
     /// The archive could not be written.
     #[error("the archive cannot be written: {0}")]
     Archive(std::io::Error),
@@ -608,6 +616,7 @@ impl Error {
             Self::Sign(_) => ("sign", Store),
             Self::Serial(_) => ("serial", Store),
             Self::RevokedWithoutCrl { .. } => ("revoked_without_crl", Store),
+            Self::CrlNotSigned { .. } => ("crl_not_signed", Store),
             Self::UnknownProfile { .. } => ("unknown_profile", NotFound),
             Self::ProfileRole { .. } => ("profile_role", Usage),
             Self::ProfileKind { .. } => ("profile_kind", Usage),

@@ -174,10 +174,12 @@ impl Keys {
         encrypted: &[u8],
         epoch: i64,
     ) -> Result<SoftwareKey, Error> {
-        let passphrase = match known.take().filter(|known| known.epoch == epoch) {
-            Some(known) => known.passphrase,
-            None => self.shared.source.existing()?,
-        };
+        if let Some(proven) = known.as_ref().filter(|known| known.epoch == epoch) {
+            // It has opened another key: where this one is damaged, asking again helps nobody.
+            return Ok(SoftwareKey::from_encrypted_pkcs8(encrypted, &proven.passphrase)?);
+        }
+        *known = None;
+        let passphrase = self.shared.source.existing()?;
         // A passphrase that opens nothing is not kept: the next attempt asks again.
         let key = SoftwareKey::from_encrypted_pkcs8(encrypted, &passphrase)?;
         *known = Some(Known { passphrase, epoch });

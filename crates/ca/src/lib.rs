@@ -105,8 +105,8 @@ pub use info::{
 pub use manager::CertificateManager;
 pub use names::SHORTEST_PREFIX;
 pub use outcome::{
-    AuditExport, Bundle, CaCreation, CrlPublication, ExportSummary, Issuance, Issued, Planned,
-    Revocation,
+    AuditExport, Bundle, CaCreation, CrlPublication, ExportSummary, Issuance, Issued,
+    PassphraseChange, Planned, Revocation,
 };
 pub use pages::{AuditPages, CertificatePages, ListOrder, PAGE_ROWS};
 pub use passphrase::{PassphraseError, PassphraseSource};

@@ -16,7 +16,8 @@ use crate::batch::{
 use crate::checkpoint::{AnchoredVerdict, AuditCheckpoint};
 use crate::info::{AbandonedSerial, AuditRecord, AuditVerdict, CaInfo, CaTree, CertificateInfo};
 use crate::outcome::{
-    AuditExport, Bundle, CaCreation, CrlPublication, ExportSummary, Issuance, Revocation,
+    AuditExport, Bundle, CaCreation, CrlPublication, ExportSummary, Issuance, PassphraseChange,
+    Revocation,
 };
 use crate::pages::{AuditPages, CertificatePages, ListOrder};
 use crate::request::{
@@ -226,9 +227,9 @@ impl CertificateManager {
         self.authority.bundle(certificate).await
     }
 
-    /// Encrypts every CA key under a new passphrase and leaves no copy under the old one. Returns
-    /// how many keys there are.
-    pub async fn change_passphrase(&self) -> Result<usize, Error> {
+    /// Encrypts every CA key under a new passphrase and leaves no copy under the old one, or says why
+    /// there may be some.
+    pub async fn change_passphrase(&self) -> Result<PassphraseChange, Error> {
         self.authority.change_passphrase().await
     }
 

@@ -119,7 +119,7 @@ pub struct Revocation {
 }
 
 /// A CA's newest CRL.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct CrlPublication {
     /// The CA.
     pub ca_id: String,
@@ -129,6 +129,18 @@ pub struct CrlPublication {
     pub entries: usize,
     /// Whether it was signed just now.
     pub signed: bool,
+    /// Why another CA's CRL, which was due too, was not signed.
+    pub crl_failure: Option<Error>,
+}
+
+/// Another passphrase for the CA keys.
+#[derive(Debug)]
+pub struct PassphraseChange {
+    /// How many keys were encrypted anew.
+    pub keys: usize,
+    /// Why the store's write-ahead log may still hold keys under the old passphrase, until every process
+    /// that has the store open has closed it and one opens it once more to write.
+    pub old_copies: Option<Error>,
 }
 
 /// What an archive holds.

@@ -231,7 +231,8 @@ async fn a_changed_passphrase_leaves_no_key_under_the_old_one() {
 
     let changing = FixedPassphrase::changing(PASSPHRASE, "another passphrase");
     let other = CertificateManager::open(&options(&ca.data_dir(), &ca.clock, changing)).unwrap();
-    assert_eq!(other.change_passphrase().await.unwrap(), 2);
+    let changed = other.change_passphrase().await.unwrap();
+    assert!(changed.keys == 2 && changed.old_copies.is_none(), "{changed:?}");
     let after = contents(&ca.data_dir());
     assert!(!traces.iter().any(|trace| holds(&after, trace)), "an old copy is left");
 
@@ -248,6 +249,37 @@ async fn a_changed_passphrase_leaves_no_key_under_the_old_one() {
     let root = RootCaRequest { ca: NewCa::new(named("Third Root")) };
     let stale = ca.manager.generate_root_ca(root).await;
     assert!(stale.is_err(), "two passphrases in one data directory: {stale:?}");
+}
+
+/// What is done is not called failed: the old passphrase opens nothing any more.
+#[tokio::test]
+async fn a_passphrase_is_changed_although_another_process_keeps_reading() {
+    let ca = TestCa::with_hierarchy().await;
+    let reader = Connection::open(ca.data_dir().join("authority.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM authority;").unwrap();
+    let old: Vec<u8> = reader
+        .query_row("SELECT encrypted FROM authority_key WHERE authority = 2", [], |row| row.get(0))
+        .unwrap();
+    let trace = &old[old.len() - 64..];
+    let changing = FixedPassphrase::changing(PASSPHRASE, "another passphrase");
+    let other = CertificateManager::open(&options(&ca.data_dir(), &ca.clock, changing)).unwrap();
+    let changed = other.change_passphrase().await.expect("it is changed");
+    assert_eq!(changed.keys, 2);
+    assert!(matches!(changed.old_copies, Some(Error::StoreBusy { .. })), "{changed:?}");
+    assert!(holds(&contents(&ca.data_dir()), trace), "the reader still sees it");
+
+    // Once all have closed the store, whoever writes next takes the log with it.
+    drop((reader, other));
+    let (clock, path) = (ca.clock.clone(), ca.data_dir());
+    let (manager, directory) = ca.into_parts();
+    drop(manager);
+    let source = FixedPassphrase::new("another passphrase");
+    let fresh = CertificateManager::open(&options(&path, &clock, source)).unwrap();
+    let list = fresh.generate_crl("prod_ca_1", rustmq_ca::CrlRefresh::Always).await;
+    list.expect("the new passphrase opens");
+    drop(fresh);
+    assert!(!holds(&contents(&path), trace), "an old copy is left");
+    drop(directory);
 }
 
 /// A writer whose octets the test reads afterwards.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rustmq_ca::batch::{Batch, BatchRequest};
+use rustmq_ca::batch::{Batch, BatchRequest, BatchSummary};
 use rustmq_ca::{CertificateManager, Execution};
 use rustmq_pki::hex;
 use rustmq_pki::key::Fingerprint;
@@ -24,6 +24,7 @@ use super::same_store::{self, IssuingCa};
 use super::summary::Summary;
 use super::taking_up::{self, TakenUp};
 use super::verifying::{self, Expected};
+use crate::cmd::unsigned;
 use crate::error::CliError;
 use crate::output::rate::Rate;
 use crate::output::{count, grouped};
@@ -129,9 +130,9 @@ impl Job {
         taken.notes.lines().for_each(|line| session.output.note(&line));
         if taken.is_all {
             left.save(left.delivered, &[], true)?;
-            if let Err(error) = self.end(manager, &left).await {
-                session.output.note(&format!("a CRL that was due was not signed: {error}"));
-            }
+            let ended = self.end(manager, &left).await;
+            let failure = ended.map_or_else(Some, |summary| summary.crl_failure);
+            failure.iter().for_each(|failure| session.output.note(&unsigned(failure)));
             let (rows, asked) = (left.asked.rows, left.asked.clone());
             let wrong = taken.issued.others(rows + asked.skipped);
             let told = (RowErrors::known(wrong), taken.notes);
@@ -144,12 +145,15 @@ impl Job {
     }
 
     /// Ends a job all of whose rows are issued, as the run that issued the last of them would have.
-    async fn end(&self, manager: &CertificateManager, left: &JobFile) -> Result<(), CliError> {
+    async fn end(
+        &self,
+        manager: &CertificateManager,
+        left: &JobFile,
+    ) -> Result<BatchSummary, rustmq_ca::Error> {
         let (ca, job) = (left.asked.ca_id.clone(), left.asked.job.clone());
         let (role, profile, execution) = (None, None, Execution::Commit);
         let request = BatchRequest { ca, role, profile, job, execution };
-        manager.batch(request).await?.finish().await?;
-        Ok(())
+        manager.batch(request).await?.finish().await
     }
 
     /// Checks all rows that are not issued yet, then issues them.

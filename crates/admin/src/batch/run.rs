@@ -21,6 +21,7 @@ use super::job_file::{self, Asked, Delivered, JobFile};
 use super::keys::SliceKeys;
 use super::slices::{Cut, Prepared, SliceError, Slices};
 use super::summary::Summary;
+use crate::cmd::unsigned;
 use crate::error::CliError;
 use crate::output::rate::Rate;
 use crate::session::Session;
@@ -217,12 +218,13 @@ impl<'a> Run<'a> {
             let done = self.delivered.rows;
             return Err(BatchError::Stopped { done, rows: self.cut.rows }.into());
         }
-        self.batch.finish().await?;
+        let crl_failure = self.batch.finish().await?.crl_failure;
         self.file.save(self.delivered, &[], true)?;
         let counts = (self.cut.rows - self.replayed, self.replayed);
         let (asked, elapsed) = (self.file.asked.clone(), self.rate.elapsed());
         let told = (checked.errors, checked.notes);
-        Ok(Summary::done(asked, output, counts, elapsed, told))
+        let note = crl_failure.as_ref().map(unsigned);
+        Ok(Summary::done(asked, output, counts, elapsed, told).with_note(note))
     }
 
     /// What this run began and could certainly not do leaves nothing behind.

@@ -24,6 +24,7 @@ pub(crate) struct Summary {
     outcome: Outcome,
     wrong: RowErrors,
     notes: RowNotes,
+    note: Option<String>,
 }
 
 enum Outcome {
@@ -39,13 +40,27 @@ impl Summary {
     /// A dry run that found nothing in the way.
     pub(crate) fn rehearsed(asked: Asked, output: &Path, checked: Checked) -> Self {
         let Checked { errors: wrong, notes, .. } = checked;
-        Self { asked, output: output.to_owned(), outcome: Outcome::Rehearsed, wrong, notes }
+        Self {
+            asked,
+            output: output.to_owned(),
+            outcome: Outcome::Rehearsed,
+            wrong,
+            notes,
+            note: None,
+        }
     }
 
     /// A job that was done before.
     pub(crate) fn finished(asked: Asked, output: &Path, wrong: RowErrors) -> Self {
         let notes = RowNotes::default();
-        Self { asked, output: output.to_owned(), outcome: Outcome::Finished, wrong, notes }
+        Self {
+            asked,
+            output: output.to_owned(),
+            outcome: Outcome::Finished,
+            wrong,
+            notes,
+            note: None,
+        }
     }
 
     /// A job that is done now.
@@ -57,7 +72,13 @@ impl Summary {
         (wrong, notes): (RowErrors, RowNotes),
     ) -> Self {
         let outcome = Outcome::Done { issued, replayed, elapsed };
-        Self { asked, output: output.to_owned(), outcome, wrong, notes }
+        Self { asked, output: output.to_owned(), outcome, wrong, notes, note: None }
+    }
+
+    /// The same, with a thing to say about the job as a whole.
+    pub(crate) fn with_note(mut self, note: Option<String>) -> Self {
+        self.note = self.note.or(note);
+        self
     }
 
     fn counts(&self) -> (u64, u64, Duration) {
@@ -92,6 +113,7 @@ impl Summary {
             .with("row_notes", self.notes.to_json())
             .card(self.card())
             .notes(self.note())
+            .notes(self.note.clone())
     }
 
     fn card(&self) -> Card {

@@ -141,7 +141,7 @@ fn of_state(error: &Error) -> Vec<String> {
         Error::CaRetired { .. } | Error::CaRevoked { .. } => {
             "rustmq-admin ca tree  shows which CAs issue".to_owned()
         }
-        Error::RevokedWithoutCrl { ca, .. } => format!("rustmq-admin ca crl --ca-id {ca}"),
+        Error::RevokedWithoutCrl { ca, .. } | Error::CrlNotSigned { ca, .. } => format!("rustmq-admin ca crl --ca-id {ca}"),
         Error::ProfileRole { .. } => "leave --role or --profile out".to_owned(),
         Error::IdempotencyMismatch { .. } => {
             "give another --idempotency-key for another certificate, or name the folder that holds \

@@ -225,3 +225,24 @@ fn renewing_keeps_id_and_key_and_rekeying_makes_a_successor() {
     assert_eq!(bench.json(&["ca", "renew", "prod_ca_1", "--rekey"])["id"], "prod_ca_2");
     bench.run(&["ca", "renew", "prod_ca_1", "--id", "x"]).refused(2, &["--rekey"]);
 }
+
+/// One octet of another CA's stored key has changed, and its list is due.
+#[test]
+fn a_list_is_written_whatever_becomes_of_another_cas() {
+    let bench = Workbench::with_hierarchy();
+    under(&bench, "root_ca_1", "Staging CA", &[]);
+    bench.broker("b1.example");
+    let store = rusqlite::Connection::open(bench.data().join("authority.db")).unwrap();
+    let key = "cast(substr(encrypted, 1, length(encrypted) - 1) || x'00' AS BLOB)";
+    let damage = format!("UPDATE authority_key SET encrypted = {key} WHERE authority = 3");
+    assert_eq!(store.execute(&damage, []).unwrap(), 1);
+    store.execute("UPDATE authority SET revision = revision + 1 WHERE number = 3", []).unwrap();
+    drop(store);
+    let told = |run: &Run| assert!(run.stderr.contains("staging_ca_1"), "{}", run.stderr);
+    told(&bench.ok(&["ca", "crl", "prod_ca_1", "--output", "prod.crl"]));
+    assert!(bench.path("prod.crl").exists());
+    let revoked = bench.ok(&["certs", "revoke", "cert-4"]);
+    told(&revoked);
+    assert!(revoked.stdout.contains("by prod_ca_1"), "{}", revoked.stdout);
+    told(&bench.ok(&["certs", "batch-revoke", "--ca-id", "prod_ca_1"]));
+}

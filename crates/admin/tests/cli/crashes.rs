@@ -60,3 +60,25 @@ fn the_same_command_again_completes_what_a_kill_left() {
         assert!(text(&serial["principal"]).starts_with("app-"), "{serial}");
     }
 }
+
+/// `--force` gives the key its name first: whenever it is killed, the certificate's own key is there.
+#[test]
+fn a_killed_replacement_leaves_the_key_of_the_certificate_that_lies_there() {
+    let bench = Workbench::with_hierarchy();
+    bench.ok(&issue("app"));
+    let at = |name: &str| bench.path("app").join(name).display().to_string();
+    let public = |key: &str| openssl(&["pkey", "-in", &at(key), "-pubout"]);
+    let renew = ["certs", "renew", "cert-3", "--output-dir", "app", "--force"];
+    for nth in [2, 2, 1, 3, 4, 5] {
+        assert!(killed_at(&bench, "rename", nth, &renew), "{nth}: nothing was injected");
+        let certified = openssl(&["x509", "-in", &at("tls.crt"), "-noout", "-pubkey"]);
+        let keys = ["tls.key", "tls.key.old"]
+            .into_iter()
+            .filter(|key| bench.path("app").join(key).exists());
+        assert!(keys.map(public).any(|key| key == certified), "{nth}: the key is lost");
+    }
+    bench.ok(&renew);
+    let certified = openssl(&["x509", "-in", &at("tls.crt"), "-noout", "-pubkey"]);
+    assert_eq!(public("tls.key"), certified);
+    assert!(!bench.path("app/tls.key.old").exists());
+}

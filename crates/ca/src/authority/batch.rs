@@ -296,9 +296,10 @@ impl Job {
             true => Some(self.authority.sign_crl(&self.issuer()).await?),
             false => None,
         };
-        if crl.is_some() || self.swept == Swept::Something {
-            self.authority.publish_outdated().await?;
-        }
-        Ok(BatchSummary { crl })
+        let crl_failure = match crl.is_some() || self.swept == Swept::Something {
+            true => self.authority.publish_outdated().await.err(),
+            false => None,
+        };
+        Ok(BatchSummary { crl, crl_failure })
     }
 }

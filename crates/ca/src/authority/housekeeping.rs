@@ -74,19 +74,25 @@ impl Authority {
     }
 
     /// Signs the CRLs that do not say what they should, of issuing CAs and of CAs whose key is open:
-    /// a root's key is not opened for this.
+    /// a root's key is not opened for this. One that cannot be signed keeps no other from it: all are
+    /// tried, and the first failure names its CA. It is none of what the caller was asked for.
     pub(super) async fn publish_outdated(&self) -> Result<(), Error> {
+        let mut failure = None;
         for row in self.store.read(crls::outdated).await? {
             if self.keys.is_open(row.number) || (!row.is_root() && self.keys.is_unlocked()) {
-                let prepared = self.prepare_row(row).await?;
-                self.sign_crl(&prepared).await?;
+                let ca = row.id.clone();
+                if let Err(error) = self.publish(row).await {
+                    let error = Box::new(error);
+                    failure = failure.or(Some(Error::CrlNotSigned { ca, error }));
+                }
             }
         }
-        Ok(())
+        failure.map_or(Ok(()), Err)
     }
 
-    async fn prepare_row(&self, row: CaRow) -> Result<Prepared, Error> {
-        self.store.read(move |connection| prepare(connection, row)).await
+    async fn publish(&self, row: CaRow) -> Result<(), Error> {
+        let prepared = self.store.read(move |connection| prepare(connection, row)).await?;
+        self.sign_crl(&prepared).await.map(drop)
     }
 
     /// Signs a CRL of a CA: the number is durable before, the CRL after.
@@ -120,7 +126,8 @@ impl Authority {
         self.store
             .write(move |connection| crls::complete(connection, &task, &signed, now, &actor))
             .await?;
-        Ok(CrlPublication { ca_id: prepared.row.id.clone(), crl, entries, signed: true })
+        let ca_id = prepared.row.id.clone();
+        Ok(CrlPublication { ca_id, crl, entries, signed: true, crl_failure: None })
     }
 
     /// `ca crl`: signs a new CRL or gives the newest, as the caller wants it.
@@ -143,13 +150,14 @@ impl Authority {
         };
         if due {
             let publication = self.sign_crl(&prepared).await?;
-            self.publish_outdated().await?;
-            return Ok(publication);
+            let crl_failure = self.publish_outdated().await.err();
+            return Ok(CrlPublication { crl_failure, ..publication });
         }
         let stored = self.store.read(move |connection| crls::stored(connection, number)).await?;
         let stored = stored.ok_or_else(|| Error::NoCrl { ca: prepared.row.id.clone() })?;
         let ca_id = prepared.row.id.clone();
-        Ok(CrlPublication { ca_id, crl: stored.crl, entries: stored.entries, signed: false })
+        let (crl, entries) = (stored.crl, stored.entries);
+        Ok(CrlPublication { ca_id, crl, entries, signed: false, crl_failure: None })
     }
 
     /// The row of a CA as it is now.

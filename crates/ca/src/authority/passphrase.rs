@@ -3,8 +3,9 @@
 use super::{Attempt, Authority};
 use crate::Error;
 use crate::keys::Reencrypted;
+use crate::outcome::PassphraseChange;
 use crate::request::Execution;
-use crate::store::{Entry, Outcome, audit, keys};
+use crate::store::{Entry, Outcome, audit, keys as ca_keys};
 
 impl Authority {
     /// Opens every CA key and takes the new passphrase, and stores nothing. Returns how many keys
@@ -14,12 +15,13 @@ impl Authority {
     }
 
     /// Encrypts every CA key anew, all in one transaction, and then sees to it that no page of the
-    /// database or its WAL holds a key under the old passphrase.
-    pub(crate) async fn change_passphrase(&self) -> Result<usize, Error> {
+    /// database or its WAL holds a key under the old passphrase. Where that fails, the passphrase is
+    /// changed all the same: it is told beside the outcome.
+    pub(crate) async fn change_passphrase(&self) -> Result<PassphraseChange, Error> {
         let attempt = Attempt { action: "ca.passphrase", ..Attempt::default() };
         self.audited(attempt, Execution::Commit, async {
             let Reencrypted { keys: encrypted, epoch, passphrase } = self.keys.reencrypt().await?;
-            let count = encrypted.len();
+            let keys = encrypted.len();
             let entry = Entry {
                 at: self.now(),
                 actor: self.actor.clone(),
@@ -28,17 +30,17 @@ impl Authority {
                 ca: None,
                 serial: None,
                 principal: None,
-                detail: format!("{count} keys encrypted anew"),
+                detail: format!("{keys} keys encrypted anew"),
             };
             self.store
                 .write(move |connection| {
-                    keys::replace(connection, &encrypted, epoch)?;
+                    ca_keys::replace(connection, &encrypted, epoch)?;
                     audit::append(connection, &entry)
                 })
                 .await?;
             self.keys.adopt(passphrase, epoch + 1);
-            self.store.truncate_wal().await?;
-            Ok(count)
+            let old_copies = self.store.truncate_wal().await.err();
+            Ok(PassphraseChange { keys, old_copies })
         })
         .await
     }

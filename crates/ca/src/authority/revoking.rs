@@ -5,7 +5,7 @@ use rustmq_pki::crl::RevocationReason;
 use rustmq_pki::time::UnixTime;
 
 use super::{Attempt, Authority, Prepared};
-use crate::outcome::Revocation;
+use crate::outcome::{CrlPublication, Revocation};
 use crate::request::{Execution, RevokeRequest};
 use crate::store::{CertificateRow, Fault, Revoked, certificates, crls, revocations};
 use crate::{Error, describe, names};
@@ -206,12 +206,12 @@ impl Authority {
             })
             .await?;
         let certificates: Vec<_> = rows.iter().map(|row| describe::certificate(row, now)).collect();
-        let published = match self.finish_crl(prepared, issuer, task, now).await {
-            Ok(publication) => self.publish_outdated().await.map(|()| publication),
-            Err(error) => Err(error),
-        };
-        match published {
-            Ok(publication) => Ok(Revocation { certificates, crl: Some(publication) }),
+        match self.finish_crl(prepared, issuer, task, now).await {
+            Ok(publication) => {
+                let crl_failure = self.publish_outdated().await.err();
+                let publication = CrlPublication { crl_failure, ..publication };
+                Ok(Revocation { certificates, crl: Some(publication) })
+            }
             Err(error) => Err(Error::RevokedWithoutCrl {
                 serial: certificates
                     .iter()

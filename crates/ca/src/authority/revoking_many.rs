@@ -109,7 +109,7 @@ impl Authority {
                 }
             }
         }
-        self.publish_outdated().await?;
+        outcome.crl_failure = self.publish_outdated().await.err();
         Ok(outcome)
     }
 

@@ -1,9 +1,11 @@
 //! The encrypted keys of the CAs, and the passphrase that they share.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Store;
-use super::fault::{Fault, database_error};
+use super::fault::{BUSY_SECONDS, Fault, database_error};
 use crate::Error;
 
 /// The number of the passphrase that the CA keys are encrypted under; 0 before the first.
@@ -68,19 +70,24 @@ pub(crate) fn replace(
     Ok(())
 }
 
+/// How long the WAL waits to be cut, in seconds, while other processes read: longer than any look at the
+/// store takes. A backup of a large one may take minutes, which nobody waits for.
+const TRUNCATION_SECONDS: u64 = 10;
+
 impl Store {
     /// Brings the WAL into the database and cuts it to nothing, so that no old page stays in it.
     pub(crate) async fn truncate_wal(&self) -> Result<(), Error> {
         let path = self.path().to_owned();
         self.alone(move |connection| {
-            let busy: i64 = connection
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-                .map_err(|error| database_error(&path, &error))?;
-            if busy == 0 {
-                return Ok(());
+            connection.busy_timeout(Duration::from_secs(TRUNCATION_SECONDS))?;
+            let busy = connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+                .map_err(|error| database_error(&path, &error));
+            connection.busy_timeout(Duration::from_secs(BUSY_SECONDS))?;
+            match busy? {
+                0 => Ok(()),
+                _ => Err(Error::StoreBusy { path, seconds: TRUNCATION_SECONDS }.into()),
             }
-            let seconds = super::fault::BUSY_SECONDS;
-            Err(Error::StoreBusy { path, seconds }.into())
         })
         .await
     }

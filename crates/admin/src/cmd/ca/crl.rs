@@ -6,6 +6,7 @@ use rustmq_ca::{CrlPublication, CrlRefresh};
 use crate::cli::CaName;
 use crate::cmd::destination::{self, Destination};
 use crate::cmd::show::crl_json;
+use crate::cmd::unsigned;
 use crate::error::CliError;
 use crate::files::Existing;
 use crate::output::{Card, Report, count};
@@ -61,13 +62,14 @@ impl Crl {
         let mut record = crl_json(&publication);
         record["file"] = file.clone().into();
         let card = crl_card(&publication).maybe("file", file);
-        Ok(Report::one(record, COLUMNS).card(card))
+        let failure = publication.crl_failure.as_ref().map(unsigned);
+        Ok(Report::one(record, COLUMNS).card(card).notes(failure))
     }
 }
 
 /// The card of a CRL.
 pub(crate) fn crl_card(publication: &CrlPublication) -> Card {
-    let CrlPublication { ca_id, crl, entries, signed } = publication;
+    let CrlPublication { ca_id, crl, entries, signed, .. } = publication;
     let state = if *signed { "signed now" } else { "still good, not signed again" };
     Card::new([format!("CRL {}", crl.number()), format!("by {ca_id}"), state.to_owned()])
         .line("lists", count(*entries as u64, "revoked certificate"))

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use rustmq_ca::PassphraseChange;
 use serde_json::json;
 
 use crate::cli::DryRun;
@@ -36,15 +37,22 @@ impl Passphrase {
             let keys = manager.rehearse_passphrase_change().await?;
             let card = Card::new(["dry run: the passphrase would be changed; nothing was done"])
                 .line("encrypted", format!("{}, anew", count(keys as u64, "CA key")));
-            let record = json!({ "keys": keys, "dry_run": true });
+            let record = json!({ "keys": keys, "dry_run": true, "old_copies": false });
             return Ok(Report::one(record, &["keys", "dry_run"]).card(card));
         }
-        let keys = manager.change_passphrase().await?;
+        let PassphraseChange { keys, old_copies } = manager.change_passphrase().await?;
         let encrypted = count(keys as u64, "CA key");
         let card = Card::new(["passphrase changed"])
             .line("encrypted", format!("{encrypted}, anew"))
             .line("backups", "older copies of the data directory still open with the old one");
-        let record = json!({ "keys": keys, "dry_run": false });
-        Ok(Report::one(record, &["keys", "dry_run"]).card(card))
+        let record = json!({ "keys": keys, "dry_run": false, "old_copies": old_copies.is_some() });
+        let note = old_copies.map(|error| {
+            format!(
+                "the passphrase is changed, but copies of the keys under the old one may be left in \
+                 the data directory: {error}; once no other process uses the directory, any command \
+                 that writes there, such as `ca crl`, removes them"
+            )
+        });
+        Ok(Report::one(record, &["keys", "dry_run"]).card(card).notes(note))
     }
 }

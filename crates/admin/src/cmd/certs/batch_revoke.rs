@@ -13,6 +13,7 @@ use super::chosen::{FilterArgs, Listed, listed, unknown};
 use crate::batch::input::Input;
 use crate::cli::DryRun;
 use crate::cmd::show::{certificate_table, crl_json, to_json};
+use crate::cmd::unsigned;
 use crate::error::CliError;
 use crate::output::{Card, Report, count, grouped};
 use crate::session::Session;
@@ -103,7 +104,7 @@ impl BatchRevoke {
         shown: &[CertificateInfo],
         now: UnixTime,
     ) -> Report {
-        let BatchRevocation { revoked, already_revoked, expired, crls } = revocation;
+        let BatchRevocation { revoked, already_revoked, expired, crls, crl_failure } = revocation;
         let dry_run = self.dry_run.dry_run;
         let record = json!({
             "revoked": revoked,
@@ -137,7 +138,8 @@ impl BatchRevoke {
         });
         let report = Report::one(record, COLUMNS)
             .with("crls", crls.iter().map(crl_json).collect::<Vec<Value>>())
-            .card(card);
+            .card(card)
+            .notes(crl_failure.as_ref().map(unsigned));
         let report = match crls.first() {
             Some(publication) => {
                 let ca = &publication.ca_id;

@@ -21,12 +21,15 @@ use crate::cmd::show::{CERTIFICATE_COLUMNS, issued_card, to_json};
 use crate::error::CliError;
 use crate::files::folder::{Content, Folder};
 use crate::files::key_file::{self, PendingKey};
-use crate::files::{Existing, FileError};
+use crate::files::{Existing, FileError, sync_parent};
 use crate::output::{Report, progress};
 use crate::session::Session;
 
 /// The private key's file.
 const KEY: &str = "tls.key";
+
+/// Where the key waits that `--force` replaces, until its certificate is replaced, too.
+const OLD_KEY: &str = "tls.key.old";
 
 /// The file that begins with the certificate itself.
 const LEAF: &str = "tls.crt";
@@ -92,13 +95,41 @@ pub(crate) fn key_in(dir: &Path) -> Option<PublicKey> {
 
 /// Whether the leaf's file in a folder begins with this certificate, PEM or DER.
 pub(crate) fn holds(dir: &Path, certificate: &Certificate) -> bool {
-    let Ok(bytes) = fs::read(dir.join(LEAF)) else { return false };
+    let der = fs::read(dir.join(LEAF)).ok().and_then(|bytes| first_der(&bytes));
+    der.is_some_and(|der| der == certificate.der())
+}
+
+/// Keeps the key of the certificate that is about to be replaced until that one is: a command that is
+/// killed between the two names leaves the old certificate beside the new key. What a killed one set
+/// aside stays, unless it is the key in the folder that goes with the certificate there.
+fn set_aside(dir: &Path) -> Result<(), FileError> {
+    let (key, old) = (dir.join(KEY), dir.join(OLD_KEY));
+    let is_set_aside = fs::symlink_metadata(&old).is_ok();
+    if fs::symlink_metadata(&key).is_err() || is_set_aside && !is_pair(dir) {
+        return Ok(());
+    }
+    if is_set_aside {
+        fs::remove_file(&old).map_err(FileError::write(&old))?;
+    }
+    // A file system without hard links: the key goes, and is there under the other name meanwhile.
+    let kept = fs::hard_link(&key, &old).or_else(|_| fs::rename(&key, &old));
+    kept.map_err(FileError::write(&old))?;
+    sync_parent(&old)
+}
+
+/// Whether the key in a folder is that of the certificate there.
+fn is_pair(dir: &Path) -> bool {
+    let leaf = fs::read(dir.join(LEAF)).ok().and_then(|bytes| first_der(&bytes));
+    let leaf = leaf.and_then(|der| Certificate::from_der(&der).ok()?.public_key().ok());
+    leaf.zip(key_in(dir)).is_some_and(|(leaf, key)| leaf.spki() == key.spki())
+}
+
+/// The DER of the first certificate in a file, PEM or DER.
+fn first_der(bytes: &[u8]) -> Option<Vec<u8>> {
     let end = b"-----END CERTIFICATE-----";
-    let first = bytes.windows(end.len()).position(|window| window == end);
-    let first = first.map_or(&bytes[..], |at| &bytes[..at + end.len()]);
-    match pem_rfc7468::decode_vec(first) {
-        Ok((_, der)) => der == certificate.der(),
-        Err(_) => bytes == certificate.der(),
+    match bytes.windows(end.len()).position(|window| window == end) {
+        Some(at) => pem_rfc7468::decode_vec(&bytes[..at + end.len()]).ok().map(|(_, der)| der),
+        None => Some(bytes.to_vec()),
     }
 }
 
@@ -371,9 +402,15 @@ impl<'a> Delivery<'a> {
             format!("the key that an interrupted command left in {waiting} was used")
         });
         let existing = self.folder.existing();
+        if existing == Existing::Replace {
+            let aside = set_aside(self.folder.path());
+            aside.map_err(|error| undelivered(id, Some(&pending), error.into()))?;
+        }
         pending.put(existing).map_err(|error| undelivered(id, None, error.into()))?;
         let placed = staged.into_iter().try_for_each(|file| file.put(existing));
         placed.map_err(|error| undelivered(id, None, error.into()))?;
+        // One that cannot be removed is the owner's alone, as it was.
+        let _left = fs::remove_file(self.folder.path().join(OLD_KEY));
         let mut delivered = self.delivered(issuance, bundle, contents);
         delivered.files.insert(1, KEY.to_owned());
         delivered.notes.extend(note);

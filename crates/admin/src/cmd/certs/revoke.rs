@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{CertificateName, DryRun};
 use crate::cmd::show::{CERTIFICATE_COLUMNS, crl_json, status_card, to_json};
+use crate::cmd::unsigned;
 use crate::error::CliError;
 use crate::output::Report;
 use crate::session::Session;
@@ -133,7 +134,7 @@ fn complete(report: Report, revocation: &Revocation, plan: Option<Plan>, now: Un
     match crl {
         Some(crl) => {
             let ca = &crl.ca_id;
-            report.next(format!(
+            report.notes(crl.crl_failure.as_ref().map(unsigned)).next(format!(
                 "rustmq-admin ca crl --ca-id {ca} --refresh-before 1 --output {ca}.crl"
             ))
         }
