@@ -4,9 +4,11 @@ use std::cmp::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use aws_lc_rs::digest::{self, Digest};
+use rustmq_pki::der::{Element, Reader};
 use rustmq_pki::oid;
 use rustmq_pki::read::{
-    AlgorithmRef, CrlEntry, CrlRef, NameRef, ReadError, RevocationReason, SpkiRef,
+    AlgorithmRef, CrlEntry, CrlRef, IssuingDistributionPoint, NameRef, ReadError, RevocationReason,
+    SpkiRef,
 };
 use rustmq_pki::time::UnixTime;
 
@@ -183,6 +185,17 @@ impl Crl {
     /// Whether it covers everything that its issuer issues: it has no issuingDistributionPoint.
     pub(crate) fn is_unlimited(&self) -> bool {
         self.0.series[0].is_none()
+    }
+
+    /// What it covers, where it says so. It was read when the list was loaded, so that reading it again
+    /// cannot fail.
+    pub(crate) fn scope(&self) -> Option<IssuingDistributionPoint<'_>> {
+        IssuingDistributionPoint::read(&mut Reader::new(self.0.series[0].as_deref()?)).ok()
+    }
+
+    /// The name of its signer.
+    pub(crate) fn signer_name(&self) -> Option<NameRef<'_>> {
+        NameRef::from_der(&self.0.issuer).ok()
     }
 
     /// Whether two lists have the same issuer, and cover the same by the same key, as they say.
