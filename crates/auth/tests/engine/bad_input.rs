@@ -1,6 +1,8 @@
 //! Input that no conforming CA or peer makes, and the reason that it is refused with.
 
-use crate::issue::{Holder, Spec, dns, extension, name, now, purposes, sans, tlv};
+use crate::issue::{
+    Holder, Spec, dns, extension, name, now, oid as oid_der, purposes, sans, seq, tlv,
+};
 use crate::{Chain, code, question};
 use rustmq_auth::{Question, ReferenceName, Rule, RuleSet, Terms, certificate_findings};
 use rustmq_pki::oid;
@@ -271,4 +273,41 @@ fn the_common_name_is_one_of_the_names() {
     assert!(with("intranet"), "a single label is a name like any other");
     assert!(!with("broker-01"));
     assert!(!with("localhost"));
+}
+
+/// Of each certificate of the path, the leaf among them; whether a point is on its curve is not asked of
+/// a leaf under `pkix`.
+#[test]
+fn a_key_is_of_the_form_that_its_algorithm_has() {
+    let root = Holder::new("Root");
+    let root_der = root.self_signed();
+    let asked = |spki: &[u8], rules| {
+        let leaf = root.certify(&name("Root"), ("peer", spki), &Spec::leaf("a.example"));
+        let anchors = [root_der.as_slice()];
+        let terms = Terms { at: now(), rules, ..Terms::default() };
+        code(&Question { terms, ..question(&leaf, &[], &anchors) }.ask())
+    };
+    let good = Holder::new("peer").spki();
+    let point = good.len() - 65;
+    let with = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut spki = good.clone();
+        change(&mut spki);
+        spki
+    };
+    let hybrid = with(&|spki| spki[point] = 6);
+    let off_curve = with(&|spki| spki[point + 64] ^= 1);
+    assert_eq!(asked(&good, RuleSet::Pkix), "valid");
+    assert_eq!(asked(&hybrid, RuleSet::Pkix), "key_malformed");
+    assert_eq!(asked(&off_curve, RuleSet::Pkix), "valid");
+    for rules in [RuleSet::Rfc5280, RuleSet::WebPki] {
+        assert_eq!(asked(&off_curve, rules), "key_malformed");
+        assert_ne!(asked(&good, rules), "key_malformed");
+    }
+    let algorithm = seq(&[&oid_der(oid::ED25519)]);
+    let identity = [&[0, 1][..], &[0; 31]].concat();
+    let anyone = seq(&[&algorithm, &tlv(0x03, &identity)]);
+    let ca = root.certify(&name("Root"), ("CA", &anyone), &Spec::ca());
+    let leaf = Holder::new("CA").issue(&Holder::new("peer"), &Spec::leaf("a.example"));
+    let anchors = [root_der.as_slice()];
+    assert_eq!(code(&question(&leaf, &[&ca], &anchors).ask()), "key_malformed");
 }
