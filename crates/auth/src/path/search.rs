@@ -489,7 +489,8 @@ impl<'q, 'a> Search<'q, 'a> {
         self.check_name_constraints(path)?;
         let down: Vec<_> =
             path.certificates.iter().rev().map(|index| &bag.certificates[*index]).collect();
-        policy::check(&down, &terms.policy, &mut self.budget)?;
+        let judged = self.terms.rules.judges_anchors().then_some(&anchor.certificate);
+        policy::check(judged, &down, &terms.policy, &mut self.budget)?;
         self.check_rules(path)?;
         if self.mtls.is_some() && goal == Goal::Leaf {
             self.check_strength(path)?;

@@ -311,3 +311,34 @@ fn a_key_is_of_the_form_that_its_algorithm_has() {
     let anchors = [root_der.as_slice()];
     assert_eq!(code(&question(&leaf, &[&ca], &anchors).ask()), "key_malformed");
 }
+
+/// An anchor that is judged limits policies as a CA below it would (RFC 5937 3.2).
+#[test]
+fn what_an_anchor_demands_of_policies_counts_where_it_is_judged() {
+    let root = Holder::new("Root");
+    let ski = extension(oid::SUBJECT_KEY_IDENTIFIER, false, &tlv(0x04, &[7; 20]));
+    let aki = extension(oid::AUTHORITY_KEY_IDENTIFIER, false, &seq(&[&tlv(0x80, &[7; 20])]));
+    let policy = |policy: &[u8]| {
+        extension(oid::CERTIFICATE_POLICIES, false, &seq(&[&seq(&[&oid_der(policy)])]))
+    };
+    let explicit = extension(oid::POLICY_CONSTRAINTS, true, &seq(&[&tlv(0x80, &[0])]));
+    let no_any = extension(oid::INHIBIT_ANY_POLICY, true, &tlv(0x02, &[0]));
+    let any = policy(&[0x55, 0x1d, 0x20, 0x00]);
+    let asked = |of_root: &[&[u8]], of_leaf: &[u8], rules| {
+        let ca = of_root.iter().fold(Spec::ca().with(ski.clone()), |ca, e| ca.with(e.to_vec()));
+        let root_der = root.issue(&root, &ca);
+        let spec = Spec::leaf("a.example").with(aki.clone());
+        let spec = if of_leaf.is_empty() { spec } else { spec.with(of_leaf.to_vec()) };
+        let leaf = root.issue(&Holder::new("peer"), &spec);
+        let anchors = [root_der.as_slice()];
+        let terms = Terms { at: now(), rules, ..Terms::default() };
+        code(&Question { terms, ..question(&leaf, &[], &anchors) }.ask())
+    };
+    let judged = |of_root: &[&[u8]], of_leaf: &[u8]| asked(of_root, of_leaf, RuleSet::Rfc5280);
+    assert_eq!(judged(&[], &[]), "valid");
+    assert_eq!(judged(&[&explicit], &[]), "policy_not_satisfied");
+    assert_eq!(judged(&[&explicit], &policy(&[0x2a, 3])), "valid");
+    assert_eq!(judged(&[&explicit], &any), "valid");
+    assert_eq!(judged(&[&explicit, &no_any], &any), "policy_not_satisfied");
+    assert_eq!(asked(&[&explicit, &no_any], &[], RuleSet::Pkix), "valid");
+}
