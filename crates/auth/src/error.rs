@@ -58,6 +58,7 @@ rules! {
     SignatureAlgorithmUnsupported "signature_algorithm_unsupported" "RFC 5280 4.1.1.2" "the signature algorithm is unknown or does not fit the issuer's key" "sign with RSA PKCS#1 or PSS, ECDSA on P-256, P-384 or P-521, Ed25519 or ML-DSA";
     SignatureAlgorithmWeak "signature_algorithm_weak" "RFC 9155" "the signature uses MD2, MD5 or SHA-1" "sign with SHA-256 or better";
     SignatureAlgorithmMismatch "signature_algorithm_mismatch" "RFC 5280 4.1.1.2" "the signature algorithms inside and outside of the signed bytes differ" "issue it with the same algorithm in both places";
+    KeyMalformed "key_malformed" "RFC 5280 4.1.2.7" "the public key is not of the form that its algorithm has" "issue it with a key in the form that the standard gives";
     NotYetValid "not_yet_valid" "RFC 5280 6.1.3" "the certificate is not valid yet" "wait until its notBefore, or set the clock right";
     Expired "expired" "RFC 5280 6.1.3" "the certificate has expired" "renew it";
     NotCa "not_a_ca" "RFC 5280 6.1.4" "it signed a certificate, but basicConstraints does not make it a CA" "have a CA sign the certificate";
@@ -173,6 +174,8 @@ pub enum Detail {
     Read(ReadError),
     /// Where it is not DER.
     Encoding(crate::path::EncodingFault),
+    /// What is wrong with a key.
+    Key(crate::key_form::KeyFault),
     /// Which part of the budget was used up.
     Budget(crate::budget::Work),
     /// Why a certificate is revoked.
@@ -202,6 +205,7 @@ impl fmt::Display for Detail {
             Self::Count { found, limit } => write!(f, "{found}, where {limit} are allowed"),
             Self::Read(error) => error.fmt(f),
             Self::Encoding(fault) => fault.fmt(f),
+            Self::Key(fault) => fault.fmt(f),
             Self::Budget(work) => work.fmt(f),
             Self::Revocation(reason) => f.write_str(reason.name()),
             Self::Source(unusable) => unusable.fmt(f),

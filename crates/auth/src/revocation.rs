@@ -3,6 +3,7 @@
 mod check;
 mod crl;
 mod ocsp;
+mod revoked;
 mod serials;
 
 pub use crl::{Crl, CrlError};

@@ -7,6 +7,7 @@ use rustmq_pki::oid;
 use rustmq_pki::read::{AlgorithmRef, SpkiRef};
 
 use crate::error::{Detail, Refusal, Rule};
+use crate::key_form::key_fault;
 
 /// Whether id-dsa-with-sha1 is verified. NIST's PKITS has two valid paths with it; nothing that is
 /// issued today does.
@@ -24,6 +25,9 @@ fn algorithm(
     spki: &SpkiRef<'_>,
 ) -> Option<&'static dyn lc::VerificationAlgorithm> {
     let key = spki.algorithm.oid;
+    if key_fault(spki).is_some() {
+        return None;
+    }
     match algorithm.oid.as_bytes() {
         oid::SHA256_WITH_RSA | oid::SHA384_WITH_RSA | oid::SHA512_WITH_RSA
             if key == oid::RSA_ENCRYPTION && null_or_absent(algorithm) =>
@@ -35,13 +39,11 @@ fn algorithm(
             rsa_pss(algorithm)
         }
         oid::ECDSA_WITH_SHA256 | oid::ECDSA_WITH_SHA384 | oid::ECDSA_WITH_SHA512
-            if key == oid::EC_PUBLIC_KEY
-                && algorithm.parameters.is_none()
-                && !is_hybrid_point(spki.key) =>
+            if key == oid::EC_PUBLIC_KEY && algorithm.parameters.is_none() =>
         {
             ecdsa(algorithm.oid.as_bytes(), named_curve(spki)?)
         }
-        same if key == same && bare(algorithm) && bare(&spki.algorithm) => bare_algorithm(same),
+        same if key == same && bare(algorithm) => bare_algorithm(same),
         _ => None,
     }
 }
@@ -117,11 +119,6 @@ fn key_allows(key: &AlgorithmRef<'_>, signature: &AlgorithmRef<'_>) -> bool {
         (Some((wanted, least)), Some((hash, salt))) => wanted == hash && least <= salt,
         _ => false,
     }
-}
-
-/// Points are compressed or uncompressed; the hybrid form must be refused (RFC 5480 2.2).
-fn is_hybrid_point(point: &[u8]) -> bool {
-    matches!(point.first(), Some(0x06 | 0x07))
 }
 
 /// What verifying under a key takes, in verifications under a P-256 key (some 38 us).
@@ -300,6 +297,9 @@ pub(crate) fn handshake_algorithm(
     spki: &SpkiRef<'_>,
     version: Handshake,
 ) -> Option<&'static dyn lc::VerificationAlgorithm> {
+    if key_fault(spki).is_some() {
+        return None;
+    }
     let key = spki.algorithm.oid;
     let rsa = key == oid::RSA_ENCRYPTION;
     let tls13 = version == Handshake::Tls13;
@@ -431,7 +431,7 @@ mod tests {
     fn a_key_for_pss_limits_its_signatures() {
         let small = pss(oid::SHA256, 32);
         let (bare, rsa) =
-            (algorithm_der(oid::RSASSA_PSS, &[]), algorithm_der(oid::RSA_ENCRYPTION, &[]));
+            (algorithm_der(oid::RSASSA_PSS, &[]), algorithm_der(oid::RSA_ENCRYPTION, &[5, 0]));
         for key in [&bare, &rsa, &small, &pss(oid::SHA256, 20)] {
             assert!(fits(&spki(key, &[0x30, 0x00]), &small));
         }
@@ -450,6 +450,12 @@ mod tests {
         let signature = algorithm_der(oid::ECDSA_WITH_SHA256, &[]);
         let good = |first| fits(&ec(oid::SECP256R1, first), &signature);
         assert_eq!([0x04, 0x06, 0x07].map(good), [true, false, false]);
+        #[cfg(feature = "rustls")]
+        for (first, fits) in [(0x04, true), (0x06, false), (0x07, false)] {
+            let key = ec(oid::SECP256R1, first);
+            let key = SpkiRef::from_der(&key).unwrap();
+            assert_eq!(handshake_algorithm(0x0403, &key, Handshake::Tls13).is_some(), fits);
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 pub mod software;
 mod spki;
 
+pub use spki::is_weak_ed25519;
+
 use std::fmt;
 use std::str::FromStr;
 

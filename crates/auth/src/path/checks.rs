@@ -6,6 +6,7 @@ use rustmq_pki::read::KeyUsage;
 use super::Terms;
 use crate::certificate::{Anchor, Certificate};
 use crate::error::{Detail, Refusal, Rule};
+use crate::key_form::key_fault;
 use crate::signature::is_weak;
 
 /// What holds of every certificate of a path: dates, algorithms, extensions, purpose.
@@ -16,7 +17,16 @@ pub(super) fn certificate(certificate: &Certificate<'_>, terms: &Terms) -> Resul
     }
     validity(certificate, terms)?;
     extensions(certificate)?;
-    purpose(certificate, terms)
+    purpose(certificate, terms)?;
+    key(certificate)
+}
+
+/// The form of the key, also of the leaf's: its issuer vouches for it.
+pub(super) fn key(certificate: &Certificate<'_>) -> Result<(), Refusal> {
+    match key_fault(&certificate.view.spki) {
+        Some(fault) => Err(Refusal::new(Rule::KeyMalformed, Detail::Key(fault))),
+        None => Ok(()),
+    }
 }
 
 fn validity(certificate: &Certificate<'_>, terms: &Terms) -> Result<(), Refusal> {

@@ -53,8 +53,26 @@ struct Counters {
     policy_mapping: u32,
 }
 
-/// Checks the policies of a path, given from the certificate below the anchor to the leaf.
+impl Counters {
+    /// RFC 5280 6.1.4 (i) and (j).
+    fn lower(&mut self, certificate: &Certificate<'_>) {
+        if let Some(constraints) = certificate.known.policy_constraints {
+            let lower = |counter: &mut u32, value: Option<u32>| {
+                *counter = (*counter).min(value.unwrap_or(u32::MAX));
+            };
+            lower(&mut self.explicit_policy, constraints.value.require_explicit_policy);
+            lower(&mut self.policy_mapping, constraints.value.inhibit_policy_mapping);
+        }
+        if let Some(skip) = certificate.known.inhibit_any_policy {
+            self.inhibit_any_policy = self.inhibit_any_policy.min(skip.value);
+        }
+    }
+}
+
+/// Checks the policies of a path, given from the certificate below the anchor to the leaf. Where the
+/// anchor is judged, what it demands of policies counts from the first certificate on (RFC 5937 3.2).
 pub(crate) fn check<'a>(
+    anchor: Option<&Certificate<'a>>,
     path: &[&Certificate<'a>],
     inputs: &PolicyInputs,
     budget: &mut Budget,
@@ -68,11 +86,18 @@ pub(crate) fn check<'a>(
     }
     // Without a demand for an explicit policy no outcome of the graph refuses the path.
     let demanded = inputs.require_explicit
-        || path.iter().any(|certificate| {
+        || anchor.into_iter().chain(path.iter().copied()).any(|certificate| {
             let constraints = certificate.known.policy_constraints;
             constraints.is_some_and(|c| c.value.require_explicit_policy.is_some())
         });
-    if demanded { Processing::new(path.len(), inputs).run(path, inputs, budget) } else { Ok(()) }
+    if !demanded {
+        return Ok(());
+    }
+    let mut processing = Processing::new(path.len(), inputs);
+    if let Some(anchor) = anchor {
+        processing.counters.lower(anchor);
+    }
+    processing.run(path, inputs, budget)
 }
 
 fn maps_any_policy(certificate: &Certificate<'_>, budget: &mut Budget) -> Result<bool, Refusal> {
@@ -200,16 +225,7 @@ impl<'a> Processing<'a> {
             counters.policy_mapping = counters.policy_mapping.saturating_sub(1);
             counters.inhibit_any_policy = counters.inhibit_any_policy.saturating_sub(1);
         }
-        if let Some(constraints) = certificate.known.policy_constraints {
-            let lower = |counter: &mut u32, value: Option<u32>| {
-                *counter = (*counter).min(value.unwrap_or(u32::MAX));
-            };
-            lower(&mut counters.explicit_policy, constraints.value.require_explicit_policy);
-            lower(&mut counters.policy_mapping, constraints.value.inhibit_policy_mapping);
-        }
-        if let Some(skip) = certificate.known.inhibit_any_policy {
-            counters.inhibit_any_policy = counters.inhibit_any_policy.min(skip.value);
-        }
+        counters.lower(certificate);
     }
 
     /// RFC 5280 6.1.5 (a), (b) and RFC 9618 5.4 for (g).

@@ -8,6 +8,7 @@ use super::names::{DnsSyntax, is_dns_pattern, is_uri, split_mailbox};
 use super::webpki;
 use crate::certificate::Certificate;
 use crate::error::{Detail, Refusal, Rule};
+use crate::key_form::{KeyFault, is_on_curve, key_fault};
 
 /// Which rules a path is judged by. One engine applies them all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -90,6 +91,7 @@ pub(crate) fn findings(
             findings.find_in(Rule::NotDer, Detail::Encoding(fault));
         }
         fields(&mut findings);
+        key(&mut findings);
         key_identifiers(&mut findings);
         constraints(&mut findings);
         usage(&mut findings);
@@ -120,6 +122,16 @@ fn fields(f: &mut Findings<'_, '_>) {
         UnixTime::from_civil(utc_end).is_some_and(|end| time < end)
     };
     f.find(times.iter().any(|time| time.generalized && early(time.at)), Rule::TimeEncoding);
+}
+
+/// 4.1.2.7. Nothing verifies under a CA's point that is off its curve; a leaf's verifies nothing here.
+fn key(f: &mut Findings<'_, '_>) {
+    let spki = &f.view().spki;
+    let fault = key_fault(spki);
+    let off_curve = || (f.place == Place::Leaf && !is_on_curve(spki)).then_some(KeyFault::OffCurve);
+    if let Some(fault) = fault.or_else(off_curve) {
+        f.find_in(Rule::KeyMalformed, Detail::Key(fault));
+    }
 }
 
 /// 4.2.1.1 and 4.2.1.2.

@@ -489,7 +489,8 @@ impl<'q, 'a> Search<'q, 'a> {
         self.check_name_constraints(path)?;
         let down: Vec<_> =
             path.certificates.iter().rev().map(|index| &bag.certificates[*index]).collect();
-        policy::check(&down, &terms.policy, &mut self.budget)?;
+        let judged = self.terms.rules.judges_anchors().then_some(&anchor.certificate);
+        policy::check(judged, &down, &terms.policy, &mut self.budget)?;
         self.check_rules(path)?;
         if self.mtls.is_some() && goal == Goal::Leaf {
             self.check_strength(path)?;
@@ -527,13 +528,18 @@ impl<'q, 'a> Search<'q, 'a> {
         let unreadable = self.bag.unreadable_anchors.iter().find(|(i, _)| *i == path.anchor);
         if !self.terms.rules.judges_anchors() {
             let leaf = unreadable.is_none() && checks::declares_end_entity(anchor);
-            return if leaf { Err(Rule::AnchorNotCa.into()) } else { Ok(()) };
+            return if leaf {
+                Err(Rule::AnchorNotCa.into())
+            } else {
+                checks::key(&anchor.certificate)
+            };
         }
         if let Some((_, error)) = unreadable {
             return Err(Refusal::new(Rule::Malformed, Detail::Read(error.clone())));
         }
         let below = self.count_not_self_issued(&path.certificates[1..])?;
-        checks::anchor(anchor, below, self.terms)
+        checks::anchor(anchor, below, self.terms)?;
+        checks::key(&anchor.certificate)
     }
 
     /// The signatures by DSA keys without parameters, which could not be verified earlier.

@@ -4,14 +4,15 @@ use std::cmp::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use aws_lc_rs::digest::{self, Digest};
-use rustmq_pki::der::tag;
+use rustmq_pki::der::{Element, Reader};
 use rustmq_pki::oid;
 use rustmq_pki::read::{
-    AlgorithmRef, CrlEntry, CrlRef, GeneralName, NameRef, ReadError, RevocationReason, SpkiRef,
+    AlgorithmRef, CrlEntry, CrlRef, IssuingDistributionPoint, NameRef, ReadError, RevocationReason,
+    SpkiRef,
 };
 use rustmq_pki::time::UnixTime;
 
-use super::SerialSet;
+use super::revoked::{Reading, Revoked};
 use crate::path::names::same_name;
 use crate::signature::{self, Dsa};
 
@@ -22,21 +23,13 @@ pub enum CrlError {
     /// They are not a CRL.
     #[error("not a CRL: {0}")]
     Malformed(#[from] ReadError),
-    /// An entry names its certificate's issuer by something else than one directory name.
+    /// An entry does not name its certificate's issuer by a directory name.
     #[error("an entry's certificateIssuer is not a directory name (RFC 5280 5.3.3)")]
     CertificateIssuer,
+    /// An entry gives its certificate's issuer more than 16 names.
+    #[error("an entry's certificateIssuer has more than 16 directory names, where a CA has one")]
+    ManyIssuerNames,
 }
-
-/// The serial numbers that a list revokes for one issuer.
-#[derive(Clone, Debug)]
-struct Revoked {
-    /// The name of the issuer; `None` for the signer of the list.
-    issuer: Option<Box<[u8]>>,
-    serials: SerialSet,
-}
-
-/// Serial numbers and reasons by issuer, while a list is read.
-type Lists<'a> = Vec<(Option<&'a [u8]>, Vec<(&'a [u8], RevocationReason)>)>;
 
 /// A CRL whose entries are kept as sets of serial numbers.
 ///
@@ -65,7 +58,7 @@ struct Loaded {
     fault: Option<&'static str>,
     /// Whether its number or that of its base is negative: no rule set takes that.
     is_negative: bool,
-    revoked: Vec<Revoked>,
+    revoked: Revoked,
     /// Whether an entry has a critical extension that is unknown: the list cannot be used then.
     unknown_critical: bool,
     /// The SubjectPublicKeyInfo of the signer, once it is settled.
@@ -103,26 +96,14 @@ impl Crl {
     pub fn from_der(der: &[u8]) -> Result<Self, CrlError> {
         let crl = CrlRef::read(der)?;
         let mut unknown_critical = crl.known.unknown_critical.is_some();
-        let mut lists: Lists<'_> = vec![(None, Vec::new())];
-        let mut current = vec![0];
+        let mut revoked = Reading::default();
         let mut fault = header_fault(&crl);
         for entry in crl.entries() {
             let entry = entry?;
             fault = fault.or_else(|| entry_fault(&entry, &crl));
             unknown_critical |= entry.unknown_critical.is_some();
-            if let Some(issuers) = issuers_of(&entry)? {
-                current = issuers.iter().map(|issuer| position(&mut lists, issuer.der)).collect();
-            }
-            let reason = entry.reason.unwrap_or(RevocationReason::Unspecified);
-            for list in &current {
-                lists[*list].1.push((entry.serial.as_bytes(), reason));
-            }
+            revoked.take(&entry)?;
         }
-        let revoked = lists.into_iter().map(|(issuer, serials)| Revoked {
-            issuer: issuer.map(Box::from),
-            serials: SerialSet::new(serials),
-        });
-        let revoked = revoked.collect();
         let number = crl.known.number.map(|(number, _)| number);
         let is_negative = [number, crl.known.delta_base].iter().flatten().any(|n| n.is_negative());
         let number = number.filter(|number| !number.is_negative());
@@ -145,7 +126,7 @@ impl Crl {
             series,
             fault,
             is_negative,
-            revoked,
+            revoked: revoked.finish(),
             unknown_critical,
             settled: OnceLock::new(),
         })))
@@ -153,7 +134,7 @@ impl Crl {
 
     /// How many certificates it lists.
     pub fn len(&self) -> usize {
-        self.0.revoked.iter().map(|revoked| revoked.serials.len()).sum()
+        self.0.revoked.len()
     }
 
     /// Whether it lists none.
@@ -204,6 +185,17 @@ impl Crl {
     /// Whether it covers everything that its issuer issues: it has no issuingDistributionPoint.
     pub(crate) fn is_unlimited(&self) -> bool {
         self.0.series[0].is_none()
+    }
+
+    /// What it covers, where it says so. It was read when the list was loaded, so that reading it again
+    /// cannot fail.
+    pub(crate) fn scope(&self) -> Option<IssuingDistributionPoint<'_>> {
+        IssuingDistributionPoint::read(&mut Reader::new(self.0.series[0].as_deref()?)).ok()
+    }
+
+    /// The name of its signer.
+    pub(crate) fn signer_name(&self) -> Option<NameRef<'_>> {
+        NameRef::from_der(&self.0.issuer).ok()
     }
 
     /// Whether two lists have the same issuer, and cover the same by the same key, as they say.
@@ -298,20 +290,12 @@ impl Crl {
 
     /// Whether the list holds this serial number, of whichever issuer: a quick first look.
     pub(crate) fn lists(&self, serial: &[u8]) -> bool {
-        self.0.revoked.iter().any(|revoked| revoked.serials.find(serial).is_some())
+        self.0.revoked.lists(serial)
     }
 
     /// Why the list revokes the certificate with this issuer and serial number, if it does.
     pub(crate) fn find(&self, issuer: &NameRef<'_>, serial: &[u8]) -> Option<RevocationReason> {
-        let found = self.0.revoked.iter().filter_map(|revoked| {
-            let same = match &revoked.issuer {
-                None => self.is_by(issuer),
-                Some(der) => NameRef::from_der(der).is_ok_and(|name| same_name(&name, issuer)),
-            };
-            same.then(|| revoked.serials.find(serial)).flatten()
-        });
-        // An issuer may stand in a list under more than one name: what revokes counts.
-        found.max_by_key(|reason| *reason != RevocationReason::RemoveFromCrl)
+        self.0.revoked.find(issuer, serial, || self.is_by(issuer))
     }
 
     /// Whether the signature was verified under `key`, so that checking it costs nothing.
@@ -474,28 +458,6 @@ fn entry_fault(entry: &CrlEntry<'_>, crl: &CrlRef<'_>) -> Option<&'static str> {
     let released = entry.reason == Some(RevocationReason::RemoveFromCrl);
     (released && crl.known.delta_base.is_none())
         .then_some("removeFromCRL belongs in delta CRLs only (RFC 5280 5.3.1)")
-}
-
-/// The names of the issuer that an entry of an indirect CRL gives for itself and those that follow: that
-/// of the issuer field, and those that stand beside it in issuerAltName (RFC 5280 5.3.3).
-fn issuers_of<'a>(entry: &CrlEntry<'a>) -> Result<Option<Vec<NameRef<'a>>>, CrlError> {
-    let Some(names) = entry.certificate_issuer else { return Ok(None) };
-    let directory = |name| match name {
-        GeneralName::Directory(name) if name.der.first() == Some(&tag::SEQUENCE) => Some(name),
-        _ => None,
-    };
-    let issuers: Vec<_> = names.iter().filter_map(directory).collect();
-    if issuers.is_empty() { Err(CrlError::CertificateIssuer) } else { Ok(Some(issuers)) }
-}
-
-fn position<'a>(lists: &mut Lists<'a>, issuer: &'a [u8]) -> usize {
-    match lists.iter().position(|(held, _)| *held == Some(issuer)) {
-        Some(at) => at,
-        None => {
-            lists.push((Some(issuer), Vec::new()));
-            lists.len() - 1
-        }
-    }
 }
 
 #[cfg(test)]

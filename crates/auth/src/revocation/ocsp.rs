@@ -99,12 +99,11 @@ impl<'a> Search<'_, 'a> {
     ) -> Result<Option<Answers<'r>>, Refusal> {
         let (_, key, _) = self.issuer_of(subject);
         let certificate = &subject.certificate.view;
+        let mut issuer = IssuerHashes::of(certificate.issuer.der, key.key);
         let mut usable = Vec::new();
         for single in view.responses {
             self.budget.spend(Work::Names, 1)?;
-            let same = single.serial == certificate.serial
-                && hash_is(&single, certificate.issuer.der, single.issuer_name_hash)
-                && hash_is(&single, key.key, single.issuer_key_hash);
+            let same = single.serial == certificate.serial && issuer.are_in(&single);
             if !same {
                 continue;
             }
@@ -286,15 +285,40 @@ fn is_key_hash(key: &SpkiRef<'_>, hash: &[u8]) -> bool {
     digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, key.key).as_ref() == hash
 }
 
-/// SHA-1 is the identifier's hash in most responses; nothing hangs on its collisions, because the
-/// serial number and the signature are compared too.
-fn hash_is(single: &SingleResponse<'_>, data: &[u8], hash: &[u8]) -> bool {
-    let algorithm = match single.hash.oid.as_bytes() {
-        oid::SHA1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
-        oid::SHA256 => &digest::SHA256,
-        oid::SHA384 => &digest::SHA384,
-        oid::SHA512 => &digest::SHA512,
-        _ => return false,
-    };
-    digest::digest(algorithm, data).as_ref() == hash
+/// The hashes of an issuer's name and key, each made once: a response may ask for them in every answer.
+struct IssuerHashes<'a> {
+    hashed: [&'a [u8]; 2],
+    known: Vec<(&'static digest::Algorithm, [digest::Digest; 2])>,
+}
+
+impl<'a> IssuerHashes<'a> {
+    const fn of(name: &'a [u8], key: &'a [u8]) -> Self {
+        Self { hashed: [name, key], known: Vec::new() }
+    }
+
+    /// Whether an answer is about a certificate of this issuer.
+    ///
+    /// SHA-1 is the identifier's hash in most responses; nothing hangs on its collisions, because the
+    /// serial number and the signature are compared too.
+    fn are_in(&mut self, single: &SingleResponse<'_>) -> bool {
+        let algorithm = match single.hash.oid.as_bytes() {
+            oid::SHA1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            oid::SHA256 => &digest::SHA256,
+            oid::SHA384 => &digest::SHA384,
+            oid::SHA512 => &digest::SHA512,
+            _ => return false,
+        };
+        let [name, key] = self.by(algorithm);
+        name.as_ref() == single.issuer_name_hash && key.as_ref() == single.issuer_key_hash
+    }
+
+    fn by(&mut self, algorithm: &'static digest::Algorithm) -> &[digest::Digest; 2] {
+        let held = self.known.iter().position(|(held, _)| *held == algorithm);
+        let at = held.unwrap_or_else(|| {
+            let digests = self.hashed.map(|octets| digest::digest(algorithm, octets));
+            self.known.push((algorithm, digests));
+            self.known.len() - 1
+        });
+        &self.known[at].1
+    }
 }

@@ -1,6 +1,8 @@
 //! Input that no conforming CA or peer makes, and the reason that it is refused with.
 
-use crate::issue::{Holder, Spec, dns, extension, name, now, purposes, sans, tlv};
+use crate::issue::{
+    Holder, Spec, dns, extension, name, now, oid as oid_der, purposes, sans, seq, tlv,
+};
 use crate::{Chain, code, question};
 use rustmq_auth::{Question, ReferenceName, Rule, RuleSet, Terms, certificate_findings};
 use rustmq_pki::oid;
@@ -271,4 +273,72 @@ fn the_common_name_is_one_of_the_names() {
     assert!(with("intranet"), "a single label is a name like any other");
     assert!(!with("broker-01"));
     assert!(!with("localhost"));
+}
+
+/// Of each certificate of the path, the leaf among them; whether a point is on its curve is not asked of
+/// a leaf under `pkix`.
+#[test]
+fn a_key_is_of_the_form_that_its_algorithm_has() {
+    let root = Holder::new("Root");
+    let root_der = root.self_signed();
+    let asked = |spki: &[u8], rules| {
+        let leaf = root.certify(&name("Root"), ("peer", spki), &Spec::leaf("a.example"));
+        let anchors = [root_der.as_slice()];
+        let terms = Terms { at: now(), rules, ..Terms::default() };
+        code(&Question { terms, ..question(&leaf, &[], &anchors) }.ask())
+    };
+    let good = Holder::new("peer").spki();
+    let point = good.len() - 65;
+    let with = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut spki = good.clone();
+        change(&mut spki);
+        spki
+    };
+    let hybrid = with(&|spki| spki[point] = 6);
+    let off_curve = with(&|spki| spki[point + 64] ^= 1);
+    assert_eq!(asked(&good, RuleSet::Pkix), "valid");
+    assert_eq!(asked(&hybrid, RuleSet::Pkix), "key_malformed");
+    assert_eq!(asked(&off_curve, RuleSet::Pkix), "valid");
+    for rules in [RuleSet::Rfc5280, RuleSet::WebPki] {
+        assert_eq!(asked(&off_curve, rules), "key_malformed");
+        assert_ne!(asked(&good, rules), "key_malformed");
+    }
+    let algorithm = seq(&[&oid_der(oid::ED25519)]);
+    let identity = [&[0, 1][..], &[0; 31]].concat();
+    let anyone = seq(&[&algorithm, &tlv(0x03, &identity)]);
+    let ca = root.certify(&name("Root"), ("CA", &anyone), &Spec::ca());
+    let leaf = Holder::new("CA").issue(&Holder::new("peer"), &Spec::leaf("a.example"));
+    let anchors = [root_der.as_slice()];
+    assert_eq!(code(&question(&leaf, &[&ca], &anchors).ask()), "key_malformed");
+}
+
+/// An anchor that is judged limits policies as a CA below it would (RFC 5937 3.2).
+#[test]
+fn what_an_anchor_demands_of_policies_counts_where_it_is_judged() {
+    let root = Holder::new("Root");
+    let ski = extension(oid::SUBJECT_KEY_IDENTIFIER, false, &tlv(0x04, &[7; 20]));
+    let aki = extension(oid::AUTHORITY_KEY_IDENTIFIER, false, &seq(&[&tlv(0x80, &[7; 20])]));
+    let policy = |policy: &[u8]| {
+        extension(oid::CERTIFICATE_POLICIES, false, &seq(&[&seq(&[&oid_der(policy)])]))
+    };
+    let explicit = extension(oid::POLICY_CONSTRAINTS, true, &seq(&[&tlv(0x80, &[0])]));
+    let no_any = extension(oid::INHIBIT_ANY_POLICY, true, &tlv(0x02, &[0]));
+    let any = policy(&[0x55, 0x1d, 0x20, 0x00]);
+    let asked = |of_root: &[&[u8]], of_leaf: &[u8], rules| {
+        let ca = of_root.iter().fold(Spec::ca().with(ski.clone()), |ca, e| ca.with(e.to_vec()));
+        let root_der = root.issue(&root, &ca);
+        let spec = Spec::leaf("a.example").with(aki.clone());
+        let spec = if of_leaf.is_empty() { spec } else { spec.with(of_leaf.to_vec()) };
+        let leaf = root.issue(&Holder::new("peer"), &spec);
+        let anchors = [root_der.as_slice()];
+        let terms = Terms { at: now(), rules, ..Terms::default() };
+        code(&Question { terms, ..question(&leaf, &[], &anchors) }.ask())
+    };
+    let judged = |of_root: &[&[u8]], of_leaf: &[u8]| asked(of_root, of_leaf, RuleSet::Rfc5280);
+    assert_eq!(judged(&[], &[]), "valid");
+    assert_eq!(judged(&[&explicit], &[]), "policy_not_satisfied");
+    assert_eq!(judged(&[&explicit], &policy(&[0x2a, 3])), "valid");
+    assert_eq!(judged(&[&explicit], &any), "valid");
+    assert_eq!(judged(&[&explicit, &no_any], &any), "policy_not_satisfied");
+    assert_eq!(asked(&[&explicit, &no_any], &[], RuleSet::Pkix), "valid");
 }

@@ -1,11 +1,12 @@
 //! Bags that were made to cost time, and junk beside a good path.
 
 use crate::issue::{
-    Holder, Spec, extension, name, now, oid as oid_der, purposes, role, sans, seq, tlv,
+    Holder, Spec, extension, name, now, oid as oid_der, purposes, role, sans, seq, time, tlv, uri,
 };
 use crate::{Chain, code, question};
 use rustls_pki_types::CertificateDer;
-use rustmq_auth::{AuthenticationManager, Refusal, Trust};
+use rustmq_auth::revocation::{Crl, StatusPolicy};
+use rustmq_auth::{AuthenticationManager, Question, Refusal, Trust};
 use rustmq_pki::oid;
 use std::sync::Arc;
 
@@ -323,4 +324,46 @@ fn mappings_count_by_the_length_of_their_list() {
     let (verdict, nodes) = under_mappings(3_000);
     assert_eq!(verdict, "budget_exceeded");
     assert!(nodes < 300, "{nodes} of the list were looked for");
+}
+
+/// A list of the root for one part of its certificates.
+fn part(root: &Holder, number: usize) -> Crl {
+    let place = tlv(0xa0, &tlv(0xa0, &uri(&format!("http://crl.example/{number}"))));
+    let extensions = [
+        extension(oid::CRL_NUMBER, false, &tlv(0x02, &[1])),
+        extension(oid::ISSUING_DISTRIBUTION_POINT, true, &seq(&[&place])),
+    ];
+    let tbs = seq(&[
+        &[0x02, 0x01, 0x01],
+        &seq(&[&oid_der(oid::ECDSA_WITH_SHA256)]),
+        &name(&root.name),
+        &time(now().plus_days(-1)),
+        &time(now().plus_days(1)),
+        &tlv(0xa0, &tlv(0x30, &extensions.concat())),
+    ]);
+    Crl::from_der(&root.sign(&tbs, &[])).unwrap()
+}
+
+/// Each point of the certificate, and each of its names, is compared with each list.
+#[test]
+fn distribution_points_cost_what_is_compared() {
+    let root = Holder::new("Root");
+    let crls: Vec<_> = (0..40).map(|number| part(&root, number)).collect();
+    let root_der = root.self_signed();
+    let asked = |points: usize, names: &[String]| {
+        let names: Vec<u8> = names.iter().flat_map(|name| uri(name)).collect();
+        let point = seq(&[&tlv(0xa0, &tlv(0xa0, &names))]);
+        let points =
+            extension(oid::CRL_DISTRIBUTION_POINTS, false, &tlv(0x30, &point.repeat(points)));
+        let leaf = root.issue(&Holder::new("peer"), &Spec::leaf("a.example").with(points));
+        let anchors = [root_der.as_slice()];
+        let status = StatusPolicy::Required;
+        let question = Question { crls: &crls, status, ..question(&leaf, &[], &anchors) };
+        let answer = question.ask();
+        (code(&answer), answer.explanation.work[2])
+    };
+    let (plain, work) = asked(1, &["http://crl.example/39".to_owned()]);
+    assert!(plain == "valid" && work < 2_000, "{plain}, {work} comparisons");
+    assert_eq!(asked(5_000, &["x".to_owned()]).0, "budget_exceeded");
+    assert_eq!(asked(1, &vec!["x".to_owned(); 15_000]).0, "budget_exceeded");
 }

@@ -145,8 +145,9 @@ fn check_point(key_type: KeyType, key: &[u8]) -> Result<(), KeyError> {
 }
 
 /// Points of small order, under which a signature made without any private key verifies, and
-/// encodings of y that are not reduced modulo 2^255 - 19 (RFC 8032 5.1.3). The sign bit is ignored.
-fn is_weak_ed25519(key: &[u8]) -> bool {
+/// encodings of y that are not reduced modulo 2^255 - 19 (RFC 8032 5.1.3): whether the octets of an Ed25519
+/// key are one of these. The sign bit is ignored.
+pub fn is_weak_ed25519(key: &[u8]) -> bool {
     const ORDER_8: [&[u8; 31]; 2] = [
         b"\x26\xe8\x95\x8f\xc2\xb2\x27\xb0\x45\xc3\xf4\x89\xf2\xef\x98\xf0\xd5\xdf\xac\x05\xd3\xc6\
           \x33\x39\xb1\x38\x02\x88\x6d\x53\xfc",
