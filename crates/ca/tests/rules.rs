@@ -359,6 +359,7 @@ async fn ids_are_predictable_and_chosen_ones_are_stepped_over() {
 async fn a_request_is_judged_before_a_passphrase_is_asked_for() {
     let ca = TestCa::with_hierarchy().await;
     ca.clock.advance_days(1);
+    ca.issue("first@b.example", Role::Client).await;
     let source = FixedPassphrase::new(rustmq_testkit::PASSPHRASE);
     let open = options(&ca.data_dir(), &ca.clock, source.clone());
     let manager = CertificateManager::open(&open).unwrap();
