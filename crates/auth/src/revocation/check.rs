@@ -162,10 +162,10 @@ impl<'q, 'a> Search<'q, 'a> {
         let stated = stated.into_iter().flat_map(|points| points.value).map(Point::Stated);
         for point in stated.chain([Point::Issuer]) {
             let lists = self.lists_at(subject, point)?;
-            let (deltas, complete): (Vec<_>, Vec<_>) =
-                lists.into_iter().partition(|crl| crl.delta_base().is_some());
+            let is_delta = |crl: &&Crl| crl.delta_base().is_some();
+            let complete = lists.iter().copied().filter(|crl| !is_delta(crl));
             // What a delta adds to a list depends on the list; what it revokes does not.
-            for crl in complete.into_iter().chain(deltas) {
+            for crl in complete.chain(lists.iter().copied().filter(is_delta)) {
                 match crl.delta_base() {
                     None => self.take_crl(subject, point, crl, status)?,
                     Some(_) => self.take_delta(subject, point, crl, status)?,
